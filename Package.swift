@@ -1,0 +1,101 @@
+// swift-tools-version: 6.2
+// The rooms of the house and the one direction in which imports run:
+// JOSE <- OAuth <- {MCPAuth, MCPAuthorizationServer} <- {MCPServer, adapters} <- mcp-auth.
+import PackageDescription
+
+/// `MCP_AUTH_CORE=1 swift test --scratch-path .build/core` builds and tests JOSE and OAuth alone, in about a minute.
+let coreOnly = Context.environment["MCP_AUTH_CORE"] != nil
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTesting: Target.Dependency = .product(name: "HummingbirdTesting", package: "hummingbird")
+let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+var products: [Product] = [
+    .library(name: "JOSE", targets: ["JOSE"]),
+    .library(name: "OAuth", targets: ["OAuth"]),
+]
+
+var dependencies: [Package.Dependency] = [
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+]
+
+var targets: [Target] = [
+    library("JOSE", [crypto, cryptoExtras]),
+    library("OAuth", ["JOSE", httpTypes, crypto]),
+    tests("JOSETests", ["JOSE", crypto, cryptoExtras]),
+    tests("OAuthTests", ["OAuth", "JOSE", httpTypes]),
+]
+
+if !coreOnly {
+    products += [
+        .library(name: "MCPAuth", targets: ["MCPAuth"]),
+        .library(name: "MCPAuthorizationServer", targets: ["MCPAuthorizationServer"]),
+        .library(name: "MCPServer", targets: ["MCPServer"]),
+        .library(name: "MCPAuthHummingbird", targets: ["MCPAuthHummingbird"]),
+        .library(name: "MCPAuthHTTPClient", targets: ["MCPAuthHTTPClient"]),
+        .library(name: "MCPAuthSQLite", targets: ["MCPAuthSQLite"]),
+        .library(name: "MCPAuthTesting", targets: ["MCPAuthTesting"]),
+        .executable(name: "mcp-auth", targets: ["mcp-auth"]),
+    ]
+    dependencies += [
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    ]
+    targets += [
+        library("MCPAuth", ["OAuth", "JOSE", httpTypes, log, metrics, tracing, lifecycle, crypto]),
+        library("MCPAuthorizationServer", ["OAuth", "JOSE", "MCPAuth", httpTypes, log, metrics, lifecycle, crypto, cryptoExtras]),
+        library("MCPServer", ["MCPAuth", "OAuth", "JOSE", httpTypes, log, metrics, tracing]),
+        library("MCPAuthHummingbird", [
+            "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, hummingbird, log, lifecycle,
+            .product(name: "NIOCore", package: "swift-nio"),
+        ]),
+        library("MCPAuthHTTPClient", [
+            "OAuth", asyncHTTPClient, httpTypes, log,
+            .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+        ]),
+        library("MCPAuthSQLite", ["MCPAuthorizationServer", "OAuth", "JOSE", grdb, log]),
+        library("MCPAuthTesting", ["MCPAuth", "MCPAuthorizationServer", "OAuth", "JOSE", httpTypes, crypto]),
+        .executableTarget(
+            name: "mcp-auth",
+            dependencies: [
+                "MCPAuth", "MCPAuthorizationServer", "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite",
+                "OAuth", "JOSE", hummingbird, log, metrics, lifecycle, grdb, httpTypes,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+    ]
+}
+
+let package = Package(
+    name: "swift-mcp-auth", platforms: [.macOS(.v15)], products: products, dependencies: dependencies, targets: targets)

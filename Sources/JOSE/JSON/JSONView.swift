@@ -1,0 +1,106 @@
+/// One value inside a `JSONDocument`, read where it stands.
+///
+/// Every accessor returns nil when the value is of another type: nothing is converted silently. `true` is not 1, `"1"` is not 1, `null` is not absent.
+public struct JSONView: Sendable {
+    let document: JSONDocument
+    let index: Int
+
+    package var node: JSONNode { document.nodes[index] }
+
+    public var isNull: Bool { node.kind == .null }
+    public var isObject: Bool { node.kind == .object }
+    public var isArray: Bool { node.kind == .array }
+
+    public var bool: Bool? { node.kind == .bool ? document.bytes[Int(node.start)] == UInt8(ascii: "t") : nil }
+
+    public var string: String? { node.kind == .string ? text : nil }
+
+    public var number: JSONNumber? { node.kind == .number ? JSONNumber(validated: text) : nil }
+
+    /// The elements of an array, in order.
+    public var array: [JSONView]? {
+        guard node.kind == .array else { return nil }
+        var elements: [JSONView] = []
+        var child = index + 1
+        while child < Int(node.next) {
+            elements.append(JSONView(document: document, index: child))
+            child = Int(document.nodes[child].next)
+        }
+        return elements
+    }
+
+    /// The strings of an array that holds nothing else.
+    public var strings: [String]? {
+        guard let array else { return nil }
+        let strings = array.compactMap(\.string)
+        return strings.count == array.count ? strings : nil
+    }
+
+    /// The members of an object, in the order of the text.
+    public var members: [(name: String, value: JSONView)]? {
+        guard node.kind == .object else { return nil }
+        var members: [(String, JSONView)] = []
+        forEachMember { name, value in
+            members.append((JSONView(document: document, index: name).text, JSONView(document: document, index: value)))
+        }
+        return members
+    }
+
+    /// The member of an object whose name has exactly these bytes.
+    public subscript(name: String) -> JSONView? {
+        guard node.kind == .object else { return nil }
+        var found: JSONView?
+        forEachMember { candidate, value in
+            if found == nil, JSONView(document: document, index: candidate).hasText(name) { found = JSONView(document: document, index: value) }
+        }
+        return found
+    }
+
+    /// A copy that stands on its own.
+    public var value: JSONValue {
+        switch node.kind {
+        case .null: return .null
+        case .bool: return .bool(bool == true)
+        case .number: return .number(JSONNumber(validated: text))
+        case .string: return .string(text)
+        case .array: return .array((array ?? []).map(\.value))
+        case .object: return .object(JSONObject(uniqueMembers: (members ?? []).map { ($0.name, $0.value.value) }))
+        }
+    }
+
+    /// The bytes of this value as they stand in the text.
+    public var sourceBytes: ArraySlice<UInt8> {
+        node.kind == .string ? document.bytes[Int(node.start) - 1..<Int(node.end) + 1] : document.bytes[Int(node.start)..<Int(node.end)]
+    }
+
+    // MARK: Inside the package
+
+    package func forEachMember(_ body: (_ name: Int, _ value: Int) -> Void) {
+        var child = index + 1
+        let end = Int(node.next)
+        while child < end {
+            body(child, child + 1)
+            child = Int(document.nodes[child + 1].next)
+        }
+    }
+
+    /// Whether this string has exactly the bytes of `other`.
+    package func hasText(_ other: String) -> Bool {
+        let node = node
+        guard node.kind == .string else { return false }
+        if node.isEscaped { return text.utf8.elementsEqual(other.utf8) }
+        let utf8 = other.utf8
+        guard utf8.count == Int(node.end - node.start) else { return false }
+        var position = Int(node.start)
+        for byte in utf8 {
+            if document.bytes[position] != byte { return false }
+            position += 1
+        }
+        return true
+    }
+
+    private var text: String {
+        if node.isEscaped { return JSONEscape.string(node, in: document.bytes.span) }
+        return String(decoding: document.bytes[Int(node.start)..<Int(node.end)], as: UTF8.self)
+    }
+}

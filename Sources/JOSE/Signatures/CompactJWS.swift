@@ -1,0 +1,140 @@
+/// A JWS in compact serialization (RFC 7515 §7.1): parsed, not yet verified.
+public struct CompactJWS: Sendable {
+    public let header: JWSHeader
+    /// The payload, which nobody may trust before `verify` returned.
+    public let payload: [UInt8]
+    private let token: [UInt8]
+    private let signedLength: Int
+    private let signature: [UInt8]
+
+    /// Longer texts are not tokens.
+    public static let maximumBytes = 16 * 1024
+
+    /// Parses three segments of canonical base64url, of which only the payload may be empty.
+    ///
+    /// Throws `malformed_jws`, `malformed_base64url`, `malformed_json`, `algorithm_not_allowed` for `none` and unknown names, and `unsupported_header` for
+    /// `crit`, `b64`, `zip` and `enc`: no extension is understood here, so a critical one can never be skipped (RFC 7515 §4.1.11).
+    /// Keys inside the header (`jwk`, `jku`, `x5c`, `x5u`) are never used.
+    public init(parsing token: [UInt8]) throws(JOSEError) {
+        guard token.count <= Self.maximumBytes else { throw JOSEError(.malformedJWS, "the token is longer than \(Self.maximumBytes) bytes") }
+        let text = token.span
+        var dots: (Int, Int) = (-1, -1)
+        for index in 0..<text.count where text[index] == UInt8(ascii: ".") {
+            if dots.0 < 0 {
+                dots.0 = index
+            } else if dots.1 < 0 {
+                dots.1 = index
+            } else {
+                throw JOSEError(.malformedJWS, "a compact JWS has three segments, this has more")
+            }
+        }
+        guard dots.0 > 0, dots.1 > dots.0, dots.1 + 1 < text.count else {
+            throw JOSEError(.malformedJWS, "a compact JWS has three segments, and neither header nor signature is empty")
+        }
+        header = try JWSHeader(parsing: try Base64URL.decode(text, 0..<dots.0))
+        payload = try Base64URL.decode(text, dots.0 + 1..<dots.1)
+        signature = try Base64URL.decode(text, dots.1 + 1..<text.count)
+        signedLength = dots.1
+        self.token = token
+    }
+
+    public init(parsing token: String) throws(JOSEError) { try self.init(parsing: Array(token.utf8)) }
+
+    /// Checks the signature with the keys of a set, and returns the key that made it.
+    ///
+    /// Throws `algorithm_not_allowed`, `unknown_key`, `invalid_signature`. Says nothing about claims.
+    @discardableResult
+    public func verify(
+        using keys: JWKSet, allowing algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric
+    ) throws(JOSEError) -> VerificationKey {
+        guard algorithms.contains(header.algorithm) else {
+            throw JOSEError(.algorithmNotAllowed, "\(header.algorithm.rawValue) is not among the allowed algorithms")
+        }
+        let candidates = keys.candidates(keyID: header.keyID, algorithm: header.algorithm)
+        guard !candidates.isEmpty else { throw JOSEError(.unknownKey, "no key of the set fits the header's kid and alg") }
+        for key in candidates where key.isValidSignature(signature, for: token[..<signedLength], algorithm: header.algorithm) { return key }
+        throw JOSEError(.invalidSignature, "the signature does not verify")
+    }
+
+    /// Signs a payload. The header holds `alg`, `kid` where the key has one, and `typ` where it is given.
+    public static func sign(_ payload: [UInt8], type: String? = nil, with key: SigningKey) throws(JOSEError) -> String {
+        var header = JSONObject()
+        header["alg"] = .string(key.algorithm.rawValue)
+        header["typ"] = type.map { .string($0) }
+        header["kid"] = key.keyID.map { .string($0) }
+        return try sign(payload, header: header, with: key)
+    }
+
+    package static func sign(_ payload: [UInt8], header: JSONObject, with key: SigningKey) throws(JOSEError) -> String {
+        var token: [UInt8] = []
+        token.reserveCapacity(payload.count * 2 + 256)
+        Base64URL.append(JSONValue.object(header).serialized, to: &token)
+        token.append(UInt8(ascii: "."))
+        Base64URL.append(payload, to: &token)
+        let signature = try key.sign(token)
+        token.append(UInt8(ascii: "."))
+        Base64URL.append(signature, to: &token)
+        return String(decoding: token, as: UTF8.self)
+    }
+}
+
+/// The protected header of a JWS (RFC 7515 §4).
+public struct JWSHeader: Sendable {
+    public let algorithm: SigningAlgorithm
+    public let keyID: String?
+    /// `typ`, as it was written.
+    public let type: String?
+    private let document: JSONDocument
+
+    init(parsing bytes: [UInt8]) throws(JOSEError) {
+        document = try JSONDocument(parsing: bytes, limits: JSONLimits(maximumBytes: 8192, maximumDepth: 8))
+        let root = document.root
+        guard root.isObject else { throw JOSEError(.malformedJWS, "the header is not an object") }
+        var algorithm: JSONView?
+        var keyID: JSONView?
+        var type: JSONView?
+        var refused = false
+        let document = document
+        root.forEachMember { nameIndex, valueIndex in
+            let name = JSONView(document: document, index: nameIndex)
+            let value = JSONView(document: document, index: valueIndex)
+            if name.hasText("alg") {
+                algorithm = value
+            } else if name.hasText("kid") {
+                keyID = value
+            } else if name.hasText("typ") {
+                type = value
+            } else if name.hasText("crit") || name.hasText("b64") || name.hasText("zip") || name.hasText("enc") {
+                refused = true
+            }
+        }
+        guard !refused else { throw JOSEError(.unsupportedHeader, "the header asks for an extension (crit, b64, zip or enc)") }
+        guard let algorithm, let known = SigningAlgorithm(name: algorithm) else {
+            throw JOSEError(.algorithmNotAllowed, "alg is missing or none of the algorithms known here")
+        }
+        self.algorithm = known
+        self.keyID = try Self.string(keyID)
+        self.type = try Self.string(type)
+    }
+
+    /// Any other member.
+    public subscript(name: String) -> JSONView? { document.root[name] }
+
+    /// Whether `typ` is this media type, without regard to case and to the prefix `application/` (RFC 7515 §4.1.9).
+    public func hasType(_ mediaType: String) -> Bool {
+        guard let type else { return false }
+        return Self.short(type).elementsEqual(Self.short(mediaType))
+    }
+
+    private static func short(_ mediaType: String) -> ArraySlice<UInt8> {
+        let lower = mediaType.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
+        let prefix = Array("application/".utf8)
+        return lower.starts(with: prefix) ? lower[prefix.count...] : lower[...]
+    }
+
+    private static func string(_ view: JSONView?) throws(JOSEError) -> String? {
+        guard let view else { return nil }
+        guard let string = view.string, string.utf8.count <= 1024 else { throw JOSEError(.malformedJWS, "kid and typ are strings of at most 1024 bytes") }
+        return string
+    }
+}

@@ -1,0 +1,4 @@
+import Logging
+import Metrics
+import Tracing
+import ServiceLifecycle
