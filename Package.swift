@@ -75,15 +75,19 @@ if !coreOnly {
         library("MCPAuth", ["OAuth", "JOSE", httpTypes, log, metrics, tracing, lifecycle, crypto]),
         library("MCPAuthorizationServer", ["OAuth", "JOSE", "MCPAuth", httpTypes, log, metrics, lifecycle, crypto, cryptoExtras]),
         library("MCPServer", ["MCPAuth", "OAuth", "JOSE", httpTypes, log, metrics, tracing]),
-        library("MCPAuthHummingbird", [
-            "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, hummingbird, log, lifecycle,
-            .product(name: "NIOCore", package: "swift-nio"),
-        ]),
-        library("MCPAuthHTTPClient", [
-            "OAuth", asyncHTTPClient, httpTypes, log,
-            .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-            .product(name: "NIOHTTP1", package: "swift-nio"),
-        ]),
+        library(
+            "MCPAuthHummingbird",
+            [
+                "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, hummingbird, log, lifecycle,
+                .product(name: "NIOCore", package: "swift-nio"),
+            ]),
+        library(
+            "MCPAuthHTTPClient",
+            [
+                "OAuth", asyncHTTPClient, httpTypes, log,
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
         library("MCPAuthSQLite", ["MCPAuthorizationServer", "OAuth", "JOSE", grdb, log]),
         library("MCPAuthTesting", ["MCPAuth", "MCPAuthorizationServer", "OAuth", "JOSE", httpTypes, crypto]),
         .executableTarget(

@@ -1,2 +1,2 @@
 import ArgumentParser
-@main struct Main: ParsableCommand { }
+@main struct Main: ParsableCommand {}

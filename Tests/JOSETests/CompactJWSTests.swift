@@ -62,9 +62,11 @@ struct CompactJWSTests {
         }
     }
 
-    @Test("J-05: strange kids find no key", arguments: [
-        #""../../../../dev/null""#, #""x' UNION SELECT 'k""#, #""""#, "1", "[]", "{}", #""a\u0000b""#, #""__proto__""#, #""E1""#, #""e1 ""#,
-    ])
+    @Test(
+        "J-05: strange kids find no key",
+        arguments: [
+            #""../../../../dev/null""#, #""x' UNION SELECT 'k""#, #""""#, "1", "[]", "{}", #""a\u0000b""#, #""__proto__""#, #""E1""#, #""e1 ""#,
+        ])
     func keyID(_ kid: String) throws { #expect(!isAccepted(try forged(#"{"alg":"ES256","kid":\#(kid)}"#))) }
 
     @Test("J-05, W-01: the NFD twin of a kid is another kid")
@@ -75,10 +77,13 @@ struct CompactJWSTests {
         #expect(!isAccepted(token, JWKSet([try SigningKey(pem: try #require(key.pem), keyID: "cafe\u{301}").verificationKey])))
     }
 
-    @Test("J-06: extension headers are refused, critical or not", arguments: [
-        #""crit":["x"],"x":1"#, #""crit":[]"#, #""crit":["alg"]"#, #""crit":["exp","exp"]"#, #""crit":"b64""#, #""crit":["b64"]"#, #""b64":false"#,
-        #""b64":true"#, #""b64":false,"crit":["b64"]"#, #""zip":"DEF""#, #""enc":"A128GCM""#,
-    ])
+    @Test(
+        "J-06: extension headers are refused, critical or not",
+        arguments: [
+            #""crit":["x"],"x":1"#, #""crit":[]"#, #""crit":["alg"]"#, #""crit":["exp","exp"]"#, #""crit":"b64""#, #""crit":["b64"]"#,
+            #""b64":false"#,
+            #""b64":true"#, #""b64":false,"crit":["b64"]"#, #""zip":"DEF""#, #""enc":"A128GCM""#,
+        ])
     func extensions(_ members: String) throws { #expect(!isAccepted(try forged(#"{"alg":"ES256","kid":"e1",\#(members)}"#))) }
 
     @Test("J-08: five segments are not a JWS")
@@ -88,7 +93,9 @@ struct CompactJWSTests {
     func edgeValues() throws {
         let input = Base64URL.encode(Array(#"{"alg":"ES256","kid":"e1"}"#.utf8)) + "." + Base64URL.encode(Array("{}".utf8))
         let order = try Base64URL.decode("_____wAAAAD__________7zm-q2nF56E87nKwvxjJVE")
-        let values = [[UInt8](repeating: 0, count: 32), [UInt8](repeating: 0, count: 31) + [1], order, order.dropLast() + [0x50], order.dropLast() + [0x52]]
+        let values = [
+            [UInt8](repeating: 0, count: 32), [UInt8](repeating: 0, count: 31) + [1], order, order.dropLast() + [0x50], order.dropLast() + [0x52],
+        ]
         for r in values { for s in values { #expect(!isAccepted(input + "." + Base64URL.encode(r + s))) } }
         let real = try key.sign(Array(input.utf8))
         #expect(isAccepted(input + "." + Base64URL.encode(real)))
@@ -110,7 +117,8 @@ struct CompactJWSTests {
         let parts = token.split(separator: ".").map(String.init)
         for wrong in [
             token + "=", token + "\n", " " + token, token + ".", "." + token, token + ".AA", parts[0] + ". " + parts[1] + "." + parts[2],
-            parts[0] + ".\u{301}" + parts[1] + "." + parts[2], parts[0] + "." + parts[1], parts[0], "", "..", parts[0] + "..", token.replacing("-", with: "+") + "+",
+            parts[0] + ".\u{301}" + parts[1] + "." + parts[2], parts[0] + "." + parts[1], parts[0], "", "..", parts[0] + "..",
+            token.replacing("-", with: "+") + "+",
             parts[0] + "==." + parts[1] + "." + parts[2],
         ] { #expect(!isAccepted(wrong), "\(wrong)") }
     }

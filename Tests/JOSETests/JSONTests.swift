@@ -17,35 +17,46 @@ struct JSONTests {
     /// RFC 8259 §4 leaves duplicate names open; here they are refused, because two readers would see two values (requirement 137).
     static let stricterThanTheSuite: Set<String> = ["y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json"]
 
-    @Test("W-06, J-12, 137: two members of one name are refused, however they are written", arguments: [
-        #"{"a":1,"a":1}"#, #"{"aud":1,"\u0061ud":2}"#, "{\"caf\u{E9}\":1,\"cafe\u{301}\":2}", #"{"K":1,"\u212A":2}"#, #"{"x":{"b":1,"c":2,"b":3}}"#,
-        "{" + (0..<40).map { "\"k\($0)\":0," }.joined() + "\"k7\":1}",
-    ])
+    @Test(
+        "W-06, J-12, 137: two members of one name are refused, however they are written",
+        arguments: [
+            #"{"a":1,"a":1}"#, #"{"aud":1,"\u0061ud":2}"#, "{\"caf\u{E9}\":1,\"cafe\u{301}\":2}", #"{"K":1,"\u212A":2}"#,
+            #"{"x":{"b":1,"c":2,"b":3}}"#,
+            "{" + (0..<40).map { "\"k\($0)\":0," }.joined() + "\"k7\":1}",
+        ])
     func duplicates(_ text: String) {
         #expect(throws: JOSEError.self) { try JSONDocument(parsing: text) }
     }
 
-    @Test("W-06: texts that lax readers take", arguments: [
-        "[1,]", "\u{FEFF}{}", "{'a':1}", "[NaN]", "[01]", "[+1]", "[1.]", "[.5]", "{\"a\":1}x", "[\"\\ud800\"]", "[\"\\x41\"]", "\"\u{0}\"", "", " ",
-        "[\"a\tb\"]", "// c\n1", "nul", "tru", "[1 2]",
-    ])
+    @Test(
+        "W-06: texts that lax readers take",
+        arguments: [
+            "[1,]", "\u{FEFF}{}", "{'a':1}", "[NaN]", "[01]", "[+1]", "[1.]", "[.5]", "{\"a\":1}x", "[\"\\ud800\"]", "[\"\\x41\"]", "\"\u{0}\"", "",
+            " ",
+            "[\"a\tb\"]", "// c\n1", "nul", "tru", "[1 2]",
+        ])
     func lax(_ text: String) {
         #expect(throws: JOSEError.self) { try JSONDocument(parsing: text) }
     }
 
-    @Test("W-06: other encodings and broken UTF-8", arguments: [
-        [0xFF, 0xFE, 0x31, 0x00], [0x22, 0xC0, 0xAF, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xF4, 0x90, 0x80, 0x80, 0x22], [0x22, 0xE2, 0x82, 0x22],
-        [0x22, 0x80, 0x22], [0x22, 0xC3],
-    ] as [[UInt8]])
+    @Test(
+        "W-06: other encodings and broken UTF-8",
+        arguments: [
+            [0xFF, 0xFE, 0x31, 0x00], [0x22, 0xC0, 0xAF, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xF4, 0x90, 0x80, 0x80, 0x22],
+            [0x22, 0xE2, 0x82, 0x22],
+            [0x22, 0x80, 0x22], [0x22, 0xC3],
+        ] as [[UInt8]])
     func encodings(_ bytes: [UInt8]) {
         #expect(throws: JOSEError.self) { try JSONDocument(parsing: bytes) }
     }
 
-    @Test("W-05: numbers beyond Swift's types are kept as text and never trap", arguments: [
-        ("1e300", nil, 1e300), ("1e400", nil, nil), ("9223372036854775807", .max, 0x1p63), ("9223372036854775808", nil, 9223372036854775808),
-        ("-0", 0, -0.0), ("1.0", 1, 1), ("1e3", 1000, 1000), ("1.5", nil, 1.5), ("-9223372036854775808", .min, -9223372036854775808),
-        ("99999999999999999999", nil, 1e20),
-    ] as [(String, Int64?, Double?)])
+    @Test(
+        "W-05: numbers beyond Swift's types are kept as text and never trap",
+        arguments: [
+            ("1e300", nil, 1e300), ("1e400", nil, nil), ("9223372036854775807", .max, 0x1p63), ("9223372036854775808", nil, 9223372036854775808),
+            ("-0", 0, -0.0), ("1.0", 1, 1), ("1e3", 1000, 1000), ("1.5", nil, 1.5), ("-9223372036854775808", .min, -9223372036854775808),
+            ("99999999999999999999", nil, 1e20),
+        ] as [(String, Int64?, Double?)])
     func numbers(_ text: String, _ integer: Int64?, _ double: Double?) throws {
         let number = try #require(try JSONDocument(parsing: "[\(text)]").root.array?.first?.number)
         #expect(number.int64 == integer)
@@ -80,7 +91,9 @@ struct JSONTests {
 
     @Test("what is written is read back, on one line, whatever it holds")
     func roundTrip() throws {
-        let value: JSONValue = ["s": "a\"\\\n\r\t\u{0}\u{1B}\u{7F}\u{85}\u{2028}é😀e\u{301}", "n": [1, true, nil, .number(JSONNumber(1.5)!)], "o": [:]]
+        let value: JSONValue = [
+            "s": "a\"\\\n\r\t\u{0}\u{1B}\u{7F}\u{85}\u{2028}é😀e\u{301}", "n": [1, true, nil, .number(JSONNumber(1.5)!)], "o": [:],
+        ]
         let text = value.serialized
         #expect(!text.contains { $0 < 0x20 || $0 == 0x7F })
         #expect(try JSONValue(parsing: text) == value)
@@ -95,10 +108,16 @@ struct Base64URLTests {
         #expect(try Base64URL.decode(Base64URL.encode(bytes)) == bytes)
     }
 
-    @Test("J-13: nothing but the canonical text is taken", arguments: [
-        "QQ==", "QQ=", "QR", "QUJ", "Q", "QUJDR", "Q+", "Q/", "QU JD", "QUJD\n", " QUJD", "QUJ\u{301}D", "QÉ", "QUI9", "Zm9",
-    ])
+    @Test(
+        "J-13: nothing but the canonical text is taken",
+        arguments: [
+            "QQ==", "QQ=", "QR", "QUJ", "Q", "QUJDR", "Q+", "Q/", "QU JD", "QUJD\n", " QUJD", "QUJ\u{301}D", "QÉ", "QUI9", "Zm9",
+        ])
     func lax(_ text: String) {
-        if text == "QUI9" { #expect(throws: Never.self) { try Base64URL.decode(text) } } else { #expect(throws: JOSEError.self) { try Base64URL.decode(text) } }
+        if text == "QUI9" {
+            #expect(throws: Never.self) { try Base64URL.decode(text) }
+        } else {
+            #expect(throws: JOSEError.self) { try Base64URL.decode(text) }
+        }
     }
 }

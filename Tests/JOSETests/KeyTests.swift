@@ -35,12 +35,14 @@ struct KeyTests {
         #expect(try VerificationKey(jwk: JSONDocument(parsing: jwk).root).thumbprint == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")
     }
 
-    @Test("J-11: bad keys are left out, the good key beside them works", arguments: [
-        #"{"kty":"RSA","kid":"bad","n":"AQAB","e":"AQAB"}"#, #"{"kty":"EC","kid":"bad","crv":"P-256","x":"AA","y":"AA"}"#,
-        #"{"kty":"EC","kid":"bad","crv":"P-256","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","y":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
-        #"{"kty":"oct","kid":"bad","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#, #"{"kty":"OKP","kid":"bad","crv":"X25519","x":"AA"}"#,
-        #"{"kty":"XYZ"}"#, #"{}"#, #"[]"#, #"1"#, #"null"#, #"{"kty":"EC","crv":"secp256k1"}"#,
-    ])
+    @Test(
+        "J-11: bad keys are left out, the good key beside them works",
+        arguments: [
+            #"{"kty":"RSA","kid":"bad","n":"AQAB","e":"AQAB"}"#, #"{"kty":"EC","kid":"bad","crv":"P-256","x":"AA","y":"AA"}"#,
+            #"{"kty":"EC","kid":"bad","crv":"P-256","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","y":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
+            #"{"kty":"oct","kid":"bad","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#, #"{"kty":"OKP","kid":"bad","crv":"X25519","x":"AA"}"#,
+            #"{"kty":"XYZ"}"#, #"{}"#, #"[]"#, #"1"#, #"null"#, #"{"kty":"EC","crv":"secp256k1"}"#,
+        ])
     func badKeys(_ bad: String) throws {
         let good = try SigningKey.generate(keyID: "good")
         let goodJWK = try #require(good.verificationKey.publicJWK).text
@@ -49,9 +51,12 @@ struct KeyTests {
         #expect(throws: Never.self) { try CompactJWS(parsing: CompactJWS.sign([1], with: good)).verify(using: set) }
     }
 
-    @Test("J-11: keys that are not for verifying signatures", arguments: [
-        ("use", "enc"), ("use", 1), ("key_ops", ["encrypt"]), ("key_ops", "verify"), ("alg", "ES384"), ("alg", "HS256"), ("alg", "none"), ("kid", 1),
-    ] as [(String, JSONValue)])
+    @Test(
+        "J-11: keys that are not for verifying signatures",
+        arguments: [
+            ("use", "enc"), ("use", 1), ("key_ops", ["encrypt"]), ("key_ops", "verify"), ("alg", "ES384"), ("alg", "HS256"), ("alg", "none"),
+            ("kid", 1),
+        ] as [(String, JSONValue)])
     func wrongPurpose(_ member: String, _ value: JSONValue) throws {
         var jwk = try #require(SigningKey.generate().verificationKey.publicJWK?.object)
         jwk[member] = value
@@ -77,7 +82,9 @@ struct KeyTests {
 
     @Test("J-23: a set of more than 256 keys is refused")
     func tooMany() {
-        #expect(throws: JOSEError.self) { try JWKSet(parsing: Array("{\"keys\":[\(Array(repeating: "{}", count: 257).joined(separator: ","))]}".utf8)) }
+        #expect(throws: JOSEError.self) {
+            try JWKSet(parsing: Array("{\"keys\":[\(Array(repeating: "{}", count: 257).joined(separator: ","))]}".utf8))
+        }
     }
 
     @Test("an HMAC secret is at least as long as its hash")

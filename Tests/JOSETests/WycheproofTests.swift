@@ -11,15 +11,19 @@ struct WycheproofTests {
         "json_web_signature_test 350": "the key says alg PS256 and the token PS384: a key is used with its own algorithm only (RFC 8725 §3.1)",
         "json_web_signature_test 347": "the key says alg ES521, which no registry knows",
         "json_web_signature_test 351": "the key says alg ES521, which no registry knows",
-        "json_web_signature_test 367": "the text is the same, byte for byte, as that of a valid vector of its group: the padding it speaks of is not there",
-        "json_web_signature_test 370": "the text is the same, byte for byte, as that of a valid vector of its group: the padding it speaks of is not there",
+        "json_web_signature_test 367":
+            "the text is the same, byte for byte, as that of a valid vector of its group: the padding it speaks of is not there",
+        "json_web_signature_test 370":
+            "the text is the same, byte for byte, as that of a valid vector of its group: the padding it speaks of is not there",
         "json_web_signature_test 372": "a foreign character inside base64url is skipped by lax decoders only (RFC 7515 §2, attack J-13)",
         "json_web_signature_test 373": "a foreign character inside base64url is skipped by lax decoders only (RFC 7515 §2, attack J-13)",
     ]
 
-    @Test("J-09, J-11: all signature, key and crypto vectors", .needsVectors, arguments: [
-        "json_web_signature_test", "json_web_key_test", "json_web_crypto_test",
-    ])
+    @Test(
+        "J-09, J-11: all signature, key and crypto vectors", .needsVectors,
+        arguments: [
+            "json_web_signature_test", "json_web_key_test", "json_web_crypto_test",
+        ])
     func vectors(_ file: String) throws {
         let root = try JSONDocument(parsing: Vectors.read("wycheproof/\(file).json"), limits: JSONLimits(maximumBytes: 1 << 24)).root
         let expected = try #require(root["numberOfTests"]?.number?.int64)

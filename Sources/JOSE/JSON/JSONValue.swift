@@ -58,10 +58,18 @@ public enum JSONValue: Sendable, Hashable {
 }
 
 /// The members of a JSON object, in order, each name at most once (bytewise).
-public struct JSONObject: Sendable, Hashable, Sequence {
+public struct JSONObject: Sendable, Hashable, Sequence, ExpressibleByDictionaryLiteral {
     public private(set) var members: [(name: String, value: JSONValue)]
 
     public init() { members = [] }
+
+    /// The last of several members of one name wins.
+    public init(_ members: some Sequence<(String, JSONValue)>) {
+        self.init()
+        for (name, value) in members { self[name] = value }
+    }
+
+    public init(dictionaryLiteral elements: (String, JSONValue)...) { self.init(elements) }
 
     init(uniqueMembers: [(String, JSONValue)]) { members = uniqueMembers.map { (name: $0.0, value: $0.1) } }
 
@@ -101,11 +109,7 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
 
     /// The last of several members of one name wins.
-    public init(dictionaryLiteral elements: (String, JSONValue)...) {
-        var object = JSONObject()
-        for (name, value) in elements { object[name] = value }
-        self = .object(object)
-    }
+    public init(dictionaryLiteral elements: (String, JSONValue)...) { self = .object(JSONObject(elements)) }
 
     public static func int(_ value: some BinaryInteger) -> JSONValue { .number(JSONNumber(Int64(clamping: value))) }
     public static func strings(_ values: some Sequence<String>) -> JSONValue { .array(values.map { .string($0) }) }

@@ -26,7 +26,9 @@ extension VerificationKey {
             algorithms = SigningAlgorithm.rsa
         case "EC":
             let curve = jwk["crv"]?.string ?? ""
-            guard let size = ["P-256": 32, "P-384": 48, "P-521": 66][curve] else { throw JOSEError(.unusableKey, "crv is none of P-256, P-384, P-521") }
+            guard let size = ["P-256": 32, "P-384": 48, "P-521": 66][curve] else {
+                throw JOSEError(.unusableKey, "crv is none of P-256, P-384, P-521")
+            }
             let x = try jwk.bytes("x")
             let y = try jwk.bytes("y")
             guard x.count == size, y.count == size else { throw JOSEError(.unusableKey, "the coordinates of a \(curve) key have \(size) bytes each") }

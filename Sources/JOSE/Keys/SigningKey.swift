@@ -46,7 +46,9 @@ public struct SigningKey: Sendable {
         case .es512: material = .p521(P521.Signing.PrivateKey())
         case .edDSA, .ed25519: material = .ed25519(Curve25519.Signing.PrivateKey())
         case .rs256, .rs384, .rs512, .ps256, .ps384, .ps512:
-            do { material = .rsa(try _RSA.Signing.PrivateKey(keySize: .bits2048)) } catch { throw JOSEError(.unusableKey, "no RSA key could be made") }
+            do { material = .rsa(try _RSA.Signing.PrivateKey(keySize: .bits2048)) } catch {
+                throw JOSEError(.unusableKey, "no RSA key could be made")
+            }
         case .hs256, .hs384, .hs512: throw JOSEError(.algorithmNotAllowed, "HMAC secrets are configured, not generated")
         }
         return try SigningKey(material, algorithm: algorithm, keyID: keyID)

@@ -134,7 +134,9 @@ public struct JWSHeader: Sendable {
 
     private static func string(_ view: JSONView?) throws(JOSEError) -> String? {
         guard let view else { return nil }
-        guard let string = view.string, string.utf8.count <= 1024 else { throw JOSEError(.malformedJWS, "kid and typ are strings of at most 1024 bytes") }
+        guard let string = view.string, string.utf8.count <= 1024 else {
+            throw JOSEError(.malformedJWS, "kid and typ are strings of at most 1024 bytes")
+        }
         return string
     }
 }

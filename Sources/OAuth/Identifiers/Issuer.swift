@@ -1,0 +1,31 @@
+/// The identifier of an authorization server (RFC 8414 §2): an https URL without query and fragment, compared byte for byte.
+public struct Issuer: Sendable, Hashable, CustomStringConvertible {
+    public let url: WebURL
+
+    /// Throws `invalid_identifier`. Plain http is allowed for loopback hosts; for others only with `insecureAllowHTTP`.
+    public init(_ text: String, insecureAllowHTTP: Bool = false) throws(OAuthError) {
+        guard let url = WebURL(text), url.query == nil, url.fragment == nil else {
+            throw OAuthError(
+                .invalidIdentifier, "an issuer is a URL like https://auth.example.com, without query or fragment; this is none: \(text.prefix(200))")
+        }
+        guard url.isSecure || url.isLoopback || insecureAllowHTTP else {
+            throw OAuthError(.invalidIdentifier, "the issuer \(text.prefix(200)) must use https; http is for localhost and 127.0.0.1 only")
+        }
+        self.url = url
+    }
+
+    public var text: String { url.text }
+    public var description: String { url.text }
+
+    /// Where the metadata documents may be, in the order that a client tries them (MCP authorization, "Authorization Server Metadata Discovery").
+    public var metadataURLs: [String] {
+        let path = trimmedPath
+        let base = url.origin
+        let oauth = base + "/.well-known/oauth-authorization-server" + path
+        guard !path.isEmpty else { return [oauth, base + "/.well-known/openid-configuration"] }
+        return [oauth, base + "/.well-known/openid-configuration" + path, base + path + "/.well-known/openid-configuration"]
+    }
+
+    /// The path without a slash at its end; empty for the root.
+    package var trimmedPath: String { url.path.hasSuffix("/") ? String(url.path.dropLast()) : url.path }
+}

@@ -1,0 +1,93 @@
+import JOSE
+
+/// The parameters of `application/x-www-form-urlencoded` content or of a query (RFC 6749 appendix B), decoded on bytes.
+public struct Form: Sendable, Hashable {
+    public private(set) var fields: [(name: String, value: String)]
+
+    public static let maximumFields = 200
+
+    public init() { fields = [] }
+
+    public init(_ fields: [(String, String)]) { self.fields = fields.map { (name: $0.0, value: $0.1) } }
+
+    /// Throws `invalid_request` for broken percent encodings, for bytes that are not UTF-8 once decoded, for control characters in names, and for more than
+    /// `maximumFields` fields.
+    public init(parsing bytes: some Collection<UInt8>) throws(OAuthError) {
+        fields = []
+        guard !bytes.isEmpty else { return }
+        for part in Array(bytes).split(separator: UInt8(ascii: "&")) {
+            guard fields.count < Self.maximumFields else { throw OAuthError(.invalidRequest, "more than \(Self.maximumFields) parameters") }
+            let equals = part.firstIndex(of: UInt8(ascii: "=")) ?? part.endIndex
+            let name = try Self.decode(part[..<equals])
+            let value = equals == part.endIndex ? "" : try Self.decode(part[(equals + 1)...])
+            fields.append((name, value))
+        }
+    }
+
+    /// From the query of a request target; nothing when there is none.
+    public init(queryOf target: String) throws(OAuthError) {
+        let query = target.utf8.drop { $0 != UInt8(ascii: "?") }.dropFirst()
+        try self.init(parsing: query)
+    }
+
+    /// The value of a parameter, nil when it is absent or empty (RFC 6749 §3.1). Throws `invalid_request` when it is there more than once.
+    public func single(_ name: String) throws(OAuthError) -> String? {
+        let values = all(name)
+        guard values.count <= 1 else { throw OAuthError(.invalidRequest, "the parameter \(name) is there more than once") }
+        return values.first.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// Every value of a parameter, by the exact bytes of its name.
+    public func all(_ name: String) -> [String] { fields.filter { $0.name.utf8.elementsEqual(name.utf8) }.map(\.value) }
+
+    public mutating func append(_ name: String, _ value: String?) { if let value { fields.append((name, value)) } }
+
+    /// The encoded text: everything but unreserved characters is percent-encoded, a space too, so it serves in queries and in bodies.
+    public var encoded: String { fields.map { Self.encode($0.name) + "=" + Self.encode($0.value) }.joined(separator: "&") }
+
+    /// One value, percent-encoded.
+    public static func encode(_ text: String) -> String {
+        var output: [UInt8] = []
+        output.reserveCapacity(text.utf8.count)
+        for byte in text.utf8 {
+            if URLBytes.isLetter(byte) || URLBytes.isDigit(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
+                || byte == UInt8(ascii: "_")
+                || byte == UInt8(ascii: "~")
+            {
+                output.append(byte)
+            } else {
+                let digits = Array("0123456789ABCDEF".utf8)
+                output += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: output, as: UTF8.self)
+    }
+
+    /// One value, decoded: `+` is a space. Throws `invalid_request`.
+    public static func decode(_ bytes: ArraySlice<UInt8>) throws(OAuthError) -> String {
+        var output: [UInt8] = []
+        output.reserveCapacity(bytes.count)
+        var index = bytes.startIndex
+        while index < bytes.endIndex {
+            switch bytes[index] {
+            case UInt8(ascii: "+"):
+                output.append(0x20)
+                index += 1
+            case UInt8(ascii: "%"):
+                guard index + 2 < bytes.endIndex, let high = URLBytes.hexValue(bytes[index + 1]), let low = URLBytes.hexValue(bytes[index + 2]) else {
+                    throw OAuthError(.invalidRequest, "a parameter has a broken percent encoding")
+                }
+                output.append(high << 4 | low)
+                index += 3
+            case let byte:
+                output.append(byte)
+                index += 1
+            }
+        }
+        guard UTF8Sequence.isValid(output.span), !output.contains(0) else { throw OAuthError(.invalidRequest, "a parameter is not valid UTF-8") }
+        return String(decoding: output, as: UTF8.self)
+    }
+
+    public static func == (left: Form, right: Form) -> Bool { left.encoded == right.encoded }
+    public func hash(into hasher: inout Hasher) { hasher.combine(encoded) }
+}
