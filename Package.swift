@@ -84,7 +84,7 @@ if !coreOnly {
         library(
             "MCPAuthHTTPClient",
             [
-                "OAuth", asyncHTTPClient, httpTypes, log,
+                "OAuth", "MCPAuth", asyncHTTPClient, httpTypes, log,
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),

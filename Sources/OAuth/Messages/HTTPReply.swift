@@ -52,7 +52,3 @@ public struct HTTPCall: Sendable {
     /// The path of the request target, without its query, exactly as it was sent.
     public var path: String { request.path.map { String($0.prefix { $0 != "?" }) } ?? "" }
 }
-
-extension HTTPField.Name {
-    package static let xContentTypeOptions = HTTPField.Name("X-Content-Type-Options")!
-}

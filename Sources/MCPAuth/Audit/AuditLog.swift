@@ -1,0 +1,96 @@
+import JOSE
+import Metrics
+public import OAuth
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Takes audit events. `record` must be quick and must not throw: what cannot be written is counted, not lost silently.
+public protocol AuditSink: Sendable {
+    func record(_ event: AuditEvent)
+}
+
+/// Passes every event to its sinks, to whoever listens to `events`, and to the metrics.
+///
+/// Metrics: `mcp_auth_events_total` by action, verdict and reason.
+public final class AuditLog: Sendable {
+    private let sinks: [any AuditSink]
+    private let listeners = Mutex<[Int: AsyncStream<AuditEvent>.Continuation]>([:])
+    private let counters = Mutex<[CounterKey: Counter]>([:])
+    private let nextListener = Atomic<Int>(0)
+
+    private struct CounterKey: Hashable {
+        let action: String
+        let verdict: AuditEvent.Verdict
+        let reason: String
+    }
+
+    public init(_ sinks: [any AuditSink] = []) { self.sinks = sinks }
+
+    public func record(_ event: AuditEvent) {
+        for sink in sinks { sink.record(event) }
+        let continuations = listeners.withLock { Array($0.values) }
+        for continuation in continuations { continuation.yield(event) }
+        counter(for: event).increment()
+    }
+
+    /// The events from now on. A listener that falls more than 1024 events behind loses the oldest.
+    public var events: AsyncStream<AuditEvent> {
+        let identifier = nextListener.add(1, ordering: .relaxed).newValue
+        let (stream, continuation) = AsyncStream.makeStream(of: AuditEvent.self, bufferingPolicy: .bufferingNewest(1024))
+        continuation.onTermination = { [weak self] _ in self?.listeners.withLock { $0[identifier] = nil } }
+        listeners.withLock { $0[identifier] = continuation }
+        return stream
+    }
+
+    /// Counters are made once a label set; reasons come from code, so there are few of them.
+    private func counter(for event: AuditEvent) -> Counter {
+        let key = CounterKey(action: event.action, verdict: event.verdict, reason: event.reason ?? "")
+        return counters.withLock { counters in
+            if let counter = counters[key] { return counter }
+            let counter = Counter(
+                label: "mcp_auth_events_total", dimensions: [("action", key.action), ("verdict", key.verdict.rawValue), ("reason", key.reason)])
+            counters[key] = counter
+            return counter
+        }
+    }
+}
+
+/// Writes each event as one line of JSON (JSON Lines) to a file descriptor.
+public final class JSONLinesAuditSink: AuditSink {
+    private let descriptor: Int32
+    private let lock = Mutex<Void>(())
+    private let lost = Counter(label: "mcp_auth_audit_lost_total")
+
+    /// An open descriptor, such as 2 for standard error. It is not closed here.
+    public init(descriptor: Int32) { self.descriptor = descriptor }
+
+    /// Appends to a file that only its owner may read. Throws `invalid_configuration` when it cannot be opened.
+    public init(path: String) throws(OAuthError) {
+        descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw OAuthError(.invalidConfiguration, "the audit log \(path) cannot be opened: \(String(cString: strerror(errno)))") }
+    }
+
+    public func record(_ event: AuditEvent) {
+        let line = event.json.serialized + [0x0A]
+        let isWritten = lock.withLock { _ in
+            line.withUnsafeBytes { buffer in
+                var offset = 0
+                while offset < buffer.count {
+                    let count = write(descriptor, buffer.baseAddress! + offset, buffer.count - offset)
+                    if count < 0, errno == EINTR { continue }
+                    guard count > 0 else { return false }
+                    offset += count
+                }
+                return true
+            }
+        }
+        if !isWritten { lost.increment() }
+    }
+}

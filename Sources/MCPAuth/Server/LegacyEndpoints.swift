@@ -1,0 +1,53 @@
+public import HTTPTypes
+public import JOSE
+public import OAuth
+import Synchronization
+
+/// Help for clients of MCP 2025-03-26, which look for the authorization server on the MCP server's own origin.
+///
+/// `/.well-known/oauth-authorization-server` mirrors the real server's metadata; `/authorize` redirects there; `/token` and `/register` say where to go,
+/// because a redirect would carry secrets to another origin. Not needed where the authorization server runs on the same origin.
+public final class LegacyEndpoints: Sendable {
+    private let issuer: Issuer
+    private let fetcher: any HTTPFetcher
+    private let clock: Clock
+    private let known = Mutex<(metadata: AuthorizationServerMetadata, until: NumericDate)?>(nil)
+
+    public init(issuer: Issuer, fetcher: any HTTPFetcher, clock: Clock = .system) {
+        self.issuer = issuer
+        self.fetcher = fetcher
+        self.clock = clock
+    }
+
+    public static let paths = ["/.well-known/oauth-authorization-server", "/authorize", "/token", "/register"]
+
+    /// Nil when the request is for something else.
+    public func reply(to request: HTTPRequest) async -> HTTPReply? {
+        let target = request.path ?? ""
+        let path = String(target.prefix { $0 != "?" })
+        guard Self.paths.contains(path) else { return nil }
+        let metadata: AuthorizationServerMetadata
+        do throws(OAuthError) { metadata = try await current() } catch {
+            return HTTPReply.error(OAuthError(.temporarilyUnavailable, "the authorization server cannot be reached"), status: .serviceUnavailable)
+        }
+        switch path {
+        case Self.paths[0]: return PublicDocument.reply(to: request.method, metadata.document.bytes)
+        case "/authorize":
+            guard let endpoint = metadata.authorizationEndpoint else { return nil }
+            let query = target.dropFirst(path.count)
+            return HTTPReply(.found, [.location: endpoint.text + query, .cacheControl: "no-store"])
+        default:
+            let endpoint = path == "/token" ? metadata.tokenEndpoint : metadata.registrationEndpoint
+            return .error(
+                OAuthError(.invalidRequest, "this is the MCP server; send this to its authorization server: \(endpoint?.text ?? issuer.text)"), status: .notFound)
+        }
+    }
+
+    private func current() async throws(OAuthError) -> AuthorizationServerMetadata {
+        let now = clock.now
+        if let known = known.withLock({ $0 }), now < known.until { return known.metadata }
+        let metadata = try await AuthorizationServerMetadata.discover(issuer, with: fetcher)
+        known.withLock { $0 = (metadata, now.advanced(by: 600)) }
+        return metadata
+    }
+}

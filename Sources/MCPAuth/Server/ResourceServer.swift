@@ -1,0 +1,232 @@
+public import HTTPTypes
+public import JOSE
+public import Logging
+import Metrics
+public import OAuth
+
+/// A protected resource (RFC 6750, RFC 9728, MCP authorization): knows who is calling, and says no in the protocol's own words.
+///
+/// It knows no framework and no MCP: hand it the head of a request, and it hands back a principal or a whole answer.
+public final class ResourceServer: Sendable {
+    public let resource: ResourceIdentifier
+    public let policy: ScopePolicy
+    public let metadata: ProtectedResourceMetadata
+    public let audit: AuditLog
+    public let transport: TransportSecurity
+    package let clock: Clock
+    private let verifier: any TokenVerifier
+    private let cache: TokenCache?
+    private let logger: Logger
+    private let verifications = (
+        hits: Counter(label: "mcp_auth_token_cache_hits_total"), misses: Counter(label: "mcp_auth_token_cache_misses_total"),
+        duration: Timer(label: "mcp_auth_token_verification_seconds")
+    )
+
+    /// - Parameters:
+    ///   - resource: the public URL of the server, exactly as clients are to name it, for example `https://mcp.example.com/mcp`.
+    ///   - trust: whose tokens are taken.
+    ///   - policy: what operations need.
+    ///   - metadata: changes what the metadata document says (RFC 9728 §2) beside the resource, its authorization servers and its scopes.
+    ///   - transport: which Host and Origin are served; the resource's own unless given.
+    ///   - fetcher: the guarded door out, for trust that needs keys or answers from elsewhere.
+    ///   - cacheCapacity: how many verified tokens are remembered; 0 turns it off.
+    ///
+    /// Throws `invalid_identifier` or `invalid_configuration`, saying what to change.
+    public init(
+        _ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(), metadata change: (inout ProtectedResourceMetadata) -> Void = { _ in },
+        transport: TransportSecurity? = nil, fetcher: (any HTTPFetcher)? = nil, audit: AuditLog = AuditLog(), clock: Clock = .system,
+        cacheCapacity: Int = 32768, logger: Logger = Logger(label: "mcp-auth.resource-server"), insecureAllowHTTP: Bool = false
+    ) throws(OAuthError) {
+        let resource = try ResourceIdentifier(resource, insecureAllowHTTP: insecureAllowHTTP)
+        var metadata = ProtectedResourceMetadata(resource: resource.text, authorizationServers: trust.authorizationServers)
+        if !policy.allScopes.isEmpty { metadata.scopesSupported = policy.allScopes }
+        change(&metadata)
+        self.resource = resource
+        self.policy = policy
+        self.metadata = metadata
+        self.transport = transport ?? TransportSecurity(for: resource.url)
+        self.audit = audit
+        self.clock = clock
+        self.logger = logger
+        cache = cacheCapacity > 0 ? TokenCache(capacity: cacheCapacity) : nil
+        verifier = try trust.verifier(Trust.Context(resource: resource, fetcher: fetcher, clock: clock))
+    }
+
+    /// Who is calling, and whether they may. For operations that anonymous callers may do too, see `identify`.
+    ///
+    /// Ready to be switched over: either there is a principal, or there is an answer to send as it is.
+    public func authenticate(_ request: HTTPRequest, operation: Operation = .any, peer: String? = nil, requestID: String? = nil) async -> Authentication {
+        switch await identify(request, peer: peer, requestID: requestID) {
+        case .rejected(let reply): return .rejected(reply)
+        case .accepted(let caller):
+            guard let principal = caller.principal else { return .rejected(refuse(.noCredentials, for: operation, caller: caller)) }
+            if let reply = authorize(caller, operation) { return .rejected(reply) }
+            return .accepted(principal)
+        }
+    }
+
+    /// Who is calling, before anything is known of what they want. Nobody is a possible answer; a bad token is not.
+    public func identify(_ request: HTTPRequest, peer: String? = nil, requestID: String? = nil) async -> Identification {
+        var caller = Caller(principal: nil, peer: peer, requestID: requestID)
+        if let violation = transport.violation(request) {
+            return .rejected(refuse(.forbiddenTransport(violation), for: .any, caller: caller))
+        }
+        switch Credential(request) {
+        case .none: return .accepted(caller)
+        case .malformed(let why): return .rejected(refuse(.malformed(why), for: .any, caller: caller))
+        case .bearer(let token):
+            switch await verify(token) {
+            case .accepted(let principal):
+                caller.principal = principal
+                return .accepted(caller)
+            case .rejected(let reason): return .rejected(refuse(.invalidToken(reason), for: .any, caller: caller))
+            case .undecided: return .rejected(refuse(.unavailable("the verifier did not decide"), for: .any, caller: caller))
+            case .unavailable(let why): return .rejected(refuse(.unavailable(why), for: .any, caller: caller))
+            }
+        }
+    }
+
+    /// Nil when the caller may do it; otherwise the answer to send. `requirement` stands in for the policy's where the operation declares its own.
+    public func authorize(_ caller: Caller, _ operation: Operation, requirement: Requirement? = nil) -> HTTPReply? {
+        let requirement = requirement ?? policy.requirement(for: operation)
+        guard let principal = caller.principal else {
+            if requirement.allowsAnonymous {
+                record(.allowed, operation, caller)
+                return nil
+            }
+            return refuse(.noCredentials, for: operation, caller: caller, requirement: requirement)
+        }
+        let missing = policy.missing(principal.scopes, for: requirement)
+        guard missing.isEmpty else { return refuse(.insufficientScope(missing: missing), for: operation, caller: caller, requirement: requirement) }
+        record(.allowed, operation, caller)
+        return nil
+    }
+
+    /// Whether the caller may do it, without recording that somebody tried: for lists.
+    public func permits(_ caller: Caller, _ operation: Operation, requirement: Requirement? = nil) -> Bool {
+        let requirement = requirement ?? policy.requirement(for: operation)
+        guard let principal = caller.principal else { return requirement.allowsAnonymous }
+        return policy.missing(principal.scopes, for: requirement).isEmpty
+    }
+
+    /// Whether a token, or what stands for it, is still good: for streams that outlive the request that opened them.
+    public func stillAccepts(_ principal: Principal) -> Bool { clock.now < principal.expiration && verifier.stillAccepts(principal) }
+
+    // MARK: Verification
+
+    private func verify(_ token: AccessToken) async -> Verification {
+        let now = clock.now
+        let lifetime = verifier.cacheLifetime
+        guard let cache, lifetime > 0 else { return await decide(token, now) }
+        let digest = token.digest
+        let epoch = verifier.epoch
+        if let principal = cache.principal(for: digest, at: now, epoch: epoch) {
+            guard verifier.stillAccepts(principal) else {
+                cache.remove(digest)
+                return .rejected(RejectionReason("revoked", "the token was good and is revoked"))
+            }
+            verifications.hits.increment()
+            return .accepted(principal)
+        }
+        verifications.misses.increment()
+        let verification = await decide(token, now)
+        if case .accepted(let principal) = verification { cache.insert(principal, for: digest, at: now, lifetime: lifetime, epoch: epoch) }
+        return verification
+    }
+
+    private func decide(_ token: AccessToken, _ now: NumericDate) async -> Verification {
+        let verification = verifier.verify(token, at: now)
+        guard case .undecided = verification else { return verification }
+        let start = ContinuousClock.now
+        defer { verifications.duration.record(duration: ContinuousClock.now - start) }
+        return await verifier.resolve(token, at: now)
+    }
+
+    // MARK: Refusal
+
+    private enum Refusal {
+        case noCredentials
+        case malformed(String)
+        case invalidToken(RejectionReason)
+        case insufficientScope(missing: ScopeSet)
+        case forbiddenTransport(String)
+        case unavailable(String)
+    }
+
+    /// The one place where a refusal becomes an answer.
+    private func refuse(_ refusal: Refusal, for operation: Operation, caller: Caller, requirement: Requirement? = nil) -> HTTPReply {
+        let required = (requirement ?? policy.requirement(for: operation)).scopes
+        let challenged = required.isEmpty ? metadata.scopesSupported ?? [] : required
+        func reply(_ status: HTTPResponse.Status, _ error: OAuthError?, scope: ScopeSet) -> HTTPReply {
+            let challenge = AuthenticationChallenge([
+                ("error", error?.code.rawValue), ("error_description", error?.message), ("scope", scope.isEmpty ? nil : scope.text),
+                ("resource_metadata", resource.metadataURL),
+            ])
+            let body: JSONValue =
+                error.map { ["error": .string($0.code.rawValue), "error_description": .string(HTTPReply.printable($0.message))] }
+                ?? ["error_description": "send an access token: Authorization: Bearer <token>; WWW-Authenticate says where to get one"]
+            return HTTPReply.json(body, status: status).with(.wwwAuthenticate, challenge.headerValue)
+        }
+        switch refusal {
+        case .noCredentials:
+            record(.denied, operation, caller, reason: "no_credentials")
+            return reply(.unauthorized, nil, scope: challenged)
+        case .malformed(let why):
+            record(.denied, operation, caller, reason: "malformed_credentials", detail: why)
+            return reply(.badRequest, OAuthError(.invalidRequest, why), scope: [])
+        case .invalidToken(let reason):
+            logger.debug("refused a token", metadata: ["reason": "\(reason)"])
+            record(.denied, operation, caller, reason: reason.code, detail: reason.detail)
+            return reply(.unauthorized, OAuthError(.invalidToken, "the access token is invalid, expired, revoked or meant for another server"), scope: challenged)
+        case .insufficientScope(let missing):
+            record(.denied, operation, caller, reason: "insufficient_scope", missing: missing)
+            // What it has and what it lacks: clients ask for exactly this set next, and some forget what they had (R9, R10).
+            let scope = required.union(caller.principal?.scopes ?? [])
+            return reply(.forbidden, OAuthError(.insufficientScope, "\(operation) needs also: \(missing.text)"), scope: scope)
+        case .forbiddenTransport(let why):
+            record(.denied, operation, caller, reason: "forbidden_transport", detail: why)
+            return .json(["error": "forbidden", "error_description": .string(why)], status: .forbidden)
+        case .unavailable(let why):
+            logger.error("a token could not be verified", metadata: ["reason": "\(why)"])
+            record(.failed, operation, caller, reason: "unavailable", detail: why)
+            return HTTPReply.error(OAuthError(.temporarilyUnavailable, "the token cannot be verified at the moment; try again"), status: .serviceUnavailable)
+                .with(.retryAfter, "5")
+        }
+    }
+
+    private func record(
+        _ verdict: AuditEvent.Verdict, _ operation: Operation, _ caller: Caller, reason: String? = nil, detail: String? = nil, missing: ScopeSet? = nil
+    ) {
+        audit.record(
+            AuditEvent(
+                "access", verdict, at: clock.now, reason: reason, detail: detail, issuer: caller.principal?.issuer, subject: caller.principal?.subject,
+                clientID: caller.principal?.clientID, operation: operation.description, scopes: caller.principal?.scopes, missingScopes: missing,
+                requestID: caller.requestID, peer: caller.peer))
+    }
+}
+
+/// Somebody whose request was let in: a principal, or nobody in particular.
+public struct Caller: Sendable {
+    public internal(set) var principal: Principal?
+    public let peer: String?
+    public let requestID: String?
+
+    public init(principal: Principal?, peer: String? = nil, requestID: String? = nil) {
+        self.principal = principal
+        self.peer = peer
+        self.requestID = requestID
+    }
+}
+
+/// The outcome of `ResourceServer.authenticate`.
+public enum Authentication: Sendable {
+    case accepted(Principal)
+    /// Status, challenge and body, ready to send.
+    case rejected(HTTPReply)
+}
+
+/// The outcome of `ResourceServer.identify`.
+public enum Identification: Sendable {
+    case accepted(Caller)
+    case rejected(HTTPReply)
+}

@@ -1,0 +1,133 @@
+import Crypto
+import HTTPTypes
+public import JOSE
+public import OAuth
+import Synchronization
+
+/// Verifies tokens by asking their issuer (RFC 7662). For opaque tokens, and wherever a revocation has to count within a minute.
+public final class IntrospectionVerifier: TokenVerifier {
+    /// How this server proves to the issuer who it is (RFC 6749 §2.3, RFC 7523).
+    public enum ClientAuthentication: Sendable {
+        case basic(clientID: String, secret: String)
+        case post(clientID: String, secret: String)
+        /// `audience`: the issuer.
+        case privateKeyJWT(clientID: String, key: SigningKey, audience: String)
+    }
+
+    private let issuer: String
+    private let endpoint: EndpointSource
+    private let authentication: ClientAuthentication
+    private let audiences: [String]?
+    private let fetcher: any HTTPFetcher
+    private let opaqueTokensOnly: Bool
+    private let discovered = Mutex<(url: WebURL, until: NumericDate)?>(nil)
+    public let cacheLifetime: Int64
+
+    /// Where the endpoint is.
+    public enum EndpointSource: Sendable {
+        case url(WebURL)
+        case discovered(Issuer)
+    }
+
+    /// - Parameters:
+    ///   - issuer: who vouches for the subjects; an `iss` in an answer must be the same.
+    ///   - audiences: what `aud` must name one of. Nil: not checked, which the configuration must have said in so many words.
+    ///   - cacheLifetime: seconds for which a positive answer is kept, 0 to 60; also the longest delay of a revocation.
+    ///   - opaqueTokensOnly: rejects what looks like a JWT without asking: for use beside a `JWTVerifier` of the same issuer.
+    public init(
+        issuer: String, endpoint: EndpointSource, authentication: ClientAuthentication, audiences: [String]?, fetcher: any HTTPFetcher,
+        cacheLifetime: Int64 = 30, opaqueTokensOnly: Bool = false
+    ) {
+        self.opaqueTokensOnly = opaqueTokensOnly
+        self.issuer = issuer
+        self.endpoint = endpoint
+        self.authentication = authentication
+        self.audiences = audiences
+        self.fetcher = fetcher
+        self.cacheLifetime = min(max(cacheLifetime, 0), 60)
+    }
+
+    public func verify(_ token: AccessToken, at now: NumericDate) -> Verification {
+        opaqueTokensOnly && token.looksLikeJWT ? .rejected(RejectionReason("unknown_token")) : .undecided
+    }
+
+    public func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification {
+        let reply: HTTPReply
+        do throws(OAuthError) {
+            reply = try await fetcher.fetch(try request(for: token, to: try await url(at: now), at: now))
+        } catch { return .unavailable(error.message) }
+        guard reply.response.status == .ok else { return .unavailable("the introspection endpoint answers \(reply.response.status.code)") }
+        guard let claims = try? JWTClaims(parsing: reply.body), let active = claims["active"]?.bool else {
+            return .unavailable("the introspection endpoint does not answer as RFC 7662 §2.2 says")
+        }
+        return decide(claims, active, now)
+    }
+
+    private func decide(_ claims: JWTClaims, _ active: Bool, _ now: NumericDate) -> Verification {
+        guard active else { return .rejected(RejectionReason("inactive", "the issuer says that the token is not active")) }
+        if claims.issuer != nil, !claims.isIssued(by: issuer) { return .rejected(RejectionReason("wrong_issuer")) }
+        if let audiences, !audiences.contains(where: claims.isMeant) { return .rejected(RejectionReason("wrong_audience")) }
+        if let expiration = claims.expiration, expiration <= now { return .rejected(RejectionReason("expired")) }
+        if let notBefore = claims.notBefore, notBefore > now.advanced(by: 60) { return .rejected(RejectionReason("not_yet_valid")) }
+        if claims["cnf"] != nil { return .rejected(RejectionReason("sender_constrained", "the token is bound to a key that was not proven")) }
+        if let kind = claims["token_type"]?.string, ["refresh_token", "n_a"].contains(kind.lowercased()) { return .rejected(RejectionReason("wrong_type")) }
+        let expiration = claims.expiration ?? now.advanced(by: max(cacheLifetime, 1))
+        guard let principal = Principal(issuer: issuer, claims: claims, expiration: expiration) else { return .rejected(RejectionReason("no_subject")) }
+        return .accepted(principal)
+    }
+
+    private func url(at now: NumericDate) async throws(OAuthError) -> WebURL {
+        switch endpoint {
+        case .url(let url): return url
+        case .discovered(let issuer):
+            if let known = discovered.withLock({ $0 }), now < known.until { return known.url }
+            guard let url = try await AuthorizationServerMetadata.discover(issuer, with: fetcher).introspectionEndpoint else {
+                throw OAuthError(.invalidMetadata, "the metadata of \(issuer) has no introspection_endpoint")
+            }
+            discovered.withLock { $0 = (url, now.advanced(by: RemoteKeySet.refreshInterval)) }
+            return url
+        }
+    }
+
+    private func request(for token: AccessToken, to url: WebURL, at now: NumericDate) throws(OAuthError) -> OutboundRequest {
+        var fields: HTTPFields = [.accept: "application/json", .contentType: "application/x-www-form-urlencoded"]
+        var form = Form([("token", token.text), ("token_type_hint", "access_token")])
+        switch authentication {
+        case .basic(let clientID, let secret):
+            fields[.authorization] = "Basic " + Base64.encode(Array("\(Form.encode(clientID)):\(Form.encode(secret))".utf8))
+        case .post(let clientID, let secret):
+            form.append("client_id", clientID)
+            form.append("client_secret", secret)
+        case .privateKeyJWT(let clientID, let key, let audience):
+            form.append("client_id", clientID)
+            form.append("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+            let claims: JSONValue = [
+                "iss": .string(clientID), "sub": .string(clientID), "aud": .string(audience), "iat": .int(now.seconds), "exp": .int(now.seconds + 60),
+                "jti": .string(RandomSource.system.token(bytes: 16)),
+            ]
+            do throws(JOSEError) { form.append("client_assertion", try CompactJWS.sign(claims.serialized, with: key)) } catch {
+                throw OAuthError(.invalidConfiguration, error.message)
+            }
+        }
+        return OutboundRequest(.post, url, fields: fields, body: Array(form.encoded.utf8), maximumBytes: 64 * 1024)
+    }
+}
+
+/// Padded base64 (RFC 4648 §4), as the Basic scheme wants it.
+package enum Base64 {
+    package static func encode(_ bytes: [UInt8]) -> String {
+        var text = Base64URL.encode(bytes).map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 }
+        while text.count % 4 != 0 { text.append("=") }
+        return String(text)
+    }
+
+    /// Nil for anything but canonical, padded base64.
+    package static func decode(_ text: String) -> [UInt8]? {
+        let bytes = Array(text.utf8)
+        guard bytes.count % 4 == 0, !bytes.contains(where: { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }) else { return nil }
+        let padding = bytes.reversed().prefix { $0 == UInt8(ascii: "=") }.count
+        guard padding <= 2 else { return nil }
+        let converted = bytes.dropLast(padding).map { $0 == UInt8(ascii: "+") ? UInt8(ascii: "-") : $0 == UInt8(ascii: "/") ? UInt8(ascii: "_") : $0 }
+        return try? Base64URL.decode(String(decoding: converted, as: UTF8.self))
+    }
+}

@@ -1,0 +1,72 @@
+public import JOSE
+import OAuth
+
+/// Verifies access tokens that are JWTs (RFC 9068) of one issuer.
+public final class JWTVerifier: TokenVerifier {
+    private let requirements: JWTRequirements
+    private let keys: any KeySource
+    private let algorithms: Set<SigningAlgorithm>
+    private let refusesIDTokens: Bool
+
+    /// - Parameters:
+    ///   - requirements: issuer, audience, `typ` and times.
+    ///   - keys: fixed keys, or a `RemoteKeySet`.
+    ///   - algorithms: an allow-list; a key narrows it further. Symmetric ones work only with a `FixedKeys` that holds a secret.
+    public init(_ requirements: JWTRequirements, keys: any KeySource, algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric) {
+        self.requirements = requirements
+        self.keys = keys
+        self.algorithms = algorithms
+        if case .absentOrJWT = requirements.type { refusesIDTokens = true } else { refusesIDTokens = false }
+    }
+
+    public var epoch: UInt64 { keys.epoch }
+
+    public func verify(_ token: AccessToken, at now: NumericDate) -> Verification { decide(token, now, mayRefresh: true) }
+
+    public func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification {
+        if let failure = await keys.refresh(at: now) { return .unavailable(failure) }
+        return decide(token, now, mayRefresh: false)
+    }
+
+    private func decide(_ token: AccessToken, _ now: NumericDate, mayRefresh: Bool) -> Verification {
+        do throws(JOSEError) {
+            let jws = try CompactJWS(parsing: token.bytes)
+            let claims = try JWTClaims(parsing: jws.payload)
+            // The cheap checks first: a token that is refused anyway must not cost a signature, and never a fetch.
+            if let violation = requirements.violation(header: jws.header, claims: claims, now: now) {
+                return .rejected(RejectionReason(violation.rawValue, Self.advice(violation, jws.header)))
+            }
+            if refusesIDTokens, Self.isIDToken(claims) { return .rejected(RejectionReason("wrong_type", "this is an ID token")) }
+            if claims["cnf"] != nil { return .rejected(RejectionReason("sender_constrained", "the token is bound to a key that was not proven")) }
+            guard algorithms.contains(jws.header.algorithm) else { return .rejected(RejectionReason(JOSEError.Code.algorithmNotAllowed.rawValue)) }
+            guard let snapshot = keys.snapshot(at: now) else { return mayRefresh ? .undecided : .unavailable("no keys of \(requirements.issuer)") }
+            do throws(JOSEError) {
+                try jws.verify(using: snapshot, allowing: algorithms)
+            } catch {
+                if error.code == .unknownKey, mayRefresh, keys.mayRefresh(at: now) { return .undecided }
+                throw error
+            }
+            guard let expiration = claims.expiration,
+                let principal = Principal(issuer: requirements.issuer, claims: claims, expiration: expiration.advanced(by: requirements.leeway))
+            else { return .rejected(RejectionReason("no_subject", "the token names neither a user nor a client")) }
+            return .accepted(principal)
+        } catch {
+            return .rejected(RejectionReason(error.code.rawValue, error.message))
+        }
+    }
+
+    /// What OpenID Connect Core §2 puts into ID tokens and nobody into access tokens; `token_use` is Cognito's word for it.
+    private static func isIDToken(_ claims: JWTClaims) -> Bool {
+        claims["nonce"] != nil || claims["at_hash"] != nil || claims["c_hash"] != nil || claims["token_use"].map { $0.string != "access" } ?? false
+    }
+
+    private static func advice(_ violation: JWTViolation, _ header: JWSHeader) -> String {
+        switch violation {
+        case .wrongType:
+            "typ is not at+jwt; if the issuer does not follow RFC 9068, trust it with tokens: .anyJWT"
+        case .wrongAudience: "the token is meant for another server; check the audience configured here and at the issuer"
+        case .wrongIssuer: "iss is not, byte for byte, the trusted issuer"
+        default: ""
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import HTTPTypes
+public import JOSE
+public import OAuth
+import Synchronization
+
+/// Where a verifier's keys come from. Reading is immediate; only `refresh` waits.
+public protocol KeySource: Sendable {
+    /// The keys, or nil when there are none yet, or none fresh enough.
+    func snapshot(at now: NumericDate) -> JWKSet?
+    /// Whether `refresh` would look for new keys now, or is cooling down.
+    func mayRefresh(at now: NumericDate) -> Bool
+    /// Looks for new keys. Nil when there are keys afterwards; otherwise why not.
+    func refresh(at now: NumericDate) async -> String?
+    /// Changes whenever a key is gone.
+    var epoch: UInt64 { get }
+}
+
+/// Keys that their owner configured.
+public struct FixedKeys: KeySource {
+    private let keys: JWKSet
+
+    public init(_ keys: [VerificationKey]) { self.keys = JWKSet(keys) }
+
+    public func snapshot(at now: NumericDate) -> JWKSet? { keys }
+    public func mayRefresh(at now: NumericDate) -> Bool { false }
+    public func refresh(at now: NumericDate) async -> String? { nil }
+    public var epoch: UInt64 { 0 }
+}
+
+/// Keys that an issuer publishes, by discovery or at a known URL.
+///
+/// The keys are an immutable snapshot. They are fetched by one flight at a time, at most once in `cooldown`, whatever tokens arrive; served stale while a
+/// refresh runs or fails; and never replaced by a document without a usable key.
+public final class RemoteKeySet: KeySource {
+    /// Where the JWK set is.
+    public enum Location: Sendable {
+        /// The `jwks_uri` of the issuer's metadata (RFC 8414 §2).
+        case issuer(Issuer)
+        case url(WebURL)
+    }
+
+    private struct State {
+        var keys: JWKSet?
+        var fetchedAt: NumericDate?
+        var attemptedAt: NumericDate?
+        var epoch: UInt64 = 0
+        var flight: Task<String?, Never>?
+    }
+
+    /// Seconds after which keys are fetched anew, in the background of whatever request comes next.
+    public static let refreshInterval: Int64 = 600
+    /// Seconds during which no second attempt is made.
+    public static let cooldown: Int64 = 30
+    /// Seconds after which keys that could not be fetched anew are no longer used.
+    public static let maximumAge: Int64 = 86400
+
+    private let location: Location
+    private let fetcher: any HTTPFetcher
+    private let state = Mutex(State())
+
+    public init(_ location: Location, fetcher: any HTTPFetcher) {
+        self.location = location
+        self.fetcher = fetcher
+    }
+
+    public var epoch: UInt64 { state.withLock { $0.epoch } }
+
+    public func snapshot(at now: NumericDate) -> JWKSet? {
+        let (keys, age, isDue) = state.withLock { state in
+            (state.keys, state.fetchedAt.map { now.seconds(since: $0) } ?? .max, state.flight == nil && Self.isDue(state, now))
+        }
+        guard let keys, age < Self.maximumAge else { return nil }
+        // The one unstructured task of this type: it is bounded by the fetcher's timeouts, and the next request may not have to wait for it.
+        if isDue, age >= Self.refreshInterval { Task { await refresh(at: now) } }
+        return keys
+    }
+
+    public func mayRefresh(at now: NumericDate) -> Bool { state.withLock { $0.flight != nil || Self.isDue($0, now) } }
+
+    @discardableResult
+    public func refresh(at now: NumericDate) async -> String? {
+        let flight = state.withLock { state -> Task<String?, Never>? in
+            if let flight = state.flight { return flight }
+            guard Self.isDue(state, now) else { return nil }
+            state.attemptedAt = now
+            let flight = Task { await self.fetch(at: now) }
+            state.flight = flight
+            return flight
+        }
+        guard let flight else { return state.withLock { $0.keys == nil ? "the keys could not be fetched a moment ago; the next attempt is soon" : nil } }
+        let failure = await flight.value
+        return state.withLock { $0.keys == nil ? failure : nil }
+    }
+
+    private static func isDue(_ state: State, _ now: NumericDate) -> Bool {
+        guard let attemptedAt = state.attemptedAt else { return true }
+        let elapsed = now.seconds(since: attemptedAt)
+        return elapsed >= cooldown || elapsed < 0
+    }
+
+    private func fetch(at now: NumericDate) async -> String? {
+        do throws(OAuthError) {
+            let url: WebURL
+            switch location {
+            case .url(let known): url = known
+            case .issuer(let issuer):
+                guard let found = try await AuthorizationServerMetadata.discover(issuer, with: fetcher).jwksURI else {
+                    throw OAuthError(.invalidMetadata, "the metadata of \(issuer) has no jwks_uri")
+                }
+                url = found
+            }
+            let reply = try await fetcher.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"]))
+            guard reply.response.status == .ok else { throw OAuthError(.fetchFailed, "\(url) answers \(reply.response.status.code)") }
+            let keys: JWKSet
+            do throws(JOSEError) { keys = try JWKSet(parsing: reply.body) } catch {
+                throw OAuthError(.invalidMetadata, "\(url) is not a JWK set: \(error.message)")
+            }
+            guard !keys.keys.isEmpty else { throw OAuthError(.invalidMetadata, "\(url) holds no usable key: \(keys.ignored.first?.message ?? "it is empty")") }
+            state.withLock { state in
+                let gone = state.keys?.keys.contains { old in !keys.keys.contains { $0.thumbprint == old.thumbprint && $0.keyID == old.keyID } } ?? false
+                if gone { state.epoch &+= 1 }
+                state.keys = keys
+                state.fetchedAt = now
+                state.flight = nil
+            }
+            return nil
+        } catch {
+            state.withLock { $0.flight = nil }
+            return error.message
+        }
+    }
+}

@@ -1,0 +1,75 @@
+public import JOSE
+public import OAuth
+
+/// Who is calling: what a verified token says, in one shape whoever issued it.
+public struct Principal: Sendable {
+    /// Who vouches for `subject`. Comes from the configuration of the verifier that accepted the token, never from an unchecked claim.
+    public let issuer: String
+    /// The user, or the client itself when it acts for nobody else. Unique within `issuer` only: use `owner` to keep data apart.
+    public let subject: String
+    /// The client that sent the token: `client_id`, else `azp`, `cid` or `appid`.
+    public let clientID: String?
+    /// What the token grants: `scope`, `scp` and `permissions` together.
+    public let scopes: ScopeSet
+    /// `roles`, `groups`, `realm_access.roles` and `cognito:groups` together.
+    public let roles: [String]
+    /// After this moment the token is worth nothing.
+    public let expiration: NumericDate
+    /// The `jti` of the token.
+    public let tokenID: String?
+    /// Everything else that the issuer said, as strict JSON.
+    public let claims: JSONDocument
+
+    public init(
+        issuer: String, subject: String, clientID: String? = nil, scopes: ScopeSet = [], roles: [String] = [], expiration: NumericDate, tokenID: String? = nil,
+        claims: JSONDocument
+    ) {
+        self.issuer = issuer
+        self.subject = subject
+        self.clientID = clientID
+        self.scopes = scopes
+        self.roles = roles
+        self.expiration = expiration
+        self.tokenID = tokenID
+        self.claims = claims
+    }
+
+    /// Issuer and subject in one text: the key under which to store what belongs to this user. Two issuers can never share one, because a URL holds no `|`.
+    public var owner: String { issuer + "|" + subject }
+
+    /// Whether the client acts for itself (RFC 9068 §2.2): then `subject` is not a user.
+    public var isClient: Bool { clientID.map { $0.utf8.elementsEqual(subject.utf8) } ?? false }
+
+    /// Whether both are the same user of the same issuer, byte for byte.
+    public func isSameUser(as other: Principal) -> Bool {
+        issuer.utf8.elementsEqual(other.issuer.utf8) && subject.utf8.elementsEqual(other.subject.utf8)
+    }
+}
+
+extension Principal {
+    /// The principal of a claims set, or nil when nobody is named in it.
+    package init?(issuer: String, claims: JWTClaims, expiration: NumericDate) {
+        let clientID = ["client_id", "azp", "cid", "appid"].lazy.compactMap { claims[$0]?.string }.first
+        guard let subject = claims.subject ?? clientID, !subject.isEmpty else { return nil }
+        self.init(
+            issuer: issuer, subject: subject, clientID: clientID, scopes: Self.scopes(claims.document.root), roles: Self.roles(claims.document.root),
+            expiration: expiration, tokenID: claims.identifier, claims: claims.document)
+    }
+
+    /// `scope` is a string (RFC 9068 §2.2.3); `scp` a string or an array; `permissions` an array. Anything else grants nothing.
+    private static func scopes(_ claims: JSONView) -> ScopeSet {
+        var scopes = claims["scope"]?.string.map(ScopeSet.init(lenient:)) ?? []
+        if let scp = claims["scp"] {
+            if let text = scp.string { scopes = scopes.union(ScopeSet(lenient: text)) }
+            for text in scp.strings ?? [] { if let scope = Scope(text) { scopes.insert(scope) } }
+        }
+        for text in claims["permissions"]?.strings ?? [] { if let scope = Scope(text) { scopes.insert(scope) } }
+        return scopes
+    }
+
+    private static func roles(_ claims: JSONView) -> [String] {
+        var roles: [String] = []
+        for view in [claims["roles"], claims["groups"], claims["realm_access"]?["roles"], claims["cognito:groups"]] { roles += view?.strings ?? [] }
+        return roles
+    }
+}

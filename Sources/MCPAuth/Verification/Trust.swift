@@ -1,0 +1,150 @@
+public import JOSE
+public import OAuth
+
+/// Whose tokens a resource server takes, and how it checks them.
+public struct Trust: Sendable {
+    /// What a verifier is made from.
+    public struct Context: Sendable {
+        public let resource: ResourceIdentifier
+        public let fetcher: (any HTTPFetcher)?
+        public let clock: Clock
+
+        /// The fetcher, or `invalid_configuration` saying how to give one.
+        public func requireFetcher() throws(OAuthError) -> any HTTPFetcher {
+            guard let fetcher else {
+                throw OAuthError(
+                    .invalidConfiguration, "this issuer's keys have to be fetched: import MCPAuthHTTPClient and pass fetcher: GuardedHTTPClient.shared")
+            }
+            return fetcher
+        }
+    }
+
+    /// Which JWTs count as access tokens.
+    public enum TokenProfile: Sendable {
+        /// `typ` is `at+jwt` (RFC 9068). The default, and the only one that tells access tokens from all others for certain.
+        case rfc9068
+        /// Also `typ` `JWT` or none, for issuers that do not follow RFC 9068. ID tokens are recognized by their claims and refused.
+        case anyJWT
+    }
+
+    /// The audience that a token must have.
+    public enum Audience: Sendable {
+        /// The identifier of the resource itself (RFC 8707).
+        case resource
+        /// What the issuer writes instead, for example an Auth0 API identifier.
+        case exactly([String])
+        /// Any. A token that another server received is then good here too: a confused deputy in waiting.
+        case insecureUnchecked
+
+        func values(_ resource: ResourceIdentifier) -> [String]? {
+            switch self {
+            case .resource: [resource.text]
+            case .exactly(let values): values
+            case .insecureUnchecked: nil
+            }
+        }
+    }
+
+    /// The authorization servers that the protected resource metadata names.
+    public let authorizationServers: [String]
+    private let make: @Sendable (Context) throws(OAuthError) -> any TokenVerifier
+
+    public init(authorizationServers: [String], _ make: @escaping @Sendable (Context) throws(OAuthError) -> any TokenVerifier) {
+        self.authorizationServers = authorizationServers
+        self.make = make
+    }
+
+    public func verifier(_ context: Context) throws(OAuthError) -> any TokenVerifier { try make(context) }
+
+    /// JWTs of an issuer whose keys are found by discovery (RFC 8414, OpenID Connect Discovery).
+    public static func issuer(
+        _ issuer: String, audience: Audience = .resource, tokens: TokenProfile = .rfc9068, algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric,
+        leeway: Int64 = 30, insecureAllowHTTP: Bool = false
+    ) -> Trust {
+        Trust(authorizationServers: [issuer]) { context throws(OAuthError) in
+            let location = RemoteKeySet.Location.issuer(try Issuer(issuer, insecureAllowHTTP: insecureAllowHTTP))
+            return JWTVerifier(
+                requirements(issuer, audience, tokens, leeway, context), keys: RemoteKeySet(location, fetcher: try context.requireFetcher()),
+                algorithms: algorithms.subtracting([.hs256, .hs384, .hs512]))
+        }
+    }
+
+    /// JWTs of an issuer whose JWK set is at a known URL.
+    public static func jwks(
+        _ url: String, issuer: String, audience: Audience = .resource, tokens: TokenProfile = .rfc9068,
+        algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric, leeway: Int64 = 30
+    ) -> Trust {
+        Trust(authorizationServers: [issuer]) { context throws(OAuthError) in
+            guard let location = WebURL(url) else { throw OAuthError(.invalidConfiguration, "the JWKS URL is not an absolute http(s) URL: \(url.prefix(200))") }
+            return JWTVerifier(
+                requirements(issuer, audience, tokens, leeway, context), keys: RemoteKeySet(.url(location), fetcher: try context.requireFetcher()),
+                algorithms: algorithms.subtracting([.hs256, .hs384, .hs512]))
+        }
+    }
+
+    /// JWTs of an issuer whose keys are in the configuration. A key made with `VerificationKey.hmac` is trusted with HMAC.
+    public static func keys(
+        _ keys: [VerificationKey], issuer: String, audience: Audience = .resource, tokens: TokenProfile = .rfc9068, leeway: Int64 = 30
+    ) -> Trust {
+        Trust(authorizationServers: [issuer]) { context throws(OAuthError) in
+            JWTVerifier(
+                requirements(issuer, audience, tokens, leeway, context), keys: FixedKeys(keys), algorithms: Set(keys.flatMap(\.algorithms)))
+        }
+    }
+
+    /// Tokens of any form that their issuer introspects (RFC 7662). The endpoint is discovered unless it is given.
+    public static func introspection(
+        issuer: String, endpoint: String? = nil, authentication: IntrospectionVerifier.ClientAuthentication, audience: Audience = .resource,
+        cacheLifetime: Int64 = 30, opaqueTokensOnly: Bool = false, insecureAllowHTTP: Bool = false
+    ) -> Trust {
+        Trust(authorizationServers: [issuer]) { context throws(OAuthError) in
+            let source: IntrospectionVerifier.EndpointSource
+            if let endpoint {
+                guard let url = WebURL(endpoint) else { throw OAuthError(.invalidConfiguration, "the introspection endpoint is not a URL: \(endpoint.prefix(200))") }
+                source = .url(url)
+            } else {
+                source = .discovered(try Issuer(issuer, insecureAllowHTTP: insecureAllowHTTP))
+            }
+            return IntrospectionVerifier(
+                issuer: issuer, endpoint: source, authentication: authentication, audiences: audience.values(context.resource),
+                fetcher: try context.requireFetcher(), cacheLifetime: cacheLifetime, opaqueTokensOnly: opaqueTokensOnly)
+        }
+    }
+
+    /// Any verifier at all.
+    public static func verifier(_ verifier: any TokenVerifier, authorizationServers: [String] = []) -> Trust {
+        Trust(authorizationServers: authorizationServers) { _ throws(OAuthError) in verifier }
+    }
+
+    /// A closure over somebody's own way of checking tokens; see `ClosureVerifier`.
+    public static func custom(
+        authorizationServers: [String] = [], cacheLifetime: Int64 = 0, _ body: @escaping @Sendable (AccessToken) async throws -> Principal?
+    ) -> Trust {
+        .verifier(ClosureVerifier(cacheLifetime: cacheLifetime, body), authorizationServers: authorizationServers)
+    }
+
+    /// Several. The first that accepts a token decides.
+    public static func anyOf(_ trusts: Trust...) -> Trust { anyOf(trusts) }
+
+    public static func anyOf(_ trusts: [Trust]) -> Trust {
+        var servers: [String] = []
+        for server in trusts.flatMap(\.authorizationServers) where !servers.contains(server) { servers.append(server) }
+        return Trust(authorizationServers: servers) { context throws(OAuthError) in
+            var verifiers: [any TokenVerifier] = []
+            for trust in trusts { verifiers.append(try trust.verifier(context)) }
+            return AnyOfVerifier(verifiers)
+        }
+    }
+
+    private static func requirements(
+        _ issuer: String, _ audience: Audience, _ tokens: TokenProfile, _ leeway: Int64, _ context: Context
+    ) -> JWTRequirements {
+        let type: JWTRequirements.TokenType =
+            switch tokens {
+            case .rfc9068: .oneOf(["at+jwt"])
+            case .anyJWT: .absentOrJWT(or: ["at+jwt"])
+            }
+        return JWTRequirements(
+            issuer: issuer, audiences: audience.values(context.resource), type: type, leeway: leeway, maximumLifetime: 7 * 86400)
+    }
+}
