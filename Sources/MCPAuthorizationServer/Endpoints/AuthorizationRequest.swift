@@ -1,0 +1,105 @@
+import JOSE
+import OAuth
+
+/// A valid authorization request (RFC 6749 §4.1.1), as it travels through the pages.
+struct AuthorizationRequest: Sendable {
+    let clientID: ClientID
+    /// As requested, which for loopback may have another port than the registered one.
+    let redirectURI: String
+    let state: String?
+    let challenge: CodeChallenge
+    let scopes: ScopeSet
+    let resource: String
+    let prompt: Set<String>
+    let maximumAge: Int64?
+    let loginHint: String?
+}
+
+/// Why an authorization request is not valid, and whether the client may be told.
+enum AuthorizationRequestError: Error {
+    /// Client or redirect URI are not certain: only the person in front of the browser is told.
+    case local(OAuthError)
+    /// The redirect URI is the client's own.
+    case redirectable(OAuthError, client: Client, redirectURI: String, state: String?)
+}
+
+extension AuthorizationServer {
+    /// Checks client and redirect URI first, since nothing may be sent anywhere before these two are certain (RFC 9700 §2.1).
+    func authorizationRequest(_ form: Form) async throws(AuthorizationRequestError) -> (request: AuthorizationRequest, client: Client) {
+        let (client, redirectURI, state) = try await clientAndRedirect(form)
+        do throws(OAuthError) {
+            return (try validated(form, client, redirectURI, state), client)
+        } catch { throw .redirectable(error, client: client, redirectURI: redirectURI, state: state) }
+    }
+
+    private func clientAndRedirect(_ form: Form) async throws(AuthorizationRequestError) -> (Client, String, String?) {
+        do throws(OAuthError) {
+            guard let text = try form.single("client_id") else { throw OAuthError(.invalidRequest, "client_id is missing") }
+            guard let clientID = ClientID(text) else { throw OAuthError(.invalidClient, "client_id is not printable ASCII") }
+            let client = try await stored { try await store.client(clientID) }
+            guard let client else { throw OAuthError(.invalidClient, "this client is not registered here; register it again") }
+            let requested = try form.single("redirect_uri")
+            guard let redirectURI = requested ?? (client.redirectURIs.count == 1 ? client.redirectURIs[0].text : nil) else {
+                throw OAuthError(.invalidRequest, "redirect_uri is missing, and the client has registered several")
+            }
+            guard client.redirectURIs.contains(where: { $0.matches(redirectURI) }) else {
+                throw OAuthError(.invalidRequest, "redirect_uri is not one that this client has registered")
+            }
+            let state = try form.single("state")
+            guard (state?.utf8.count ?? 0) <= 8192 else { throw OAuthError(.invalidRequest, "state is longer than 8192 bytes") }
+            return (client, redirectURI, state)
+        } catch { throw .local(error) }
+    }
+
+    private func validated(_ form: Form, _ client: Client, _ redirectURI: String, _ state: String?) throws(OAuthError) -> AuthorizationRequest {
+        for name in Set(form.fields.map(\.name)) where name != "resource" { _ = try form.single(name) }
+        guard client.grantTypes.contains("authorization_code") else { throw OAuthError(.unauthorizedClient, "the client is not registered for authorization codes") }
+        guard try form.single("response_type") == "code" else { throw OAuthError(.unsupportedResponseType, "response_type must be code") }
+        if let mode = try form.single("response_mode"), mode != "query" { throw OAuthError(.invalidRequest, "response_mode must be query") }
+        for name in ["request", "request_uri"] where try form.single(name) != nil { throw OAuthError(.invalidRequest, "\(name) is not supported") }
+        guard let method = try form.single("code_challenge_method"), method.utf8.elementsEqual("S256".utf8),
+            let text = try form.single("code_challenge"), let challenge = CodeChallenge(text)
+        else { throw OAuthError(.invalidRequest, "PKCE is required: send code_challenge with code_challenge_method=S256") }
+        let resource = try resource(named: form.all("resource"))
+        let scopes: ScopeSet
+        if let text = try form.single("scope") {
+            guard let requested = ScopeSet(text) else { throw OAuthError(.invalidScope, "scope is not a list of scope tokens separated by single spaces") }
+            // offline_access asks for a refresh token, which every client here may get; openid and the like ask for what is not offered.
+            scopes = requested.subtracting(["offline_access"])
+            let unknown = scopes.subtracting(resource.allScopes)
+            guard unknown.isEmpty else { throw OAuthError(.invalidScope, "the resource has no scope \(unknown.text)") }
+        } else {
+            scopes = resource.defaultScopes ?? resource.allScopes
+        }
+        let prompt = Set((try form.single("prompt") ?? "").split(separator: " ").map(String.init))
+        guard prompt.isSubset(of: ["none", "login", "consent", "select_account"]), !prompt.contains("none") || prompt.count == 1 else {
+            throw OAuthError(.invalidRequest, "prompt is none, or of login and consent")
+        }
+        var maximumAge: Int64?
+        if let text = try form.single("max_age") {
+            guard text.utf8.count <= 10, text.utf8.allSatisfy(URLBytes.isDigit), let seconds = Int64(text) else {
+                throw OAuthError(.invalidRequest, "max_age is a number of seconds")
+            }
+            maximumAge = seconds
+        }
+        return AuthorizationRequest(
+            clientID: client.id, redirectURI: redirectURI, state: state, challenge: challenge, scopes: scopes, resource: resource.identifier.text, prompt: prompt,
+            maximumAge: maximumAge, loginHint: try form.single("login_hint"))
+    }
+
+    /// The resource that a request names (RFC 8707 §2), or the only one there is (requirement 140). Throws `invalid_target`.
+    func resource(named values: [String]) throws(OAuthError) -> ProtectedResource {
+        let values = values.filter { !$0.isEmpty }
+        guard values.count <= 1 else { throw OAuthError(.invalidTarget, "name one resource") }
+        guard let value = values.first else {
+            guard configuration.resources.count == 1 else { throw OAuthError(.invalidTarget, "say which resource the token is for: resource=<URL of the MCP server>") }
+            return configuration.resources[0]
+        }
+        // An empty path and "/" are the same resource (RFC 3986 §6.2.3), and some clients add the slash.
+        guard let found = configuration.resources.first(where: { resource in
+            let text = resource.identifier.text
+            return text.utf8.elementsEqual(value.utf8) || (resource.identifier.url.path.isEmpty && resource.identifier.url.query == nil && (text + "/").utf8.elementsEqual(value.utf8))
+        }) else { throw OAuthError(.invalidTarget, "no such resource here; the metadata lists them under protected_resources") }
+        return found
+    }
+}

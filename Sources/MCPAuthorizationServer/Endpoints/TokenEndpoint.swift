@@ -1,0 +1,143 @@
+import HTTPTypes
+import JOSE
+import MCPAuth
+import OAuth
+
+extension AuthorizationServer {
+    /// The token endpoint (RFC 6749 §3.2).
+    func token(_ call: HTTPCall) async -> HTTPReply {
+        await endpoint(call) { form throws(OAuthError) in
+            guard let type = try form.single("grant_type") else { throw OAuthError(.invalidRequest, "grant_type is missing") }
+            let client = try await authenticatedClient(form, call)
+            guard ["authorization_code", "refresh_token"].contains(type) else {
+                throw OAuthError(.unsupportedGrantType, "grant_type is authorization_code or refresh_token")
+            }
+            guard client.grantTypes.contains(type) else { throw OAuthError(.unauthorizedClient, "the client is not registered for \(type)") }
+            return type == "refresh_token" ? try await refresh(form, client, call) : try await redeem(form, client, call)
+        }
+    }
+
+    // MARK: Authorization code
+
+    private func redeem(_ form: Form, _ client: Client, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
+        let refusal = OAuthError(.invalidGrant, "the code is unknown, used, expired, or belongs to another client, redirect URI or verifier")
+        guard let text = try form.single("code") else { throw OAuthError(.invalidRequest, "code is missing") }
+        guard let verifierText = try form.single("code_verifier") else { throw OAuthError(.invalidRequest, "code_verifier is missing") }
+        let hash = SecretHash(of: text)
+        let found = try await stored { try await store.code(hash) }
+        // Whoever is not the client of this code learns nothing and changes nothing: replay handling must not be a weapon (T-06).
+        guard let code = found, code.clientID == client.id else {
+            record("token.issued", .denied, call, reason: found == nil ? "unknown_code" : "foreign_code", client: client.id)
+            throw refusal
+        }
+        if let redirectURI = try form.single("redirect_uri"), !redirectURI.utf8.elementsEqual(code.redirectURI.utf8) {
+            record("token.issued", .denied, call, reason: "wrong_redirect_uri", client: client.id)
+            throw refusal
+        }
+        guard let verifier = CodeVerifier(verifierText), code.challenge.isMet(by: verifier) else {
+            record("token.issued", .denied, call, reason: "wrong_verifier", client: client.id)
+            throw refusal
+        }
+        try checkTarget(form, code.resource)
+        if let text = try form.single("scope") {
+            guard let scopes = ScopeSet(text), scopes.subtracting(["offline_access"]).isSubset(of: code.scopes) else {
+                throw OAuthError(.invalidScope, "the scopes of a code are fixed")
+            }
+        }
+
+        let now = clock.now
+        let grant = Grant(
+            id: random.token(bytes: 16), clientID: client.id, userID: code.userID, scopes: code.scopes, resource: code.resource, createdAt: now,
+            expiresAt: now.advanced(by: configuration.grantLifetime), lastUsedAt: now)
+        let refreshText = client.grantTypes.contains("refresh_token") ? random.token() : nil
+        let refreshToken = refreshText.map { RefreshToken(hash: SecretHash(of: $0), grantID: grant.id, expiresAt: refreshExpiry(grant, now)) }
+        // Signed before anything is consumed: a failure here costs nobody their code.
+        let access = try tokens.issue(for: grant, scopes: grant.scopes, at: now)
+        try await checkUser(code.userID, refusal)
+        let outcome = try await stored { try await store.redeem(hash, for: grant, refreshToken: refreshToken, at: now) }
+        switch outcome {
+        case .redeemed:
+            record("token.issued", .allowed, call, reason: "authorization_code", subject: grant.userID, client: client.id, scopes: grant.scopes)
+            return tokenReply(access, refreshText, grant.scopes)
+        case .replayed(let grantID):
+            revocations.insert(.grant(grantID), at: now)
+            record("code.replayed", .denied, call, reason: "grant_revoked", subject: code.userID, client: client.id)
+            throw refusal
+        case .unknown:
+            record("token.issued", .denied, call, reason: "expired_code", client: client.id)
+            throw refusal
+        }
+    }
+
+    // MARK: Refresh
+
+    private func refresh(_ form: Form, _ client: Client, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
+        let refusal = OAuthError(.invalidGrant, "the refresh token is unknown, expired, revoked, or belongs to another client; sign in again")
+        guard let text = try form.single("refresh_token") else { throw OAuthError(.invalidRequest, "refresh_token is missing") }
+        let now = clock.now
+        let hash = SecretHash(of: text)
+        let found = try await stored { try await store.refreshToken(hash) }
+        guard let grant = found?.grant, grant.clientID == client.id else {
+            record("token.refreshed", .denied, call, reason: found == nil ? "unknown_refresh_token" : "foreign_refresh_token", client: client.id)
+            throw refusal
+        }
+        try checkTarget(form, grant.resource)
+        var scopes = grant.scopes
+        if let text = try form.single("scope") {
+            guard let requested = ScopeSet(text)?.subtracting(["offline_access"]), requested.isSubset(of: grant.scopes) else {
+                throw OAuthError(.invalidScope, "a refresh cannot get more than was granted: \(grant.scopes.text)")
+            }
+            scopes = requested
+        }
+        let access = try tokens.issue(for: grant, scopes: scopes, at: now)
+        let successorText = random.token()
+        let sealer = Sealer(derivedFrom: text, purpose: "refresh successor")
+        let sealed = try sealer.seal(Array(successorText.utf8), owner: client.id.text)
+        let successor = RefreshToken(hash: SecretHash(of: successorText), grantID: grant.id, expiresAt: refreshExpiry(grant, now))
+        try await checkUser(grant.userID, refusal)
+        let outcome = try await stored {
+            try await store.rotate(hash, to: successor, sealedSuccessor: sealed, grace: configuration.refreshGrace, at: now)
+        }
+        switch outcome {
+        case .rotated:
+            record("token.refreshed", .allowed, call, subject: grant.userID, client: client.id, scopes: scopes)
+            return tokenReply(access, successorText, scopes)
+        case .repeated(_, let sealed):
+            guard let bytes = sealer.open(sealed, owner: client.id.text) else { throw refusal }
+            record("token.refreshed", .allowed, call, reason: "repeated_within_grace", subject: grant.userID, client: client.id, scopes: scopes)
+            return tokenReply(access, String(decoding: bytes, as: UTF8.self), scopes)
+        case .reused(let grantID):
+            revocations.insert(.grant(grantID), at: now)
+            record("refresh_token.reused", .denied, call, reason: "grant_revoked", subject: grant.userID, client: client.id)
+            throw refusal
+        case .unknown:
+            record("token.refreshed", .denied, call, reason: "ended", subject: grant.userID, client: client.id)
+            throw refusal
+        }
+    }
+
+    // MARK: Shared
+
+    private func checkUser(_ id: String, _ refusal: OAuthError) async throws(OAuthError) {
+        guard let user = try await stored({ try await store.user(id: id) }), !user.isDisabled else { throw refusal }
+    }
+
+    private func refreshExpiry(_ grant: Grant, _ now: NumericDate) -> NumericDate {
+        min(now.advanced(by: configuration.refreshTokenIdleLifetime), grant.expiresAt)
+    }
+
+    /// A token request may name the resource again, and no other (RFC 8707 §2.2).
+    private func checkTarget(_ form: Form, _ resource: String) throws(OAuthError) {
+        let named = form.all("resource").filter { !$0.isEmpty }
+        guard !named.isEmpty else { return }
+        guard try self.resource(named: named).identifier.text == resource else {
+            throw OAuthError(.invalidTarget, "the user allowed access to \(resource) only")
+        }
+    }
+
+    private func tokenReply(_ access: (token: String, expiresIn: Int64), _ refreshToken: String?, _ scopes: ScopeSet) -> HTTPReply {
+        var json: JSONObject = ["access_token": .string(access.token), "token_type": "Bearer", "expires_in": .int(access.expiresIn), "scope": .string(scopes.text)]
+        json["refresh_token"] = refreshToken.map { .string($0) }
+        return .json(.object(json))
+    }
+}

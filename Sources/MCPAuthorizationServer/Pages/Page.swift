@@ -1,0 +1,56 @@
+import HTTPTypes
+import OAuth
+
+/// The frame around every page, and the headers that go with it.
+struct Page: Sendable {
+    let title: String
+    let siteName: String
+    let routes: Routes
+
+    /// A whole answer. `formTargets` are the origins beside our own that a form of this page may end up at.
+    func reply(_ status: HTTPResponse.Status = .ok, formTargets: [String] = [], @HTMLBuilder _ content: () -> HTML) -> HTTPReply {
+        let document = HTML.tag("html", ["lang": "en"]) {
+            HTML.tag("head") {
+                HTML.void("meta", ["charset": "utf-8"])
+                HTML.void("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"])
+                HTML.void("meta", ["name": "color-scheme", "content": "light dark"])
+                HTML.tag("title") { "\(title) – \(siteName)" }
+                HTML.void("link", ["rel": "stylesheet", "href": routes.path("/assets/style.css")])
+            }
+            HTML.tag("body") {
+                HTML.tag("main", ["class": "card"]) {
+                    HTML.tag("p", ["class": "site"]) { siteName }
+                    content()
+                }
+            }
+        }
+        var reply = HTTPReply(status, [.contentType: "text/html; charset=utf-8"], body: document.document)
+        PageHeaders.apply(to: &reply, isSecure: routes.issuer.url.isSecure, formTargets: formTargets)
+        return reply
+    }
+
+    func hidden(_ name: String, _ value: String) -> HTML { .void("input", ["type": "hidden", "name": name, "value": value]) }
+}
+
+/// Headers of everything that a browser shows (R63, B-01, B-12).
+enum PageHeaders {
+    static func apply(to reply: inout HTTPReply, isSecure: Bool, formTargets: [String] = []) {
+        let targets = (["'self'"] + formTargets).joined(separator: " ")
+        reply.response.headerFields[.contentSecurityPolicy] =
+            "default-src 'none'; style-src 'self'; form-action \(targets); base-uri 'none'; frame-ancestors 'none'"
+        for (name, value) in [
+            ("X-Frame-Options", "DENY"), ("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Cross-Origin-Resource-Policy", "same-origin"), ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+            // Not no-referrer: browsers would then send "Origin: null" with our own forms, and we check it.
+            ("Referrer-Policy", "same-origin"), ("Cache-Control", "no-store"),
+        ] { if let name = HTTPField.Name(name) { reply.response.headerFields[name] = value } }
+        if isSecure { reply.response.headerFields[.strictTransportSecurity] = "max-age=31536000" }
+    }
+
+    /// A redirect that nobody stores.
+    static func redirect(to location: String, isSecure: Bool) -> HTTPReply {
+        var reply = HTTPReply(.seeOther, [.location: location])
+        apply(to: &reply, isSecure: isSecure)
+        return reply
+    }
+}

@@ -1,0 +1,60 @@
+import HTTPTypes
+import OAuth
+
+/// The one style sheet of the pages: system fonts, light and dark, large targets, visible focus.
+enum StyleSheet {
+    static func reply(to method: HTTPRequest.Method) -> HTTPReply {
+        HTTPReply(
+            .ok, [.contentType: "text/css; charset=utf-8", .cacheControl: "public, max-age=3600", .xContentTypeOptions: "nosniff"],
+            body: method == .head ? [] : Array(source.utf8))
+    }
+
+    private static let source = """
+        :root {
+          color-scheme: light dark;
+          --ground: light-dark(#f4f5f7, #14161a); --card: light-dark(#ffffff, #1e2127); --ink: light-dark(#1b1f24, #e8eaed);
+          --quiet: light-dark(#5a6370, #a3abb7); --line: light-dark(#d5d9df, #3a404a); --accent: light-dark(#1f5fbf, #7fb0ff);
+          --on-accent: light-dark(#ffffff, #10141a); --warn: light-dark(#8a4b00, #f2b35e); --warn-ground: light-dark(#fff4e2, #33281a);
+          --bad: light-dark(#a8201a, #ff9a93); --bad-ground: light-dark(#fdeceb, #3a2220);
+        }
+        * { box-sizing: border-box; }
+        body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem; background: var(--ground); color: var(--ink);
+          font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+        .card { width: 100%; max-width: 27rem; padding: 2rem; background: var(--card); border: 1px solid var(--line); border-radius: 1rem; overflow-wrap: anywhere; }
+        .site { margin: 0 0 1.25rem; color: var(--quiet); font-size: .9rem; font-weight: 600; }
+        h1 { margin: 0 0 .75rem; font-size: 1.4rem; line-height: 1.3; font-weight: 600; text-wrap: balance; }
+        p { margin: 0 0 1rem; }
+        label { display: block; margin: 1rem 0 .35rem; font-weight: 600; }
+        .check { display: flex; gap: .6rem; align-items: start; font-weight: 400; }
+        .check input { width: 1.25rem; height: 1.25rem; margin: .15rem 0 0; flex: none; }
+        input:not([type=checkbox]):not([type=hidden]) { width: 100%; min-height: 2.9rem; padding: .5rem .75rem; font: inherit; color: inherit;
+          background: var(--ground); border: 1px solid var(--quiet); border-radius: .55rem; }
+        button, .button { display: inline-block; min-height: 2.9rem; padding: .6rem 1.2rem; font: inherit; font-weight: 600; color: var(--ink); text-decoration: none;
+          background: transparent; border: 1px solid var(--quiet); border-radius: .55rem; cursor: pointer; }
+        button.primary { color: var(--on-accent); background: var(--accent); border-color: var(--accent); }
+        form > button.primary { width: 100%; margin-top: 1.5rem; }
+        button:hover, .button:hover { filter: brightness(.94); }
+        button.link { min-height: 2.75rem; padding: .5rem 0; border: 0; color: var(--accent); font-weight: 400; text-decoration: underline; text-underline-offset: .2em; text-align: left; }
+        :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+        .buttons { display: flex; gap: .75rem; margin-top: 1.5rem; }
+        .buttons button { flex: 1; }
+        .aside { margin-top: .75rem; }
+        .note { color: var(--quiet); }
+        .quiet { color: var(--quiet); font-size: .9rem; }
+        .warning { padding: .75rem 1rem; color: var(--warn); background: var(--warn-ground); border-radius: .55rem; }
+        .problem { padding: .75rem 1rem; color: var(--bad); background: var(--bad-ground); border-radius: .55rem; }
+        ul { margin: 0 0 1.25rem; padding: 0; list-style: none; }
+        .scopes li { padding: .7rem 0; border-top: 1px solid var(--line); }
+        .scopes li:last-child { border-bottom: 1px solid var(--line); }
+        .scopes code { display: block; color: var(--quiet); font-size: .85rem; }
+        .flag { margin-left: .5rem; padding: .1rem .5rem; color: var(--warn); background: var(--warn-ground); border-radius: 1rem; font-size: .85rem; }
+        .connections li { padding: 1rem 0; border-top: 1px solid var(--line); }
+        .connections p { margin: .25rem 0 .5rem; }
+        dl { display: grid; grid-template-columns: auto 1fr; gap: .3rem 1rem; margin: 0 0 1.25rem; }
+        dt { color: var(--quiet); }
+        dd { margin: 0; }
+        .developer { display: block; padding: .75rem 1rem; background: var(--ground); border-radius: .55rem; font-size: .9rem; }
+        @media (max-width: 30rem) { body { padding: 0; place-items: stretch; } .card { max-width: none; border: 0; border-radius: 0; padding: 1.5rem 1.25rem; } dl { display: block; } dd { margin-bottom: .5rem; } }
+        @media (forced-colors: active) { button, .button { border: 1px solid ButtonText; } }
+        """
+}

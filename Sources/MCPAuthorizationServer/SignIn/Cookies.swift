@@ -1,0 +1,46 @@
+import HTTPTypes
+import JOSE
+import OAuth
+
+/// The two cookies of the pages: which browser this is, and who is signed in. Both are random and only their hashes are compared.
+struct Cookies: Sendable {
+    enum Name: String {
+        /// Ties what was begun to the browser that began it.
+        case browser
+        case session
+    }
+
+    private let isSecure: Bool
+    private let path: String
+
+    /// On https the names have the prefix `__Host-`, which no other host and no plain page can set (RFC 6265bis §4.1.3).
+    init(_ issuer: Issuer) {
+        isSecure = issuer.url.isSecure
+        path = issuer.trimmedPath.isEmpty || isSecure ? "/" : issuer.trimmedPath
+    }
+
+    private func fullName(_ name: Name) -> String { (isSecure ? "__Host-" : "") + "mcp-auth-" + name.rawValue }
+
+    /// The value in a request, nil when it is missing, there more than once with different values, or not one of ours in form.
+    func value(_ name: Name, in request: HTTPRequest) -> String? {
+        let wanted = Array(fullName(name).utf8)
+        var found: String?
+        for field in request.headerFields[values: .cookie] {
+            for part in field.utf8.split(separator: UInt8(ascii: ";")) {
+                let pair = part.drop { $0 == 0x20 }
+                guard let equals = pair.firstIndex(of: UInt8(ascii: "=")), pair[..<equals].elementsEqual(wanted) else { continue }
+                let value = String(decoding: pair[pair.index(after: equals)...], as: UTF8.self)
+                if let found, found != value { return nil }
+                found = value
+            }
+        }
+        guard let found, found.utf8.count == 43, (try? Base64URL.decode(found)) != nil else { return nil }
+        return found
+    }
+
+    func set(_ name: Name, _ value: String, maximumAge: Int64) -> String {
+        "\(fullName(name))=\(value); Path=\(path); Max-Age=\(maximumAge); HttpOnly; SameSite=Lax" + (isSecure ? "; Secure" : "")
+    }
+
+    func clear(_ name: Name) -> String { set(name, "", maximumAge: 0) }
+}

@@ -1,0 +1,87 @@
+import Crypto
+import JOSE
+import OAuth
+
+/// What a person is in the middle of: carried by the pages themselves, sealed, so that nobody can change it and no memory is spent on strangers.
+struct Transaction: Sendable {
+    enum Purpose: Sendable {
+        case authorize(AuthorizationRequest)
+        case account
+    }
+
+    /// Random; at most one code is ever issued for it.
+    let id: String
+    let purpose: Purpose
+    /// The browser that began it, as the hash of its cookie.
+    let browser: SecretHash
+    /// The session that a consent page was shown to. Nil before sign-in.
+    let session: SecretHash?
+    let expiresAt: NumericDate
+
+    /// Fifteen minutes to find one's password.
+    static let lifetime: Int64 = 900
+
+    var hash: SecretHash { SecretHash(of: id) }
+
+    func shown(to session: Session) -> Transaction {
+        Transaction(id: id, purpose: purpose, browser: browser, session: session.hash, expiresAt: expiresAt)
+    }
+}
+
+/// Seals transactions into texts for forms and links, and opens them again.
+struct TransactionSealer: Sendable {
+    let sealer: Sealer
+
+    func seal(_ transaction: Transaction) throws(OAuthError) -> String {
+        var json: JSONObject = [
+            "id": .string(transaction.id), "browser": .string(Base64URL.encode(transaction.browser.bytes)), "exp": .int(transaction.expiresAt.seconds),
+        ]
+        json["session"] = transaction.session.map { .string(Base64URL.encode($0.bytes)) }
+        if case .authorize(let request) = transaction.purpose { json["request"] = request.json }
+        return Base64URL.encode(try sealer.seal(JSONValue.object(json).serialized, owner: "transaction"))
+    }
+
+    /// Nil for anything that was not sealed here, has expired, or belongs to another browser.
+    func open(_ text: String, browser: SecretHash?, at now: NumericDate) -> Transaction? {
+        guard text.utf8.count <= 32768, let sealed = try? Base64URL.decode(text), let bytes = sealer.open(sealed, owner: "transaction"),
+            let json = try? JSONValue(parsing: bytes), let id = json["id"]?.string, let owner = Self.hash(json["browser"]), let expiry = json["exp"]?.int,
+            let browser, browser == owner, now.seconds < expiry
+        else { return nil }
+        let purpose: Transaction.Purpose
+        if let value = json["request"] {
+            guard let request = AuthorizationRequest(json: value) else { return nil }
+            purpose = .authorize(request)
+        } else {
+            purpose = .account
+        }
+        return Transaction(
+            id: id, purpose: purpose, browser: owner, session: Self.hash(json["session"]), expiresAt: NumericDate(seconds: Int64(expiry)))
+    }
+
+    private static func hash(_ value: JSONValue?) -> SecretHash? {
+        value?.string.flatMap { try? Base64URL.decode($0) }.flatMap(SecretHash.init(bytes:))
+    }
+}
+
+extension AuthorizationRequest {
+    fileprivate var json: JSONValue {
+        var json: JSONObject = [
+            "client": .string(clientID.text), "redirect": .string(redirectURI), "challenge": .string(challenge.text), "scope": .string(scopes.text),
+            "resource": .string(resource), "prompt": .strings(prompt.sorted()),
+        ]
+        json["state"] = state.map { .string($0) }
+        json["max_age"] = maximumAge.map { .int($0) }
+        json["login_hint"] = loginHint.map { .string($0) }
+        return .object(json)
+    }
+
+    fileprivate init?(json: JSONValue) {
+        guard let client = json["client"]?.string.flatMap(ClientID.init), let redirect = json["redirect"]?.string,
+            let challenge = json["challenge"]?.string.flatMap(CodeChallenge.init), let scopes = json["scope"]?.string.flatMap({ ScopeSet($0) }),
+            let resource = json["resource"]?.string
+        else { return nil }
+        self.init(
+            clientID: client, redirectURI: redirect, state: json["state"]?.string, challenge: challenge, scopes: scopes, resource: resource,
+            prompt: Set(json["prompt"]?.strings ?? []), maximumAge: json["max_age"]?.int.map(Int64.init), loginHint: json["login_hint"]?.string)
+    }
+}

@@ -1,0 +1,195 @@
+public import JOSE
+public import OAuth
+import Synchronization
+
+/// A store that forgets everything when the process ends: for tests, and to read what a store has to do.
+public final class MemoryStore: AuthorizationServerStore {
+    private struct CodeEntry {
+        let code: AuthorizationCode
+        var grantID: String?
+    }
+
+    private struct RefreshEntry {
+        let token: RefreshToken
+        var usedAt: NumericDate?
+        var successor: SecretHash?
+        var sealedSuccessor: [UInt8] = []
+    }
+
+    private struct State {
+        var clients: [ClientID: Client] = [:]
+        var users: [String: User] = [:]
+        var sessions: [SecretHash: Session] = [:]
+        var transactions: [SecretHash: NumericDate] = [:]
+        var codes: [SecretHash: CodeEntry] = [:]
+        var grants: [String: Grant] = [:]
+        var refreshTokens: [SecretHash: RefreshEntry] = [:]
+        var revokedTokens: [String: (until: NumericDate, at: NumericDate)] = [:]
+        var consents: Set<RememberedConsent> = []
+        var keys: [SealedKey] = []
+
+        mutating func revoke(_ grantID: String, _ now: NumericDate) {
+            if grants[grantID]?.revokedAt == nil { grants[grantID]?.revokedAt = now }
+        }
+    }
+
+    private let state = Mutex(State())
+
+    public init() {}
+
+    public func client(_ id: ClientID) -> Client? { state.withLock { $0.clients[id] } }
+
+    public func save(_ client: Client, limit: Int) throws(StoreError) {
+        let isFull = state.withLock { state in
+            if state.clients[client.id] == nil, state.clients.values.count(where: { $0.origin == client.origin }) >= limit { return true }
+            state.clients[client.id] = client
+            return false
+        }
+        if isFull { throw StoreError(.full, "there are \(limit) clients") }
+    }
+
+    public func deleteClient(_ id: ClientID, at now: NumericDate) {
+        state.withLock { state in
+            state.clients[id] = nil
+            for grant in state.grants.values where grant.clientID == id { state.revoke(grant.id, now) }
+        }
+    }
+
+    public func user(id: String) -> User? { state.withLock { $0.users[id] } }
+
+    public func user(named name: String) -> User? {
+        state.withLock { $0.users.values.first { $0.name.utf8.elementsEqual(name.utf8) } }
+    }
+
+    public func add(_ user: User) throws(StoreError) {
+        let isTaken = state.withLock { state in
+            guard state.users[user.id] == nil, !state.users.values.contains(where: { $0.name == user.name }) else { return true }
+            state.users[user.id] = user
+            return false
+        }
+        if isTaken { throw StoreError(.conflict, "the user name is taken") }
+    }
+
+    public func update(_ user: User) { state.withLock { $0.users[user.id] = user } }
+
+    public func session(_ hash: SecretHash, at now: NumericDate) -> Session? {
+        state.withLock { $0.sessions[hash].flatMap { now < $0.expiresAt ? $0 : nil } }
+    }
+
+    public func add(_ session: Session) { state.withLock { $0.sessions[session.hash] = session } }
+
+    public func deleteSession(_ hash: SecretHash) { state.withLock { $0.sessions[hash] = nil } }
+
+    public func issue(_ code: AuthorizationCode, consuming transaction: SecretHash, until expiry: NumericDate) -> Bool {
+        state.withLock { state in
+            guard state.transactions[transaction] == nil else { return false }
+            state.transactions[transaction] = expiry
+            state.codes[code.hash] = CodeEntry(code: code)
+            return true
+        }
+    }
+
+    public func code(_ hash: SecretHash) -> AuthorizationCode? { state.withLock { $0.codes[hash]?.code } }
+
+    public func redeem(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) -> CodeRedemption {
+        state.withLock { state in
+            guard let entry = state.codes[hash] else { return .unknown }
+            if let earlier = entry.grantID {
+                state.revoke(earlier, now)
+                return .replayed(grantID: earlier)
+            }
+            guard now < entry.code.expiresAt else { return .unknown }
+            state.codes[hash]?.grantID = grant.id
+            state.grants[grant.id] = grant
+            if let refreshToken { state.refreshTokens[refreshToken.hash] = RefreshEntry(token: refreshToken) }
+            return .redeemed
+        }
+    }
+
+    public func refreshToken(_ hash: SecretHash) -> (token: RefreshToken, grant: Grant)? {
+        state.withLock { state in
+            guard let entry = state.refreshTokens[hash], let grant = state.grants[entry.token.grantID] else { return nil }
+            return (entry.token, grant)
+        }
+    }
+
+    public func rotate(_ hash: SecretHash, to successor: RefreshToken, sealedSuccessor: [UInt8], grace: Int64, at now: NumericDate) -> Rotation {
+        state.withLock { state in
+            guard let entry = state.refreshTokens[hash], var grant = state.grants[entry.token.grantID], grant.isLive(at: now) else { return .unknown }
+            if let usedAt = entry.usedAt {
+                let successorIsUnused = entry.successor.map { state.refreshTokens[$0]?.usedAt == nil } ?? false
+                let age = now.seconds(since: usedAt)
+                if age >= 0, age < grace, successorIsUnused { return .repeated(grant, sealedSuccessor: entry.sealedSuccessor) }
+                state.revoke(grant.id, now)
+                return .reused(grantID: grant.id)
+            }
+            guard now < entry.token.expiresAt else { return .unknown }
+            state.refreshTokens[hash]?.usedAt = now
+            state.refreshTokens[hash]?.successor = successor.hash
+            state.refreshTokens[hash]?.sealedSuccessor = sealedSuccessor
+            state.refreshTokens[successor.hash] = RefreshEntry(token: successor)
+            grant.lastUsedAt = now
+            state.grants[grant.id] = grant
+            return .rotated(grant)
+        }
+    }
+
+    public func grant(_ id: String) -> Grant? { state.withLock { $0.grants[id] } }
+
+    public func grants(ofUser userID: String, at now: NumericDate) -> [Grant] {
+        state.withLock { $0.grants.values.filter { $0.userID == userID && $0.isLive(at: now) }.sorted { $0.createdAt > $1.createdAt } }
+    }
+
+    public func revokeGrant(_ id: String, at now: NumericDate) { state.withLock { $0.revoke(id, now) } }
+
+    public func revokeAccessToken(_ tokenID: String, until expiry: NumericDate, at now: NumericDate) {
+        state.withLock { if $0.revokedTokens[tokenID] == nil { $0.revokedTokens[tokenID] = (expiry, now) } }
+    }
+
+    public func revocations(since moment: NumericDate) -> [Revocation] {
+        state.withLock { state in
+            state.grants.values.filter { $0.revokedAt.map { $0 >= moment } ?? false }.map { .grant($0.id) }
+                + state.revokedTokens.filter { $0.value.at >= moment }.map { .accessToken($0.key) }
+        }
+    }
+
+    public func isRemembered(_ consent: RememberedConsent) -> Bool { state.withLock { $0.consents.contains(consent) } }
+
+    public func remember(_ consent: RememberedConsent) { _ = state.withLock { $0.consents.insert(consent) } }
+
+    public func forget(userID: String, clientID: ClientID) {
+        state.withLock { $0.consents = $0.consents.filter { $0.userID != userID || $0.clientID != clientID } }
+    }
+
+    public func signingKeys() -> [SealedKey] { state.withLock { $0.keys } }
+
+    public func addSigningKey(_ key: SealedKey) -> [SealedKey] {
+        state.withLock { state in
+            if !state.keys.contains(where: { $0.algorithm == key.algorithm }) { state.keys.append(key) }
+            return state.keys
+        }
+    }
+
+    public func sweep(at now: NumericDate, limit: Int) -> Int {
+        state.withLock { state in
+            func expired<Key, Value>(_ entries: [Key: Value], _ isOver: (Value) -> Bool) -> [Key] {
+                Array(entries.filter { isOver($0.value) }.prefix(limit).map(\.key))
+            }
+            let sessions = expired(state.sessions) { $0.expiresAt <= now }
+            let transactions = expired(state.transactions) { $0 <= now }
+            // A used code is kept for an hour, so that a replay is still recognized and answered.
+            let codes = expired(state.codes) { $0.code.expiresAt.advanced(by: 3600) <= now }
+            let tokens = expired(state.revokedTokens) { $0.until <= now }
+            let grants = expired(state.grants) { $0.expiresAt <= now || ($0.revokedAt.map { $0.advanced(by: 86400) <= now } ?? false) }
+            for key in sessions { state.sessions[key] = nil }
+            for key in transactions { state.transactions[key] = nil }
+            for key in codes { state.codes[key] = nil }
+            for key in tokens { state.revokedTokens[key] = nil }
+            for key in grants { state.grants[key] = nil }
+            let gone = Set(grants)
+            let refreshTokens = expired(state.refreshTokens) { $0.token.expiresAt.advanced(by: 86400) <= now || gone.contains($0.token.grantID) }
+            for key in refreshTokens { state.refreshTokens[key] = nil }
+            return sessions.count + transactions.count + codes.count + tokens.count + grants.count + refreshTokens.count
+        }
+    }
+}

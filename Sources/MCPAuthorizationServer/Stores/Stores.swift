@@ -1,0 +1,118 @@
+public import JOSE
+public import OAuth
+
+/// A store could not do what it was asked. Always a retryable 503, never "the token is bad", and never success.
+public struct StoreError: Error, Sendable, CustomStringConvertible {
+    public enum Kind: String, Sendable, Hashable {
+        /// Disk full, I/O error, locked, connection lost: try again.
+        case unavailable
+        /// Something of the same identifier is there already.
+        case conflict
+        /// A bound was reached.
+        case full
+    }
+
+    public let kind: Kind
+    /// For the log only.
+    public let detail: String
+
+    public init(_ kind: Kind, _ detail: String) {
+        self.kind = kind
+        self.detail = detail
+    }
+
+    public var description: String { "store \(kind.rawValue): \(detail)" }
+}
+
+public protocol ClientStore: Sendable {
+    func client(_ id: ClientID) async throws(StoreError) -> Client?
+    /// Adds a client, or replaces the one of the same ID. Throws `full` when there would be more than `limit` clients of its origin.
+    func save(_ client: Client, limit: Int) async throws(StoreError)
+    /// Also ends every grant of the client.
+    func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError)
+}
+
+public protocol UserStore: Sendable {
+    func user(id: String) async throws(StoreError) -> User?
+    /// By the exact bytes of the normalized name.
+    func user(named name: String) async throws(StoreError) -> User?
+    /// Throws `conflict` when the name or the ID is taken.
+    func add(_ user: User) async throws(StoreError)
+    func update(_ user: User) async throws(StoreError)
+}
+
+public protocol SessionStore: Sendable {
+    func session(_ hash: SecretHash, at now: NumericDate) async throws(StoreError) -> Session?
+    func add(_ session: Session) async throws(StoreError)
+    func deleteSession(_ hash: SecretHash) async throws(StoreError)
+}
+
+/// The atomic heart. Of each single-use thing, at most one caller ever wins, across processes and crashes.
+public protocol GrantStore: Sendable {
+    /// Takes the page's transaction and keeps the code that came of it. False when the transaction was used before: then nothing is kept.
+    func issue(_ code: AuthorizationCode, consuming transaction: SecretHash, until expiry: NumericDate) async throws(StoreError) -> Bool
+    /// Looks, without consuming anything. Nil for unknown codes; expired and used ones are found.
+    func code(_ hash: SecretHash) async throws(StoreError) -> AuthorizationCode?
+    /// Exchanges a code for a grant and its first refresh token, in one step.
+    func redeem(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) async throws(StoreError) -> CodeRedemption
+    /// Looks, without consuming anything.
+    func refreshToken(_ hash: SecretHash) async throws(StoreError) -> (token: RefreshToken, grant: Grant)?
+    /// Exchanges a refresh token for its successor, in one step, by the rules of `Rotation`.
+    func rotate(
+        _ hash: SecretHash, to successor: RefreshToken, sealedSuccessor: [UInt8], grace: Int64, at now: NumericDate
+    ) async throws(StoreError) -> Rotation
+    func grant(_ id: String) async throws(StoreError) -> Grant?
+    /// Live grants, newest first.
+    func grants(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Grant]
+    /// Idempotent.
+    func revokeGrant(_ id: String, at now: NumericDate) async throws(StoreError)
+    /// Ends one access token before its time. Idempotent.
+    func revokeAccessToken(_ tokenID: String, until expiry: NumericDate, at now: NumericDate) async throws(StoreError)
+    /// Grants and access tokens revoked at or after a moment: what a resource server has to forget.
+    func revocations(since moment: NumericDate) async throws(StoreError) -> [Revocation]
+}
+
+/// The outcome of `GrantStore.redeem`.
+public enum CodeRedemption: Sendable, Hashable {
+    case redeemed
+    /// The code was used before. The grant that came of it is now revoked (RFC 6749 §4.1.2).
+    case replayed(grantID: String)
+    /// No such code, or too late.
+    case unknown
+}
+
+/// The outcome of `GrantStore.rotate` (requirement 131).
+public enum Rotation: Sendable, Hashable {
+    /// The token was unused and is used now; the successor is live.
+    case rotated(Grant)
+    /// The token was used within the grace window and its successor was not used yet: the very same successor again, as it was sealed.
+    case repeated(Grant, sealedSuccessor: [UInt8])
+    /// The token was used before and is no longer the immediate predecessor: the grant is now revoked.
+    case reused(grantID: String)
+    /// No such token, or its grant is revoked, or it expired.
+    case unknown
+}
+
+public enum Revocation: Sendable, Hashable {
+    case grant(String)
+    case accessToken(String)
+}
+
+public protocol ConsentStore: Sendable {
+    func isRemembered(_ consent: RememberedConsent) async throws(StoreError) -> Bool
+    func remember(_ consent: RememberedConsent) async throws(StoreError)
+    func forget(userID: String, clientID: ClientID) async throws(StoreError)
+}
+
+public protocol KeyStore: Sendable {
+    /// Oldest first.
+    func signingKeys() async throws(StoreError) -> [SealedKey]
+    /// Adds a key unless one of its algorithm is there already; in any case returns all, so that two servers that start at once agree.
+    func addSigningKey(_ key: SealedKey) async throws(StoreError) -> [SealedKey]
+}
+
+/// Everything an authorization server stores. `MCPAuthTesting` proves a store with `StoreConformance`.
+public protocol AuthorizationServerStore: ClientStore, UserStore, SessionStore, GrantStore, ConsentStore, KeyStore {
+    /// Forgets what expired, at most `limit` rows of each kind, and returns how many rows went.
+    func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int
+}

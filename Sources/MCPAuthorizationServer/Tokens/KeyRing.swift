@@ -1,0 +1,37 @@
+import JOSE
+import OAuth
+
+/// The signing keys of a server: made on its first start, sealed in its store, found again on every later one.
+struct KeyRing: Sendable {
+    /// The one that signs.
+    let current: SigningKey
+    /// Everything that a token may still be signed with.
+    let published: JWKSet
+
+    /// Throws `temporarily_unavailable` when the store fails, `invalid_configuration` when the master key is not the one that the keys were sealed with.
+    static func open(_ store: any KeyStore, _ master: MasterKey, algorithms: [SigningAlgorithm], clock: Clock) async throws(OAuthError) -> KeyRing {
+        let sealer = master.sealer(for: "signing keys")
+        do {
+            var sealed = try await store.signingKeys()
+            for algorithm in algorithms where !sealed.contains(where: { $0.algorithm == algorithm.rawValue }) {
+                let key = try SigningKey.generate(algorithm)
+                guard let keyID = key.keyID, let pem = key.pem else { continue }
+                sealed = try await store.addSigningKey(
+                    SealedKey(keyID: keyID, algorithm: algorithm.rawValue, sealed: try sealer.seal(Array(pem.utf8), owner: keyID), createdAt: clock.now))
+            }
+            var keys: [SigningKey] = []
+            for entry in sealed {
+                guard let algorithm = SigningAlgorithm(rawValue: entry.algorithm), let pem = sealer.open(entry.sealed, owner: entry.keyID) else {
+                    throw OAuthError(
+                        .invalidConfiguration,
+                        "the signing keys in the store were sealed with another master key; give that one back, or start with an empty store")
+                }
+                keys.append(try SigningKey(pem: String(decoding: pem, as: UTF8.self), algorithm: algorithm, keyID: entry.keyID))
+            }
+            guard let current = keys.first(where: { $0.algorithm == algorithms.first }) else { throw OAuthError(.invalidConfiguration, "there is no signing key") }
+            return KeyRing(current: current, published: JWKSet(keys.map(\.verificationKey)))
+        } catch let error as OAuthError { throw error } catch let error as StoreError {
+            throw OAuthError(.temporarilyUnavailable, "the key store cannot be read: \(error.detail)")
+        } catch { throw OAuthError(.serverError, "the signing keys cannot be read") }
+    }
+}

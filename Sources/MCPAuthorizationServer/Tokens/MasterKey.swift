@@ -1,0 +1,53 @@
+import Crypto
+import JOSE
+public import OAuth
+
+/// The one secret of an authorization server: what it seals everything with that must come back. It never leaves the process and never prints itself.
+public struct MasterKey: Sendable, CustomStringConvertible, CustomReflectable {
+    private let key: SymmetricKey
+
+    /// From 32 bytes or more. Throws `invalid_configuration`.
+    public init(_ bytes: [UInt8]) throws(OAuthError) {
+        guard bytes.count >= 32 else { throw OAuthError(.invalidConfiguration, "a master key has at least 32 random bytes: openssl rand -out master.key 32") }
+        key = SymmetricKey(data: bytes)
+    }
+
+    /// A new one, for servers that need not survive a restart.
+    public static func random() -> MasterKey { MasterKey(key: SymmetricKey(size: .bits256)) }
+
+    private init(key: SymmetricKey) { self.key = key }
+
+    /// Something that seals for one purpose only.
+    func sealer(for purpose: String) -> Sealer {
+        Sealer(key: HKDF<SHA256>.deriveKey(inputKeyMaterial: key, info: Array("mcp-auth \(purpose)".utf8), outputByteCount: 32))
+    }
+
+    public var description: String { "MasterKey" }
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// Authenticated encryption (AES-256-GCM). What is sealed for one owner cannot be opened for another.
+struct Sealer: Sendable {
+    fileprivate let key: SymmetricKey
+
+    fileprivate init(key: SymmetricKey) { self.key = key }
+
+    /// For a secret that only the holder of `token` can open again.
+    init(derivedFrom token: String, purpose: String) {
+        key = HKDF<SHA256>.deriveKey(inputKeyMaterial: SymmetricKey(data: Array(token.utf8)), info: Array("mcp-auth \(purpose)".utf8), outputByteCount: 32)
+    }
+
+    /// Throws `server_error`.
+    func seal(_ bytes: [UInt8], owner: String) throws(OAuthError) -> [UInt8] {
+        guard let box = try? AES.GCM.seal(bytes, using: key, authenticating: Array(owner.utf8)), let combined = box.combined else {
+            throw OAuthError(.serverError, "could not seal")
+        }
+        return Array(combined)
+    }
+
+    /// Nil for what was not sealed with this key for this owner.
+    func open(_ sealed: [UInt8], owner: String) -> [UInt8]? {
+        guard let box = try? AES.GCM.SealedBox(combined: sealed), let bytes = try? AES.GCM.open(box, using: key, authenticating: Array(owner.utf8)) else { return nil }
+        return Array(bytes)
+    }
+}

@@ -1,0 +1,43 @@
+import JOSE
+import Synchronization
+
+/// What was revoked and may not have expired yet, in memory, so that this process's own resource server refuses it at once.
+final class RevocationList: Sendable {
+    private struct State {
+        var grants: [String: NumericDate] = [:]
+        var tokens: [String: NumericDate] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    func insert(_ revocation: Revocation, at now: NumericDate) {
+        state.withLock { state in
+            switch revocation {
+            case .grant(let id): state.grants[id] = state.grants[id] ?? now
+            case .accessToken(let id): state.tokens[id] = state.tokens[id] ?? now
+            }
+        }
+    }
+
+    /// Whether an access token of this `jti` is revoked, by itself or with its grant.
+    func contains(tokenID: String) -> Bool {
+        state.withLock { state in
+            if state.tokens.isEmpty, state.grants.isEmpty { return false }
+            return state.tokens[tokenID] != nil || state.grants[TokenIdentifier.grantID(of: tokenID)] != nil
+        }
+    }
+
+    /// Forgets what was revoked so long ago that no token of it can be alive.
+    func forget(before moment: NumericDate) {
+        state.withLock { state in
+            state.grants = state.grants.filter { $0.value >= moment }
+            state.tokens = state.tokens.filter { $0.value >= moment }
+        }
+    }
+}
+
+/// The `jti` of our access tokens: the grant, a dot, and something random.
+enum TokenIdentifier {
+    static func make(grantID: String, random: RandomSource) -> String { grantID + "." + random.token(bytes: 12) }
+    static func grantID(of tokenID: String) -> String { String(tokenID.prefix { $0 != "." }) }
+}
