@@ -74,7 +74,9 @@ public final class GuardedHTTPClient: HTTPFetcher {
 
 extension ResourceServer {
     /// A resource server whose keys, metadata and introspection answers come through `GuardedHTTPClient.shared`.
-    public convenience init(_ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(), audit: AuditLog = AuditLog()) throws(OAuthError) {
+    public convenience init(_ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(), audit: AuditLog = AuditLog())
+        throws(OAuthError)
+    {
         try self.init(resource, trusting: trust, policy: policy, fetcher: GuardedHTTPClient.shared, audit: audit)
     }
 }

@@ -31,8 +31,10 @@ enum Resolver {
             guard let pointer = entry.pointee.ai_addr else { continue }
             let bytes: [UInt8]
             switch entry.pointee.ai_family {
-            case AF_INET: bytes = pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { withUnsafeBytes(of: $0.pointee.sin_addr) { Array($0) } }
-            case AF_INET6: bytes = pointer.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { withUnsafeBytes(of: $0.pointee.sin6_addr) { Array($0) } }
+            case AF_INET:
+                bytes = pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { withUnsafeBytes(of: $0.pointee.sin_addr) { Array($0) } }
+            case AF_INET6:
+                bytes = pointer.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { withUnsafeBytes(of: $0.pointee.sin6_addr) { Array($0) } }
             default: continue
             }
             guard let value = IPAddress(bytes: bytes), let text = try? SocketAddress(packedIPAddress: ByteBuffer(bytes: bytes), port: port).ipAddress

@@ -109,7 +109,8 @@ public final class AuthorizationServer: Sendable {
     ) {
         audit.record(
             AuditEvent(
-                action, verdict, at: clock.now, reason: reason, detail: detail, issuer: issuer.text, subject: subject, clientID: client?.text, scopes: scopes,
+                action, verdict, at: clock.now, reason: reason, detail: detail, issuer: issuer.text, subject: subject, clientID: client?.text,
+                scopes: scopes,
                 peer: call.peer))
     }
 

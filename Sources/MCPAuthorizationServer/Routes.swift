@@ -31,8 +31,10 @@ struct Routes: Sendable {
         let base = issuer.trimmedPath
         var routes: [String: Route] = [:]
         for (path, route) in [
-            ("/jwks", Route.keys), ("/authorize", .authorize), ("/sign-in", .signIn), ("/consent", .consent), ("/sign-out", .signOut), ("/account", .account),
-            ("/account/disconnect", .disconnect), ("/assets/style.css", .style), ("/token", .token), ("/revoke", .revoke), ("/introspect", .introspect),
+            ("/jwks", Route.keys), ("/authorize", .authorize), ("/sign-in", .signIn), ("/consent", .consent), ("/sign-out", .signOut),
+            ("/account", .account),
+            ("/account/disconnect", .disconnect), ("/assets/style.css", .style), ("/token", .token), ("/revoke", .revoke),
+            ("/introspect", .introspect),
             ("/register", .register),
         ] { routes[base + path] = route }
         for url in issuer.metadataURLs { if let path = WebURL(url)?.path { routes[path] = .metadata } }

@@ -27,7 +27,8 @@ public struct AuditEvent: Sendable, Hashable {
     public var peer: String?
 
     public init(
-        _ action: String, _ verdict: Verdict, at time: NumericDate, reason: String? = nil, detail: String? = nil, issuer: String? = nil, subject: String? = nil,
+        _ action: String, _ verdict: Verdict, at time: NumericDate, reason: String? = nil, detail: String? = nil, issuer: String? = nil,
+        subject: String? = nil,
         clientID: String? = nil, operation: String? = nil, scopes: ScopeSet? = nil, missingScopes: ScopeSet? = nil, requestID: String? = nil,
         peer: String? = nil
     ) {

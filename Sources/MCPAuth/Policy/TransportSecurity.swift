@@ -40,7 +40,8 @@ public struct TransportSecurity: Sendable {
     public func violation(_ request: HTTPRequest) -> String? {
         if let allowedHosts {
             guard let authority = request.authority, !authority.isEmpty else { return "the request names no Host" }
-            guard allowedHosts.contains(authority) || allowedHosts.contains(String(decoding: authority.utf8.map(URLBytes.lowercased), as: UTF8.self)) else {
+            guard allowedHosts.contains(authority) || allowedHosts.contains(String(decoding: authority.utf8.map(URLBytes.lowercased), as: UTF8.self))
+            else {
                 return "this server is not reached by that Host; add it to the allowed hosts if it should be"
             }
         }

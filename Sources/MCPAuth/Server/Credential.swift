@@ -21,7 +21,8 @@ enum Credential: Sendable {
         let scheme = bytes.prefix { $0 != 0x20 }
         guard scheme.count == 6, scheme.elementsEqual("bearer".utf8, by: { URLBytes.lowercased($0) == $1 }) else {
             // A second header that a server joined to the first would show as a comma after the first one's end.
-            self = bytes.contains(UInt8(ascii: ",")) && bytes.contains(0x20) && value.lowercased().contains("bearer ")
+            self =
+                bytes.contains(UInt8(ascii: ",")) && bytes.contains(0x20) && value.lowercased().contains("bearer ")
                 ? .malformed("there is more than one credential in the Authorization header") : .none
             return
         }

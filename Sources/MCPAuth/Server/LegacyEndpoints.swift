@@ -39,7 +39,8 @@ public final class LegacyEndpoints: Sendable {
         default:
             let endpoint = path == "/token" ? metadata.tokenEndpoint : metadata.registrationEndpoint
             return .error(
-                OAuthError(.invalidRequest, "this is the MCP server; send this to its authorization server: \(endpoint?.text ?? issuer.text)"), status: .notFound)
+                OAuthError(.invalidRequest, "this is the MCP server; send this to its authorization server: \(endpoint?.text ?? issuer.text)"),
+                status: .notFound)
         }
     }
 

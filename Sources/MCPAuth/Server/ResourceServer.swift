@@ -33,7 +33,8 @@ public final class ResourceServer: Sendable {
     ///
     /// Throws `invalid_identifier` or `invalid_configuration`, saying what to change.
     public init(
-        _ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(), metadata change: (inout ProtectedResourceMetadata) -> Void = { _ in },
+        _ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(),
+        metadata change: (inout ProtectedResourceMetadata) -> Void = { _ in },
         transport: TransportSecurity? = nil, fetcher: (any HTTPFetcher)? = nil, audit: AuditLog = AuditLog(), clock: Clock = .system,
         cacheCapacity: Int = 32768, logger: Logger = Logger(label: "mcp-auth.resource-server"), insecureAllowHTTP: Bool = false
     ) throws(OAuthError) {
@@ -55,7 +56,9 @@ public final class ResourceServer: Sendable {
     /// Who is calling, and whether they may. For operations that anonymous callers may do too, see `identify`.
     ///
     /// Ready to be switched over: either there is a principal, or there is an answer to send as it is.
-    public func authenticate(_ request: HTTPRequest, operation: Operation = .any, peer: String? = nil, requestID: String? = nil) async -> Authentication {
+    public func authenticate(_ request: HTTPRequest, operation: Operation = .any, peer: String? = nil, requestID: String? = nil) async
+        -> Authentication
+    {
         switch await identify(request, peer: peer, requestID: requestID) {
         case .rejected(let reply): return .rejected(reply)
         case .accepted(let caller):
@@ -177,7 +180,9 @@ public final class ResourceServer: Sendable {
         case .invalidToken(let reason):
             logger.debug("refused a token", metadata: ["reason": "\(reason)"])
             record(.denied, operation, caller, reason: reason.code, detail: reason.detail)
-            return reply(.unauthorized, OAuthError(.invalidToken, "the access token is invalid, expired, revoked or meant for another server"), scope: challenged)
+            return reply(
+                .unauthorized, OAuthError(.invalidToken, "the access token is invalid, expired, revoked or meant for another server"),
+                scope: challenged)
         case .insufficientScope(let missing):
             record(.denied, operation, caller, reason: "insufficient_scope", missing: missing)
             // What it has and what it lacks: clients ask for exactly this set next, and some forget what they had (R9, R10).
@@ -189,17 +194,21 @@ public final class ResourceServer: Sendable {
         case .unavailable(let why):
             logger.error("a token could not be verified", metadata: ["reason": "\(why)"])
             record(.failed, operation, caller, reason: "unavailable", detail: why)
-            return HTTPReply.error(OAuthError(.temporarilyUnavailable, "the token cannot be verified at the moment; try again"), status: .serviceUnavailable)
-                .with(.retryAfter, "5")
+            return HTTPReply.error(
+                OAuthError(.temporarilyUnavailable, "the token cannot be verified at the moment; try again"), status: .serviceUnavailable
+            )
+            .with(.retryAfter, "5")
         }
     }
 
     private func record(
-        _ verdict: AuditEvent.Verdict, _ operation: Operation, _ caller: Caller, reason: String? = nil, detail: String? = nil, missing: ScopeSet? = nil
+        _ verdict: AuditEvent.Verdict, _ operation: Operation, _ caller: Caller, reason: String? = nil, detail: String? = nil,
+        missing: ScopeSet? = nil
     ) {
         audit.record(
             AuditEvent(
-                "access", verdict, at: clock.now, reason: reason, detail: detail, issuer: caller.principal?.issuer, subject: caller.principal?.subject,
+                "access", verdict, at: clock.now, reason: reason, detail: detail, issuer: caller.principal?.issuer,
+                subject: caller.principal?.subject,
                 clientID: caller.principal?.clientID, operation: operation.description, scopes: caller.principal?.scopes, missingScopes: missing,
                 requestID: caller.requestID, peer: caller.peer))
     }

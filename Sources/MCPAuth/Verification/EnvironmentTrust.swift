@@ -42,7 +42,9 @@ extension Trust {
         }
         switch (value("AUTH_CLIENT_ID"), value("AUTH_CLIENT_SECRET")) {
         case (let clientID?, let secret?):
-            trusts.append(.introspection(issuer: issuer, authentication: .basic(clientID: clientID, secret: secret), audience: audience, opaqueTokensOnly: true))
+            trusts.append(
+                .introspection(issuer: issuer, authentication: .basic(clientID: clientID, secret: secret), audience: audience, opaqueTokensOnly: true)
+            )
         case (nil, nil), (_?, nil): break  // a client ID alone belongs to tools that log in; nothing is verified with it
         case (nil, _?): throw OAuthError(.invalidConfiguration, "AUTH_CLIENT_SECRET is set but AUTH_CLIENT_ID is not")
         }

@@ -70,9 +70,13 @@ public final class IntrospectionVerifier: TokenVerifier {
         if let expiration = claims.expiration, expiration <= now { return .rejected(RejectionReason("expired")) }
         if let notBefore = claims.notBefore, notBefore > now.advanced(by: 60) { return .rejected(RejectionReason("not_yet_valid")) }
         if claims["cnf"] != nil { return .rejected(RejectionReason("sender_constrained", "the token is bound to a key that was not proven")) }
-        if let kind = claims["token_type"]?.string, ["refresh_token", "n_a"].contains(kind.lowercased()) { return .rejected(RejectionReason("wrong_type")) }
+        if let kind = claims["token_type"]?.string, ["refresh_token", "n_a"].contains(kind.lowercased()) {
+            return .rejected(RejectionReason("wrong_type"))
+        }
         let expiration = claims.expiration ?? now.advanced(by: max(cacheLifetime, 1))
-        guard let principal = Principal(issuer: issuer, claims: claims, expiration: expiration) else { return .rejected(RejectionReason("no_subject")) }
+        guard let principal = Principal(issuer: issuer, claims: claims, expiration: expiration) else {
+            return .rejected(RejectionReason("no_subject"))
+        }
         return .accepted(principal)
     }
 

@@ -87,7 +87,9 @@ public final class RemoteKeySet: KeySource {
             state.flight = flight
             return flight
         }
-        guard let flight else { return state.withLock { $0.keys == nil ? "the keys could not be fetched a moment ago; the next attempt is soon" : nil } }
+        guard let flight else {
+            return state.withLock { $0.keys == nil ? "the keys could not be fetched a moment ago; the next attempt is soon" : nil }
+        }
         let failure = await flight.value
         return state.withLock { $0.keys == nil ? failure : nil }
     }
@@ -115,9 +117,12 @@ public final class RemoteKeySet: KeySource {
             do throws(JOSEError) { keys = try JWKSet(parsing: reply.body) } catch {
                 throw OAuthError(.invalidMetadata, "\(url) is not a JWK set: \(error.message)")
             }
-            guard !keys.keys.isEmpty else { throw OAuthError(.invalidMetadata, "\(url) holds no usable key: \(keys.ignored.first?.message ?? "it is empty")") }
+            guard !keys.keys.isEmpty else {
+                throw OAuthError(.invalidMetadata, "\(url) holds no usable key: \(keys.ignored.first?.message ?? "it is empty")")
+            }
             state.withLock { state in
-                let gone = state.keys?.keys.contains { old in !keys.keys.contains { $0.thumbprint == old.thumbprint && $0.keyID == old.keyID } } ?? false
+                let gone =
+                    state.keys?.keys.contains { old in !keys.keys.contains { $0.thumbprint == old.thumbprint && $0.keyID == old.keyID } } ?? false
                 if gone { state.epoch &+= 1 }
                 state.keys = keys
                 state.fetchedAt = now

@@ -21,7 +21,8 @@ public struct Principal: Sendable {
     public let claims: JSONDocument
 
     public init(
-        issuer: String, subject: String, clientID: String? = nil, scopes: ScopeSet = [], roles: [String] = [], expiration: NumericDate, tokenID: String? = nil,
+        issuer: String, subject: String, clientID: String? = nil, scopes: ScopeSet = [], roles: [String] = [], expiration: NumericDate,
+        tokenID: String? = nil,
         claims: JSONDocument
     ) {
         self.issuer = issuer

@@ -13,7 +13,8 @@ public struct Trust: Sendable {
         public func requireFetcher() throws(OAuthError) -> any HTTPFetcher {
             guard let fetcher else {
                 throw OAuthError(
-                    .invalidConfiguration, "this issuer's keys have to be fetched: import MCPAuthHTTPClient and pass fetcher: GuardedHTTPClient.shared")
+                    .invalidConfiguration,
+                    "this issuer's keys have to be fetched: import MCPAuthHTTPClient and pass fetcher: GuardedHTTPClient.shared")
             }
             return fetcher
         }
@@ -58,7 +59,8 @@ public struct Trust: Sendable {
 
     /// JWTs of an issuer whose keys are found by discovery (RFC 8414, OpenID Connect Discovery).
     public static func issuer(
-        _ issuer: String, audience: Audience = .resource, tokens: TokenProfile = .rfc9068, algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric,
+        _ issuer: String, audience: Audience = .resource, tokens: TokenProfile = .rfc9068,
+        algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric,
         leeway: Int64 = 30, insecureAllowHTTP: Bool = false
     ) -> Trust {
         Trust(authorizationServers: [issuer]) { context throws(OAuthError) in
@@ -75,7 +77,9 @@ public struct Trust: Sendable {
         algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric, leeway: Int64 = 30
     ) -> Trust {
         Trust(authorizationServers: [issuer]) { context throws(OAuthError) in
-            guard let location = WebURL(url) else { throw OAuthError(.invalidConfiguration, "the JWKS URL is not an absolute http(s) URL: \(url.prefix(200))") }
+            guard let location = WebURL(url) else {
+                throw OAuthError(.invalidConfiguration, "the JWKS URL is not an absolute http(s) URL: \(url.prefix(200))")
+            }
             return JWTVerifier(
                 requirements(issuer, audience, tokens, leeway, context), keys: RemoteKeySet(.url(location), fetcher: try context.requireFetcher()),
                 algorithms: algorithms.subtracting([.hs256, .hs384, .hs512]))
@@ -100,7 +104,9 @@ public struct Trust: Sendable {
         Trust(authorizationServers: [issuer]) { context throws(OAuthError) in
             let source: IntrospectionVerifier.EndpointSource
             if let endpoint {
-                guard let url = WebURL(endpoint) else { throw OAuthError(.invalidConfiguration, "the introspection endpoint is not a URL: \(endpoint.prefix(200))") }
+                guard let url = WebURL(endpoint) else {
+                    throw OAuthError(.invalidConfiguration, "the introspection endpoint is not a URL: \(endpoint.prefix(200))")
+                }
                 source = .url(url)
             } else {
                 source = .discovered(try Issuer(issuer, insecureAllowHTTP: insecureAllowHTTP))

@@ -75,6 +75,8 @@ public struct AuthorizationServerConfiguration: Sendable {
         try require((1...600).contains(codeLifetime), "codeLifetime is 1 to 600 seconds")
         try require((0...60).contains(refreshGrace), "refreshGrace is 0 to 60 seconds")
         try require(refreshTokenIdleLifetime > 0 && grantLifetime > 0 && sessionLifetime > 0, "lifetimes are positive numbers of seconds")
-        try require(!signingAlgorithms.isEmpty && !signingAlgorithms.contains(where: \.isSymmetric), "sign with ES256, RS256 or EdDSA, not with a shared secret")
+        try require(
+            !signingAlgorithms.isEmpty && !signingAlgorithms.contains(where: \.isSymmetric),
+            "sign with ES256, RS256 or EdDSA, not with a shared secret")
     }
 }

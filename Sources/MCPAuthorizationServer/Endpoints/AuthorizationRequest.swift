@@ -53,7 +53,9 @@ extension AuthorizationServer {
 
     private func validated(_ form: Form, _ client: Client, _ redirectURI: String, _ state: String?) throws(OAuthError) -> AuthorizationRequest {
         for name in Set(form.fields.map(\.name)) where name != "resource" { _ = try form.single(name) }
-        guard client.grantTypes.contains("authorization_code") else { throw OAuthError(.unauthorizedClient, "the client is not registered for authorization codes") }
+        guard client.grantTypes.contains("authorization_code") else {
+            throw OAuthError(.unauthorizedClient, "the client is not registered for authorization codes")
+        }
         guard try form.single("response_type") == "code" else { throw OAuthError(.unsupportedResponseType, "response_type must be code") }
         if let mode = try form.single("response_mode"), mode != "query" { throw OAuthError(.invalidRequest, "response_mode must be query") }
         for name in ["request", "request_uri"] where try form.single(name) != nil { throw OAuthError(.invalidRequest, "\(name) is not supported") }
@@ -63,7 +65,9 @@ extension AuthorizationServer {
         let resource = try resource(named: form.all("resource"))
         let scopes: ScopeSet
         if let text = try form.single("scope") {
-            guard let requested = ScopeSet(text) else { throw OAuthError(.invalidScope, "scope is not a list of scope tokens separated by single spaces") }
+            guard let requested = ScopeSet(text) else {
+                throw OAuthError(.invalidScope, "scope is not a list of scope tokens separated by single spaces")
+            }
             // offline_access asks for a refresh token, which every client here may get; openid and the like ask for what is not offered.
             scopes = requested.subtracting(["offline_access"])
             let unknown = scopes.subtracting(resource.allScopes)
@@ -83,7 +87,8 @@ extension AuthorizationServer {
             maximumAge = seconds
         }
         return AuthorizationRequest(
-            clientID: client.id, redirectURI: redirectURI, state: state, challenge: challenge, scopes: scopes, resource: resource.identifier.text, prompt: prompt,
+            clientID: client.id, redirectURI: redirectURI, state: state, challenge: challenge, scopes: scopes, resource: resource.identifier.text,
+            prompt: prompt,
             maximumAge: maximumAge, loginHint: try form.single("login_hint"))
     }
 
@@ -92,14 +97,19 @@ extension AuthorizationServer {
         let values = values.filter { !$0.isEmpty }
         guard values.count <= 1 else { throw OAuthError(.invalidTarget, "name one resource") }
         guard let value = values.first else {
-            guard configuration.resources.count == 1 else { throw OAuthError(.invalidTarget, "say which resource the token is for: resource=<URL of the MCP server>") }
+            guard configuration.resources.count == 1 else {
+                throw OAuthError(.invalidTarget, "say which resource the token is for: resource=<URL of the MCP server>")
+            }
             return configuration.resources[0]
         }
         // An empty path and "/" are the same resource (RFC 3986 §6.2.3), and some clients add the slash.
-        guard let found = configuration.resources.first(where: { resource in
-            let text = resource.identifier.text
-            return text.utf8.elementsEqual(value.utf8) || (resource.identifier.url.path.isEmpty && resource.identifier.url.query == nil && (text + "/").utf8.elementsEqual(value.utf8))
-        }) else { throw OAuthError(.invalidTarget, "no such resource here; the metadata lists them under protected_resources") }
+        guard
+            let found = configuration.resources.first(where: { resource in
+                let text = resource.identifier.text
+                return text.utf8.elementsEqual(value.utf8)
+                    || (resource.identifier.url.path.isEmpty && resource.identifier.url.query == nil && (text + "/").utf8.elementsEqual(value.utf8))
+            })
+        else { throw OAuthError(.invalidTarget, "no such resource here; the metadata lists them under protected_resources") }
         return found
     }
 }

@@ -46,7 +46,9 @@ extension AuthorizationServer {
             let signedIn = try await self.signedIn(call)
             if request.prompt.contains("none") {
                 guard let signedIn else { return silent(.loginRequired, "nobody is signed in", request, client) }
-                guard try await isAgreed(request, client, signedIn.user, call) else { return silent(.consentRequired, "the user has to be asked", request, client) }
+                guard try await isAgreed(request, client, signedIn.user, call) else {
+                    return silent(.consentRequired, "the user has to be asked", request, client)
+                }
                 let transaction = newTransaction(.authorize(request), browser: SecretHash(of: random.token()))
                 return try await issueCode(for: request, transaction: transaction, user: signedIn.user, call)
             }
@@ -56,7 +58,8 @@ extension AuthorizationServer {
                 request.prompt.contains("login") || request.prompt.contains("select_account")
                 || request.maximumAge.map { limit in signedIn.map { now.seconds(since: $0.session.authenticatedAt) > limit } ?? true } ?? false
             guard let signedIn, !mustSignInAgain else {
-                return browser.set(on: signInPage(try transactions.seal(transaction), client: client, name: User.normalizedName(request.loginHint ?? "") ?? ""))
+                return browser.set(
+                    on: signInPage(try transactions.seal(transaction), client: client, name: User.normalizedName(request.loginHint ?? "") ?? ""))
             }
             if !request.prompt.contains("consent"), try await isAgreed(request, client, signedIn.user, call) {
                 return try await issueCode(for: request, transaction: transaction, user: signedIn.user, call)
@@ -73,9 +76,11 @@ extension AuthorizationServer {
     /// Whether the user has agreed to exactly this before, to a client that nobody else can pose as, and came here by their own choice (B-08).
     private func isAgreed(_ request: AuthorizationRequest, _ client: Client, _ user: User, _ call: HTTPCall) async throws(OAuthError) -> Bool {
         guard client.isConfidential, let site = call.request.headerFields[.secFetchSite], ["none", "same-origin"].contains(site) else { return false }
-        return try await stored { try await store.isRemembered(
+        return try await stored {
+            try await store.isRemembered(
                 RememberedConsent(
-                    userID: user.id, clientID: client.id, resource: request.resource, redirectURI: request.redirectURI, scopes: request.scopes)) }
+                    userID: user.id, clientID: client.id, resource: request.resource, redirectURI: request.redirectURI, scopes: request.scopes))
+        }
     }
 
     /// Ends a transaction with a code, once.
@@ -100,7 +105,8 @@ extension AuthorizationServer {
     func signedIn(_ call: HTTPCall) async throws(OAuthError) -> (session: Session, user: User)? {
         guard let value = cookies.value(.session, in: call.request) else { return nil }
         do throws(StoreError) {
-            guard let session = try await store.session(SecretHash(of: value), at: clock.now), let user = try await store.user(id: session.userID), !user.isDisabled
+            guard let session = try await store.session(SecretHash(of: value), at: clock.now), let user = try await store.user(id: session.userID),
+                !user.isDisabled
             else { return nil }
             return (session, user)
         } catch { throw unavailable(error) }

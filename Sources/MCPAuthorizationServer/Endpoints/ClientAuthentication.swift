@@ -47,8 +47,12 @@ extension AuthorizationServer {
             guard request.headerFields[values: .authorization].count == 1, bodySecret == nil else {
                 throw OAuthError(.invalidRequest, "authenticate in one way only")
             }
-            guard let (id, secret) = try Self.basic(header) else { throw OAuthError(.invalidClient, "the Authorization header is not of the Basic scheme") }
-            guard bodyID == nil || bodyID!.utf8.elementsEqual(id.utf8) else { throw OAuthError(.invalidRequest, "client_id is not the one of the header") }
+            guard let (id, secret) = try Self.basic(header) else {
+                throw OAuthError(.invalidClient, "the Authorization header is not of the Basic scheme")
+            }
+            guard bodyID == nil || bodyID!.utf8.elementsEqual(id.utf8) else {
+                throw OAuthError(.invalidRequest, "client_id is not the one of the header")
+            }
             (clientID, self.secret, method) = (id, secret, .basic)
         }
 

@@ -7,13 +7,16 @@ extension AuthorizationServer {
     /// The metadata document (RFC 8414 §2, RFC 9207 §3). Everything in it is true, and everything that works is in it (R129).
     public var metadata: JSONValue {
         var json: JSONObject = [
-            "issuer": .string(issuer.text), "authorization_endpoint": .string(routes.url("/authorize")), "token_endpoint": .string(routes.url("/token")),
+            "issuer": .string(issuer.text), "authorization_endpoint": .string(routes.url("/authorize")),
+            "token_endpoint": .string(routes.url("/token")),
             "jwks_uri": .string(routes.url("/jwks")), "revocation_endpoint": .string(routes.url("/revoke")),
             "introspection_endpoint": .string(routes.url("/introspect")), "scopes_supported": .strings(scopesSupported.map(\.text)),
-            "response_types_supported": ["code"], "response_modes_supported": ["query"], "grant_types_supported": ["authorization_code", "refresh_token"],
+            "response_types_supported": ["code"], "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
             "token_endpoint_auth_methods_supported": .strings(Client.AuthenticationMethod.allCases.map(\.rawValue)),
             "revocation_endpoint_auth_methods_supported": .strings(Client.AuthenticationMethod.allCases.map(\.rawValue)),
-            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"], "code_challenge_methods_supported": ["S256"],
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true, "prompt_values_supported": ["none", "login", "consent"],
             "protected_resources": .strings(configuration.resources.map(\.identifier.text)),
         ]

@@ -13,7 +13,8 @@ extension AuthorizationServer {
             let password = try form.single("password") ?? ""
             let client = try await self.client(of: transaction)
             func again(_ problem: String, _ status: HTTPResponse.Status) throws(OAuthError) -> HTTPReply {
-                signInPage(try transactions.seal(transaction), client: client, name: DisplayText.clean(name, limit: 64), problem: problem, status: status)
+                signInPage(
+                    try transactions.seal(transaction), client: client, name: DisplayText.clean(name, limit: 64), problem: problem, status: status)
             }
             if let seconds = throttled(name, call) {
                 record("sign_in", .denied, call, reason: "throttled")
@@ -59,7 +60,8 @@ extension AuthorizationServer {
         record("sign_in", .allowed, call, subject: user.id)
         let browser = random.token()
         let next = Transaction(
-            id: transaction.id, purpose: transaction.purpose, browser: SecretHash(of: browser), session: session.hash, expiresAt: transaction.expiresAt)
+            id: transaction.id, purpose: transaction.purpose, browser: SecretHash(of: browser), session: session.hash,
+            expiresAt: transaction.expiresAt)
         let sealed = try transactions.seal(next)
         let location: String
         switch transaction.purpose {
@@ -67,7 +69,8 @@ extension AuthorizationServer {
         case .authorize: location = routes.path("/consent") + "?transaction=" + sealed
         }
         var reply = PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure)
-        reply.response.headerFields.append(HTTPField(name: .setCookie, value: cookies.set(.session, value, maximumAge: configuration.sessionLifetime)))
+        reply.response.headerFields.append(
+            HTTPField(name: .setCookie, value: cookies.set(.session, value, maximumAge: configuration.sessionLifetime)))
         reply.response.headerFields.append(HTTPField(name: .setCookie, value: cookies.set(.browser, browser, maximumAge: 86400)))
         return reply
     }
@@ -106,7 +109,9 @@ extension AuthorizationServer {
         do throws(OAuthError) {
             let form = try Form(queryOf: call.request.path ?? "")
             guard let transaction = try transaction(form, call), case .authorize(let request) = transaction.purpose else { return stale(call) }
-            guard let client = try await client(of: transaction) else { return errorPage(OAuthError(.invalidClient, "this client is not registered here")) }
+            guard let client = try await client(of: transaction) else {
+                return errorPage(OAuthError(.invalidClient, "this client is not registered here"))
+            }
             guard let signedIn = try await signedIn(call), transaction.session == signedIn.session.hash else {
                 return signInPage(try transactions.seal(transaction), client: client)
             }
@@ -115,8 +120,11 @@ extension AuthorizationServer {
     }
 
     private func remember(_ request: AuthorizationRequest, _ client: Client, _ user: User) async throws(OAuthError) {
-        try await stored { try await store.remember(
-                RememberedConsent(userID: user.id, clientID: client.id, resource: request.resource, redirectURI: request.redirectURI, scopes: request.scopes)) }
+        try await stored {
+            try await store.remember(
+                RememberedConsent(
+                    userID: user.id, clientID: client.id, resource: request.resource, redirectURI: request.redirectURI, scopes: request.scopes))
+        }
     }
 
     // MARK: The person's own page
@@ -130,9 +138,12 @@ extension AuthorizationServer {
             guard let signedIn = try await signedIn(call) else { return browser.set(on: signInPage(try transactions.seal(transaction), client: nil)) }
             var connections: [(Grant, Client?)] = []
             do throws(StoreError) {
-                for grant in try await store.grants(ofUser: signedIn.user.id, at: clock.now) { connections.append((grant, try await store.client(grant.clientID))) }
+                for grant in try await store.grants(ofUser: signedIn.user.id, at: clock.now) {
+                    connections.append((grant, try await store.client(grant.clientID)))
+                }
             } catch { throw unavailable(error) }
-            return browser.set(on: accountPage(try transactions.seal(transaction.shown(to: signedIn.session)), user: signedIn.user, connections: connections))
+            return browser.set(
+                on: accountPage(try transactions.seal(transaction.shown(to: signedIn.session)), user: signedIn.user, connections: connections))
         } catch { return errorPage(error, status: .serviceUnavailable) }
     }
 
@@ -142,7 +153,9 @@ extension AuthorizationServer {
             guard let signedIn = try await signedIn(call), transaction.session == signedIn.session.hash else { return stale(call) }
             let id = try form.single("grant") ?? ""
             let grant = try await stored { try await store.grant(id) }
-            guard let grant, grant.userID == signedIn.user.id else { return errorPage(OAuthError(.invalidRequest, "there is no such connection"), status: .notFound) }
+            guard let grant, grant.userID == signedIn.user.id else {
+                return errorPage(OAuthError(.invalidRequest, "there is no such connection"), status: .notFound)
+            }
             try await end(grant: grant.id)
             try await stored { try await store.forget(userID: signedIn.user.id, clientID: grant.clientID) }
             record("grant.revoked", .allowed, call, reason: "disconnected", subject: signedIn.user.id, client: grant.clientID)
@@ -184,13 +197,15 @@ extension AuthorizationServer {
     }
 
     private func transaction(_ form: Form, _ call: HTTPCall) throws(OAuthError) -> Transaction? {
-        transactions.open(try form.single("transaction") ?? "", browser: cookies.value(.browser, in: call.request).map { SecretHash(of: $0) }, at: clock.now)
+        transactions.open(
+            try form.single("transaction") ?? "", browser: cookies.value(.browser, in: call.request).map { SecretHash(of: $0) }, at: clock.now)
     }
 
     private func stale(_ call: HTTPCall) -> HTTPReply {
         record("form", .denied, call, reason: "stale_or_foreign_transaction")
         return errorPage(
-            OAuthError(.invalidRequest, "this page is too old, or was opened in another browser, or cookies are off; begin again from the application"),
+            OAuthError(
+                .invalidRequest, "this page is too old, or was opened in another browser, or cookies are off; begin again from the application"),
             status: .forbidden)
     }
 

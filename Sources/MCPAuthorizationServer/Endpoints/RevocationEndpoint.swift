@@ -33,7 +33,9 @@ extension AuthorizationServer {
                 throw OAuthError(.invalidClient, "only a resource server that is registered for introspection may ask")
             }
             guard let text = try form.single("token") else { throw OAuthError(.invalidRequest, "token is missing") }
-            guard let claims = ownAccessToken(text), claims.isMeant(for: resource), let tokenID = claims.identifier, !revocations.contains(tokenID: tokenID) else {
+            guard let claims = ownAccessToken(text), claims.isMeant(for: resource), let tokenID = claims.identifier,
+                !revocations.contains(tokenID: tokenID)
+            else {
                 return .json(["active": false])
             }
             let grant = try await stored { try await store.grant(TokenIdentifier.grantID(of: tokenID)) }
@@ -48,7 +50,9 @@ extension AuthorizationServer {
 
     /// The claims of an access token that this server signed and that has not expired, else nil.
     private func ownAccessToken(_ text: String) -> JWTClaims? {
-        guard let jws = try? CompactJWS(parsing: text), (try? jws.verify(using: keys.published)) != nil, let claims = try? JWTClaims(parsing: jws.payload) else {
+        guard let jws = try? CompactJWS(parsing: text), (try? jws.verify(using: keys.published)) != nil,
+            let claims = try? JWTClaims(parsing: jws.payload)
+        else {
             return nil
         }
         let requirements = JWTRequirements(issuer: issuer.text, audiences: nil, type: .oneOf(["at+jwt"]), leeway: 0)

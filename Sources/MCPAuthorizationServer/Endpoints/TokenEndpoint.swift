@@ -136,7 +136,9 @@ extension AuthorizationServer {
     }
 
     private func tokenReply(_ access: (token: String, expiresIn: Int64), _ refreshToken: String?, _ scopes: ScopeSet) -> HTTPReply {
-        var json: JSONObject = ["access_token": .string(access.token), "token_type": "Bearer", "expires_in": .int(access.expiresIn), "scope": .string(scopes.text)]
+        var json: JSONObject = [
+            "access_token": .string(access.token), "token_type": "Bearer", "expires_in": .int(access.expiresIn), "scope": .string(scopes.text),
+        ]
         json["refresh_token"] = refreshToken.map { .string($0) }
         return .json(.object(json))
     }

@@ -10,12 +10,16 @@ struct HTML: Sendable {
     static func text(_ text: String) -> HTML { HTML(source: escape(text)) }
 
     /// An element. Names come from source code only; values may come from anywhere.
-    static func tag(_ name: StaticString, _ attributes: KeyValuePairs<StaticString, String> = [:], @HTMLBuilder _ content: () -> HTML = { .empty }) -> HTML {
+    static func tag(_ name: StaticString, _ attributes: KeyValuePairs<StaticString, String> = [:], @HTMLBuilder _ content: () -> HTML = { .empty })
+        -> HTML
+    {
         HTML(source: "<\(name)\(list(attributes))>\(content().source)</\(name)>")
     }
 
     /// An element without content.
-    static func void(_ name: StaticString, _ attributes: KeyValuePairs<StaticString, String> = [:]) -> HTML { HTML(source: "<\(name)\(list(attributes))>") }
+    static func void(_ name: StaticString, _ attributes: KeyValuePairs<StaticString, String> = [:]) -> HTML {
+        HTML(source: "<\(name)\(list(attributes))>")
+    }
 
     static func joined(_ parts: [HTML]) -> HTML { HTML(source: parts.map(\.source).joined()) }
 

@@ -7,11 +7,16 @@ import OAuth
 extension AuthorizationServer {
     private func page(_ title: String) -> Page { Page(title: title, siteName: configuration.name, routes: routes) }
 
-    func signInPage(_ transaction: String, client: Client?, name: String = "", problem: String? = nil, status: HTTPResponse.Status = .ok) -> HTTPReply {
+    func signInPage(_ transaction: String, client: Client?, name: String = "", problem: String? = nil, status: HTTPResponse.Status = .ok) -> HTTPReply
+    {
         let page = page("Sign in")
         return page.reply(status) {
             HTML.tag("h1") { "Sign in" }
-            if let client { HTML.tag("p") { "to continue to "; HTML.tag("strong") { displayName(client) } } }
+            if let client {
+                HTML.tag("p") {
+                    "to continue to "; HTML.tag("strong") { displayName(client) }
+                }
+            }
             if let problem { HTML.tag("p", ["class": "problem", "role": "alert", "id": "problem"]) { problem } }
             HTML.tag("form", ["method": "post", "action": routes.path("/sign-in")]) {
                 page.hidden("transaction", transaction)
@@ -19,7 +24,8 @@ extension AuthorizationServer {
                 HTML.void(
                     "input",
                     [
-                        "id": "username", "name": "username", "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", "required": "",
+                        "id": "username", "name": "username", "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false",
+                        "required": "",
                         "maxlength": "64", "value": name, "aria-describedby": problem == nil ? "" : "problem",
                     ])
                 HTML.tag("label", ["for": "password"]) { "Password" }
@@ -32,9 +38,12 @@ extension AuthorizationServer {
     func consentPage(_ transaction: String, _ request: AuthorizationRequest, client: Client, user: User) -> HTTPReply {
         let page = page("Allow access")
         let redirect = try? RedirectURI(request.redirectURI)
-        let descriptions = configuration.resources.first { $0.identifier.text == request.resource }?.scopes.filter { request.scopes.contains($0.scope) } ?? []
+        let descriptions =
+            configuration.resources.first { $0.identifier.text == request.resource }?.scopes.filter { request.scopes.contains($0.scope) } ?? []
         return page.reply(formTargets: redirect.map { [$0.contentSecuritySource] } ?? []) {
-            HTML.tag("h1") { "Allow "; HTML.tag("strong") { displayName(client) }; " to use your account?" }
+            HTML.tag("h1") {
+                "Allow "; HTML.tag("strong") { displayName(client) }; " to use your account?"
+            }
             if client.origin == .dynamic {
                 HTML.tag("p", ["class": "note"]) { "This application registered itself. Nobody has checked its name." }
             }
@@ -89,7 +98,9 @@ extension AuthorizationServer {
         let page = page("Connected applications")
         return page.reply {
             HTML.tag("h1") { "Connected applications" }
-            HTML.tag("p") { "Signed in as "; HTML.tag("strong") { user.name } }
+            HTML.tag("p") {
+                "Signed in as "; HTML.tag("strong") { user.name }
+            }
             if connections.isEmpty {
                 HTML.tag("p", ["class": "note"]) { "No application can use your account." }
             } else {
@@ -120,14 +131,17 @@ extension AuthorizationServer {
     }
 
     /// Tells a person what happened, and a developer where to look. Never goes anywhere by itself (Z-08).
-    func errorPage(_ error: OAuthError, status: HTTPResponse.Status = .badRequest, returnTo location: (url: String, host: String)? = nil) -> HTTPReply {
+    func errorPage(_ error: OAuthError, status: HTTPResponse.Status = .badRequest, returnTo location: (url: String, host: String)? = nil) -> HTTPReply
+    {
         let page = page("Something is wrong")
         return page.reply(status) {
             HTML.tag("h1") { explanation(error) }
             HTML.tag("p") { "Nothing was shared. Close this page and try again from the application that sent you here." }
             HTML.tag("dl", ["class": "developer"]) {
                 HTML.tag("dt") { "For developers" }
-                HTML.tag("dd") { HTML.tag("code") { error.code.rawValue }; " "; DisplayText.clean(error.message, limit: 300) }
+                HTML.tag("dd") {
+                    HTML.tag("code") { error.code.rawValue }; " "; DisplayText.clean(error.message, limit: 300)
+                }
             }
             if let location {
                 HTML.tag("p") { HTML.tag("a", ["class": "button", "href": location.url, "rel": "noreferrer"]) { "Return to \(location.host)" } }

@@ -18,7 +18,8 @@ public struct PasswordHash: Sendable, Hashable {
     /// From a store. Nil for any other form, and for parameters that would cost more than 256 MiB.
     public init?(_ text: String) {
         let parts = text.utf8.split(separator: UInt8(ascii: "$"), omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
-        guard parts.count == 5, parts[0].isEmpty, parts[1] == "scrypt", let salt = try? Base64URL.decode(parts[3]), let key = try? Base64URL.decode(parts[4]),
+        guard parts.count == 5, parts[0].isEmpty, parts[1] == "scrypt", let salt = try? Base64URL.decode(parts[3]),
+            let key = try? Base64URL.decode(parts[4]),
             key.count == 32, salt.count == 16
         else { return nil }
         guard let cost = (10...18).first(where: { parts[2] == "n=\($0),r=8,p=1" }) else { return nil }
@@ -77,7 +78,8 @@ public actor PasswordHasher {
     /// Throws `invalid_request` for a password that is too short or too long, and `temporarily_unavailable` when too many are waiting.
     public func hash(_ password: String) async throws(OAuthError) -> PasswordHash {
         guard password.count >= PasswordHash.minimumPasswordCharacters, password.utf8.count <= PasswordHash.maximumPasswordBytes else {
-            throw OAuthError(.invalidRequest, "a password has \(PasswordHash.minimumPasswordCharacters) to \(PasswordHash.maximumPasswordBytes) characters")
+            throw OAuthError(
+                .invalidRequest, "a password has \(PasswordHash.minimumPasswordCharacters) to \(PasswordHash.maximumPasswordBytes) characters")
         }
         let salt = random.bytes(16)
         let cost = cost

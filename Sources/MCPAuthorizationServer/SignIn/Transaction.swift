@@ -34,7 +34,8 @@ struct TransactionSealer: Sendable {
 
     func seal(_ transaction: Transaction) throws(OAuthError) -> String {
         var json: JSONObject = [
-            "id": .string(transaction.id), "browser": .string(Base64URL.encode(transaction.browser.bytes)), "exp": .int(transaction.expiresAt.seconds),
+            "id": .string(transaction.id), "browser": .string(Base64URL.encode(transaction.browser.bytes)),
+            "exp": .int(transaction.expiresAt.seconds),
         ]
         json["session"] = transaction.session.map { .string(Base64URL.encode($0.bytes)) }
         if case .authorize(let request) = transaction.purpose { json["request"] = request.json }
@@ -44,7 +45,8 @@ struct TransactionSealer: Sendable {
     /// Nil for anything that was not sealed here, has expired, or belongs to another browser.
     func open(_ text: String, browser: SecretHash?, at now: NumericDate) -> Transaction? {
         guard text.utf8.count <= 32768, let sealed = try? Base64URL.decode(text), let bytes = sealer.open(sealed, owner: "transaction"),
-            let json = try? JSONValue(parsing: bytes), let id = json["id"]?.string, let owner = Self.hash(json["browser"]), let expiry = json["exp"]?.int,
+            let json = try? JSONValue(parsing: bytes), let id = json["id"]?.string, let owner = Self.hash(json["browser"]),
+            let expiry = json["exp"]?.int,
             let browser, browser == owner, now.seconds < expiry
         else { return nil }
         let purpose: Transaction.Purpose

@@ -39,7 +39,9 @@ public struct User: Sendable, Hashable {
     /// The name as it is stored, or nil: 1 to 64 of the letters a-z, digits, and `. _ - @ +`. Upper-case ASCII is lowered.
     public static func normalizedName(_ text: String) -> String? {
         let lowered = text.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
-        guard (1...64).contains(lowered.count), lowered.allSatisfy({ Array("abcdefghijklmnopqrstuvwxyz0123456789._-@+".utf8).contains($0) }) else { return nil }
+        guard (1...64).contains(lowered.count), lowered.allSatisfy({ Array("abcdefghijklmnopqrstuvwxyz0123456789._-@+".utf8).contains($0) }) else {
+            return nil
+        }
         return String(decoding: lowered, as: UTF8.self)
     }
 }

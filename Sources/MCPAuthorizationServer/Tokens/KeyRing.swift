@@ -17,7 +17,8 @@ struct KeyRing: Sendable {
                 let key = try SigningKey.generate(algorithm)
                 guard let keyID = key.keyID, let pem = key.pem else { continue }
                 sealed = try await store.addSigningKey(
-                    SealedKey(keyID: keyID, algorithm: algorithm.rawValue, sealed: try sealer.seal(Array(pem.utf8), owner: keyID), createdAt: clock.now))
+                    SealedKey(
+                        keyID: keyID, algorithm: algorithm.rawValue, sealed: try sealer.seal(Array(pem.utf8), owner: keyID), createdAt: clock.now))
             }
             var keys: [SigningKey] = []
             for entry in sealed {
@@ -28,7 +29,9 @@ struct KeyRing: Sendable {
                 }
                 keys.append(try SigningKey(pem: String(decoding: pem, as: UTF8.self), algorithm: algorithm, keyID: entry.keyID))
             }
-            guard let current = keys.first(where: { $0.algorithm == algorithms.first }) else { throw OAuthError(.invalidConfiguration, "there is no signing key") }
+            guard let current = keys.first(where: { $0.algorithm == algorithms.first }) else {
+                throw OAuthError(.invalidConfiguration, "there is no signing key")
+            }
             return KeyRing(current: current, published: JWKSet(keys.map(\.verificationKey)))
         } catch let error as OAuthError { throw error } catch let error as StoreError {
             throw OAuthError(.temporarilyUnavailable, "the key store cannot be read: \(error.detail)")

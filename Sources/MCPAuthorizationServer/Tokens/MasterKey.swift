@@ -8,7 +8,9 @@ public struct MasterKey: Sendable, CustomStringConvertible, CustomReflectable {
 
     /// From 32 bytes or more. Throws `invalid_configuration`.
     public init(_ bytes: [UInt8]) throws(OAuthError) {
-        guard bytes.count >= 32 else { throw OAuthError(.invalidConfiguration, "a master key has at least 32 random bytes: openssl rand -out master.key 32") }
+        guard bytes.count >= 32 else {
+            throw OAuthError(.invalidConfiguration, "a master key has at least 32 random bytes: openssl rand -out master.key 32")
+        }
         key = SymmetricKey(data: bytes)
     }
 
@@ -34,7 +36,8 @@ struct Sealer: Sendable {
 
     /// For a secret that only the holder of `token` can open again.
     init(derivedFrom token: String, purpose: String) {
-        key = HKDF<SHA256>.deriveKey(inputKeyMaterial: SymmetricKey(data: Array(token.utf8)), info: Array("mcp-auth \(purpose)".utf8), outputByteCount: 32)
+        key = HKDF<SHA256>.deriveKey(
+            inputKeyMaterial: SymmetricKey(data: Array(token.utf8)), info: Array("mcp-auth \(purpose)".utf8), outputByteCount: 32)
     }
 
     /// Throws `server_error`.
@@ -47,7 +50,8 @@ struct Sealer: Sendable {
 
     /// Nil for what was not sealed with this key for this owner.
     func open(_ sealed: [UInt8], owner: String) -> [UInt8]? {
-        guard let box = try? AES.GCM.SealedBox(combined: sealed), let bytes = try? AES.GCM.open(box, using: key, authenticating: Array(owner.utf8)) else { return nil }
+        guard let box = try? AES.GCM.SealedBox(combined: sealed), let bytes = try? AES.GCM.open(box, using: key, authenticating: Array(owner.utf8))
+        else { return nil }
         return Array(bytes)
     }
 }

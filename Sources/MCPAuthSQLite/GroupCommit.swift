@@ -1,0 +1,151 @@
+import GRDB
+import MCPAuthorizationServer
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// One SQLite connection on which many callers share the cost of durability.
+///
+/// Whatever arrives while a transaction is being committed runs in the next one, each caller's work in a savepoint of its own, so that one that fails takes
+/// nobody along. No caller hears of success before the transaction that holds its work is on disk (`synchronous=FULL`).
+final class GroupCommit: Sendable {
+    private struct Job: Sendable {
+        let work: @Sendable (Database) throws -> Void
+        /// Told nil once the work is durable.
+        let finish: @Sendable ((any Error)?) -> Void
+    }
+
+    private struct State {
+        var jobs: [Job] = []
+        var isDraining = false
+    }
+
+    private let database: DatabaseQueue
+    private let state = Mutex(State())
+
+    /// More work than this in one transaction makes the first caller wait too long.
+    private static let maximumBatch = 256
+
+    /// Opens or creates the file, readable by its owner only. One connection, always: SQLite before 3.51.3 can corrupt a WAL database when two
+    /// connections of one process reset the log at once (sqlite.org/wal.html), and Debian ships such a version.
+    init(path: String, migrate: (Database) throws -> Void) throws(StoreError) {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw StoreError(.unavailable, "\(path): \(String(cString: strerror(errno)))") }
+        fchmod(descriptor, 0o600)
+        close(descriptor)
+        do {
+            var configuration = Configuration()
+            configuration.journalMode = .wal
+            configuration.busyMode = .timeout(5)
+            configuration.foreignKeysEnabled = true
+            configuration.label = "mcp-auth"
+            database = try DatabaseQueue(path: path, configuration: configuration)
+            try database.inDatabase { db in
+                // Issued after opening and read back, since opening in WAL mode may set its own value.
+                try db.execute(sql: "PRAGMA synchronous = FULL")
+                guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2, try String.fetchOne(db, sql: "PRAGMA journal_mode") == "wal" else {
+                    throw StoreError(.unavailable, "SQLite does not take synchronous=FULL with a write-ahead log here")
+                }
+            }
+            try database.inTransaction(.immediate) { db in
+                try migrate(db)
+                return .commit
+            }
+        } catch { throw Self.translate(error) }
+    }
+
+    /// Runs the work in a shared transaction and returns its result once that is durable.
+    func write<Result: Sendable>(_ work: @escaping @Sendable (Database) throws -> Result) async throws(StoreError) -> Result {
+        do {
+            return try await withCheckedThrowingContinuation { continuation in
+                let result = ResultBox<Result>()
+                submit(
+                    Job(
+                        work: { db in result.value = try work(db) },
+                        finish: { error in
+                            if let error {
+                                continuation.resume(throwing: error)
+                            } else if let value = result.value {
+                                continuation.resume(returning: value)
+                            } else {
+                                continuation.resume(throwing: StoreError(.unavailable, "the work gave no result"))
+                            }
+                        }))
+            }
+        } catch { throw Self.translate(error) }
+    }
+
+    /// Reads, outside any transaction of writers.
+    func read<Result: Sendable>(_ work: @escaping @Sendable (Database) throws -> Result) async throws(StoreError) -> Result {
+        do { return try await database.read(work) } catch { throw Self.translate(error) }
+    }
+
+    private func submit(_ job: Job) {
+        let mustStart = state.withLock { state in
+            state.jobs.append(job)
+            defer { state.isDraining = true }
+            return !state.isDraining
+        }
+        if mustStart { database.asyncWriteWithoutTransaction { db in self.drain(db) } }
+    }
+
+    private func drain(_ db: Database) {
+        while true {
+            let batch = state.withLock { state -> [Job] in
+                let batch = Array(state.jobs.prefix(Self.maximumBatch))
+                state.jobs.removeFirst(batch.count)
+                if batch.isEmpty { state.isDraining = false }
+                return batch
+            }
+            guard !batch.isEmpty else { return }
+            var failures = [(any Error)?](repeating: nil, count: batch.count)
+            do {
+                try db.inTransaction(.immediate) {
+                    for (index, job) in batch.enumerated() {
+                        if batch.count == 1 {
+                            try job.work(db)
+                        } else {
+                            do {
+                                try db.inSavepoint {
+                                    try job.work(db)
+                                    return .commit
+                                }
+                            } catch { failures[index] = error }
+                        }
+                    }
+                    return .commit
+                }
+            } catch {
+                // Not committed: nobody's work happened.
+                for index in batch.indices { failures[index] = error }
+            }
+            for (job, failure) in zip(batch, failures) { job.finish(failure) }
+        }
+    }
+
+    static func translate(_ error: any Error) -> StoreError {
+        if let error = error as? StoreError { return error }
+        if let error = error as? DatabaseError {
+            return StoreError(
+                error.resultCode == .SQLITE_CONSTRAINT ? .conflict : .unavailable,
+                "SQLite \(error.extendedResultCode.rawValue): \(error.message ?? "")")
+        }
+        return StoreError(.unavailable, "\(type(of: error))")
+    }
+}
+
+/// Carries a result from the database's thread to the continuation; the two never run at the same time.
+private final class ResultBox<Value: Sendable>: Sendable {
+    private let storage = Mutex<Value?>(nil)
+
+    var value: Value? {
+        get { storage.withLock { $0 } }
+        set { storage.withLock { $0 = newValue } }
+    }
+}

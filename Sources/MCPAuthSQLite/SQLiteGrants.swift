@@ -1,0 +1,133 @@
+import Foundation
+import GRDB
+public import JOSE
+public import MCPAuthorizationServer
+import OAuth
+
+/// The single-use things. Each step is one transaction that at most one caller wins, in this process or another.
+extension SQLiteStore {
+    public func issue(_ code: AuthorizationCode, consuming transaction: SecretHash, until expiry: NumericDate) async throws(StoreError) -> Bool {
+        try await database.write { db in
+            try db.execute(sql: "INSERT OR IGNORE INTO transactions VALUES (?, ?)", arguments: [transaction.data, expiry.seconds])
+            guard db.changesCount == 1 else { return false }
+            try db.execute(
+                sql: "INSERT INTO codes VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                arguments: [
+                    code.hash.data, code.clientID.text, code.userID, code.redirectURI, code.challenge.text, code.scopes.text, code.resource,
+                    code.expiresAt.seconds,
+                ])
+            return true
+        }
+    }
+
+    public func code(_ hash: SecretHash) async throws(StoreError) -> AuthorizationCode? {
+        try await database.read { db in try Row.fetchOne(db, sql: "SELECT * FROM codes WHERE hash = ?", arguments: [hash.data])?.code }
+    }
+
+    public func redeem(
+        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate
+    ) async throws(StoreError) -> CodeRedemption {
+        try await database.write { db in
+            try db.execute(
+                sql: "UPDATE codes SET grant_id = ? WHERE hash = ? AND grant_id IS NULL AND expires_at > ?",
+                arguments: [grant.id, hash.data, now.seconds])
+            guard db.changesCount == 1 else {
+                guard let earlier = try String.fetchOne(db, sql: "SELECT grant_id FROM codes WHERE hash = ?", arguments: [hash.data]) else {
+                    return .unknown
+                }
+                try Self.revoke(earlier, now, db)
+                return .replayed(grantID: earlier)
+            }
+            try db.execute(
+                sql: "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                arguments: [
+                    grant.id, grant.clientID.text, grant.userID, grant.scopes.text, grant.resource, grant.createdAt.seconds, grant.expiresAt.seconds,
+                    grant.lastUsedAt.seconds,
+                ])
+            if let refreshToken { try Self.insert(refreshToken, db) }
+            return .redeemed
+        }
+    }
+
+    public func refreshToken(_ hash: SecretHash) async throws(StoreError) -> (token: RefreshToken, grant: Grant)? {
+        try await database.read { db in
+            guard let row = try Row.fetchOne(db.cachedStatement(sql: Self.tokenWithGrant), arguments: [hash.data]) else { return nil }
+            return (RefreshToken(hash: hash, grantID: try row.text("id"), expiresAt: row.date("token_expires_at")), try row.grant)
+        }
+    }
+
+    public func rotate(
+        _ hash: SecretHash, to successor: RefreshToken, sealedSuccessor: [UInt8], grace: Int64, at now: NumericDate
+    ) async throws(StoreError) -> Rotation {
+        try await database.write { db in
+            guard let row = try Row.fetchOne(db.cachedStatement(sql: Self.tokenWithGrant), arguments: [hash.data]) else { return .unknown }
+            var grant = try row.grant
+            guard grant.isLive(at: now) else { return .unknown }
+            if let usedAt = row.optionalDate("used_at") {
+                let age = now.seconds(since: usedAt)
+                if age >= 0, age < grace, row["successor_is_unused"] ?? false, let sealed: Data = row["sealed_successor"] {
+                    return .repeated(grant, sealedSuccessor: Array(sealed))
+                }
+                try Self.revoke(grant.id, now, db)
+                return .reused(grantID: grant.id)
+            }
+            guard now < row.date("token_expires_at") else { return .unknown }
+            let use = try db.cachedStatement(
+                sql: "UPDATE refresh_tokens SET used_at = ?, successor = ?, sealed_successor = ? WHERE hash = ? AND used_at IS NULL")
+            try use.execute(arguments: [now.seconds, successor.hash.data, Data(sealedSuccessor), hash.data])
+            guard db.changesCount == 1 else { return .unknown }
+            try Self.insert(successor, db)
+            try db.cachedStatement(sql: "UPDATE grants SET last_used_at = ? WHERE id = ?").execute(arguments: [now.seconds, grant.id])
+            grant.lastUsedAt = now
+            return .rotated(grant)
+        }
+    }
+
+    public func grant(_ id: String) async throws(StoreError) -> Grant? {
+        try await database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM grants WHERE id = ?"), arguments: [id])?.grant }
+    }
+
+    public func grants(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Grant] {
+        try await database.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM grants WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY created_at DESC, id LIMIT 500",
+                arguments: [userID, now.seconds]
+            ).map { try $0.grant }
+        }
+    }
+
+    public func revokeGrant(_ id: String, at now: NumericDate) async throws(StoreError) {
+        try await database.write { db in try Self.revoke(id, now, db) }
+    }
+
+    public func revokeAccessToken(_ tokenID: String, until expiry: NumericDate, at now: NumericDate) async throws(StoreError) {
+        try await database.write { db in
+            try db.execute(sql: "INSERT OR IGNORE INTO revoked_tokens VALUES (?, ?, ?)", arguments: [tokenID, expiry.seconds, now.seconds])
+        }
+    }
+
+    public func revocations(since moment: NumericDate) async throws(StoreError) -> [Revocation] {
+        try await database.read { db in
+            let grants = try String.fetchAll(db, sql: "SELECT id FROM grants WHERE revoked_at >= ?", arguments: [moment.seconds])
+            let tokens = try String.fetchAll(db, sql: "SELECT id FROM revoked_tokens WHERE revoked_at >= ?", arguments: [moment.seconds])
+            return grants.map { .grant($0) } + tokens.map { .accessToken($0) }
+        }
+    }
+
+    // MARK: Statements
+
+    private static let tokenWithGrant = """
+        SELECT g.*, t.expires_at AS token_expires_at, t.used_at, t.sealed_successor,
+          EXISTS (SELECT 1 FROM refresh_tokens s WHERE s.hash = t.successor AND s.used_at IS NULL) AS successor_is_unused
+        FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id WHERE t.hash = ?
+        """
+
+    private static func insert(_ token: RefreshToken, _ db: Database) throws {
+        try db.cachedStatement(sql: "INSERT INTO refresh_tokens VALUES (?, ?, ?, NULL, NULL, NULL)").execute(
+            arguments: [token.hash.data, token.grantID, token.expiresAt.seconds])
+    }
+
+    private static func revoke(_ grantID: String, _ now: NumericDate, _ db: Database) throws {
+        try db.execute(sql: "UPDATE grants SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", arguments: [now.seconds, grantID])
+    }
+}

@@ -1,0 +1,161 @@
+import Foundation
+import GRDB
+public import JOSE
+public import MCPAuthorizationServer
+public import OAuth
+
+/// Everything an authorization server stores, in one SQLite file. Durable before it is acknowledged, and safe to share between processes.
+public final class SQLiteStore: AuthorizationServerStore {
+    let database: GroupCommit
+
+    /// Opens or creates the file. Throws `unavailable` saying why it cannot be used.
+    public init(path: String) throws(StoreError) { database = try GroupCommit(path: path, migrate: Schema.migrate) }
+
+    // MARK: Clients
+
+    public func client(_ id: ClientID) async throws(StoreError) -> Client? {
+        try await database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM clients WHERE id = ?"), arguments: [id.text])?.client
+        }
+    }
+
+    public func save(_ client: Client, limit: Int) async throws(StoreError) {
+        try await database.write { db in
+            let isKnown = try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM clients WHERE id = ?)", arguments: [client.id.text]) ?? false
+            if !isKnown, limit < .max {
+                let count = try Int.fetchOne(db, sql: "SELECT count(*) FROM clients WHERE origin = ?", arguments: [client.origin.rawValue]) ?? 0
+                guard count < limit else { throw StoreError(.full, "there are \(limit) clients") }
+            }
+            try db.execute(
+                sql: "INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                arguments: [
+                    client.id.text, client.name, client.redirectURIs.map(\.text).joined(separator: " "), client.authenticationMethod.rawValue,
+                    client.secretHash?.data, client.grantTypes.joined(separator: " "), client.origin.rawValue, client.createdAt.seconds,
+                    client.introspects,
+                ])
+        }
+    }
+
+    public func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError) {
+        try await database.write { db in
+            try db.execute(sql: "DELETE FROM clients WHERE id = ?", arguments: [id.text])
+            try db.execute(sql: "UPDATE grants SET revoked_at = ? WHERE client_id = ? AND revoked_at IS NULL", arguments: [now.seconds, id.text])
+        }
+    }
+
+    // MARK: Users
+
+    public func user(id: String) async throws(StoreError) -> User? {
+        try await database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM users WHERE id = ?"), arguments: [id])?.user }
+    }
+
+    public func user(named name: String) async throws(StoreError) -> User? {
+        try await database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM users WHERE name = ?"), arguments: [name])?.user }
+    }
+
+    public func add(_ user: User) async throws(StoreError) {
+        try await database.write { db in
+            try db.execute(
+                sql: "INSERT INTO users VALUES (?, ?, ?, ?, ?)",
+                arguments: [user.id, user.name, user.passwordHash?.text, user.isDisabled, user.createdAt.seconds])
+        }
+    }
+
+    public func update(_ user: User) async throws(StoreError) {
+        try await database.write { db in
+            try db.execute(
+                sql: "UPDATE users SET password = ?, is_disabled = ? WHERE id = ?", arguments: [user.passwordHash?.text, user.isDisabled, user.id])
+        }
+    }
+
+    // MARK: Sessions
+
+    public func session(_ hash: SecretHash, at now: NumericDate) async throws(StoreError) -> Session? {
+        try await database.read { db in
+            try Row.fetchOne(db, sql: "SELECT * FROM sessions WHERE hash = ? AND expires_at > ?", arguments: [hash.data, now.seconds]).map { row in
+                Session(hash: hash, userID: try row.text("user_id"), authenticatedAt: row.date("authenticated_at"), expiresAt: row.date("expires_at"))
+            }
+        }
+    }
+
+    public func add(_ session: Session) async throws(StoreError) {
+        try await database.write { db in
+            try db.execute(
+                sql: "INSERT INTO sessions VALUES (?, ?, ?, ?)",
+                arguments: [session.hash.data, session.userID, session.authenticatedAt.seconds, session.expiresAt.seconds])
+        }
+    }
+
+    public func deleteSession(_ hash: SecretHash) async throws(StoreError) {
+        try await database.write { db in try db.execute(sql: "DELETE FROM sessions WHERE hash = ?", arguments: [hash.data]) }
+    }
+
+    // MARK: Consent
+
+    public func isRemembered(_ consent: RememberedConsent) async throws(StoreError) -> Bool {
+        try await database.read { db in
+            try Bool.fetchOne(
+                db,
+                sql: "SELECT EXISTS (SELECT 1 FROM consents WHERE user_id = ? AND client_id = ? AND resource = ? AND redirect_uri = ? AND scope = ?)",
+                arguments: Self.arguments(consent)) ?? false
+        }
+    }
+
+    public func remember(_ consent: RememberedConsent) async throws(StoreError) {
+        try await database.write { db in
+            try db.execute(sql: "INSERT OR IGNORE INTO consents VALUES (?, ?, ?, ?, ?)", arguments: Self.arguments(consent))
+        }
+    }
+
+    public func forget(userID: String, clientID: ClientID) async throws(StoreError) {
+        try await database.write { db in
+            try db.execute(sql: "DELETE FROM consents WHERE user_id = ? AND client_id = ?", arguments: [userID, clientID.text])
+        }
+    }
+
+    private static func arguments(_ consent: RememberedConsent) -> StatementArguments {
+        [consent.userID, consent.clientID.text, consent.resource, consent.redirectURI, consent.scopes.canonicalText]
+    }
+
+    // MARK: Keys
+
+    public func signingKeys() async throws(StoreError) -> [SealedKey] { try await database.read(Self.keys) }
+
+    public func addSigningKey(_ key: SealedKey) async throws(StoreError) -> [SealedKey] {
+        try await database.write { db in
+            try db.execute(
+                sql: "INSERT INTO signing_keys SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM signing_keys WHERE algorithm = ?)",
+                arguments: [key.keyID, key.algorithm, Data(key.sealed), key.createdAt.seconds, key.algorithm])
+            return try Self.keys(db)
+        }
+    }
+
+    private static func keys(_ db: Database) throws -> [SealedKey] {
+        try Row.fetchAll(db, sql: "SELECT * FROM signing_keys ORDER BY created_at, id").map { row in
+            guard let sealed: Data = row["sealed"] else { throw CorruptRow() }
+            return SealedKey(
+                keyID: try row.text("id"), algorithm: try row.text("algorithm"), sealed: Array(sealed), createdAt: row.date("created_at"))
+        }
+    }
+
+    // MARK: Upkeep
+
+    public func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int {
+        try await database.write { db in
+            var count = 0
+            for (table, key, condition, age) in [
+                ("sessions", "hash", "expires_at <= ?", 0), ("transactions", "hash", "expires_at <= ?", 0),
+                // A used code is kept for an hour, so that a replay is still recognized and answered.
+                ("codes", "hash", "expires_at <= ?", 3600), ("revoked_tokens", "id", "expires_at <= ?", 0),
+                ("refresh_tokens", "hash", "expires_at <= ?", 86400), ("grants", "id", "expires_at <= ?", 0),
+                ("grants", "id", "revoked_at <= ?", 86400),
+                ("refresh_tokens", "hash", "grant_id NOT IN (SELECT id FROM grants) AND ?", 0),
+            ] as [(String, String, String, Int64)] {
+                try db.execute(
+                    sql: "DELETE FROM \(table) WHERE \(key) IN (SELECT \(key) FROM \(table) WHERE \(condition) LIMIT ?)",
+                    arguments: [now.advanced(by: -age).seconds, limit])
+                count += db.changesCount
+            }
+            return count
+        }
+    }
+}

@@ -1,0 +1,59 @@
+import GRDB
+import MCPAuthorizationServer
+
+/// The tables. A version is only ever added to.
+enum Schema {
+    static let version = 1
+
+    static func migrate(_ db: Database) throws {
+        let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+        guard found <= version else {
+            throw StoreError(.unavailable, "the database was written by a newer version of this program (schema \(found), this one knows \(version))")
+        }
+        if found < 1 { try db.execute(sql: first) }
+        try db.execute(sql: "PRAGMA user_version = \(version)")
+    }
+
+    private static let first = """
+        CREATE TABLE clients (
+          id TEXT PRIMARY KEY NOT NULL, name TEXT, redirect_uris TEXT NOT NULL, auth_method TEXT NOT NULL, secret_hash BLOB, grant_types TEXT NOT NULL,
+          origin TEXT NOT NULL, created_at INTEGER NOT NULL, introspects TEXT
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX clients_by_origin ON clients (origin);
+        CREATE TABLE users (
+          id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL UNIQUE, password TEXT, is_disabled INTEGER NOT NULL, created_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE sessions (
+          hash BLOB PRIMARY KEY NOT NULL, user_id TEXT NOT NULL, authenticated_at INTEGER NOT NULL, expires_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+        CREATE TABLE transactions (hash BLOB PRIMARY KEY NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE INDEX transactions_by_expiry ON transactions (expires_at);
+        CREATE TABLE codes (
+          hash BLOB PRIMARY KEY NOT NULL, client_id TEXT NOT NULL, user_id TEXT NOT NULL, redirect_uri TEXT NOT NULL, challenge TEXT NOT NULL,
+          scope TEXT NOT NULL, resource TEXT NOT NULL, expires_at INTEGER NOT NULL, grant_id TEXT
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX codes_by_expiry ON codes (expires_at);
+        CREATE TABLE grants (
+          id TEXT PRIMARY KEY NOT NULL, client_id TEXT NOT NULL, user_id TEXT NOT NULL, scope TEXT NOT NULL, resource TEXT NOT NULL,
+          created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, last_used_at INTEGER NOT NULL, revoked_at INTEGER
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX grants_by_user ON grants (user_id);
+        CREATE INDEX grants_by_client ON grants (client_id);
+        CREATE INDEX grants_by_expiry ON grants (expires_at);
+        CREATE INDEX grants_by_revocation ON grants (revoked_at) WHERE revoked_at IS NOT NULL;
+        CREATE TABLE refresh_tokens (
+          hash BLOB PRIMARY KEY NOT NULL, grant_id TEXT NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER, successor BLOB, sealed_successor BLOB
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX refresh_tokens_by_grant ON refresh_tokens (grant_id);
+        CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
+        CREATE TABLE revoked_tokens (id TEXT PRIMARY KEY NOT NULL, expires_at INTEGER NOT NULL, revoked_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE TABLE consents (
+          user_id TEXT NOT NULL, client_id TEXT NOT NULL, resource TEXT NOT NULL, redirect_uri TEXT NOT NULL, scope TEXT NOT NULL,
+          PRIMARY KEY (user_id, client_id, resource, redirect_uri, scope)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE signing_keys (
+          id TEXT PRIMARY KEY NOT NULL, algorithm TEXT NOT NULL, sealed BLOB NOT NULL, created_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """
+}
