@@ -1,0 +1,78 @@
+import JOSE
+public import MCPAuth
+
+/// Something that can be read here: one URI, or a template with `{variables}`, each of which stands for one path segment.
+public struct Resource: Sendable {
+    /// What reading gives.
+    public enum Body: Sendable, Hashable {
+        case text(String)
+        /// Bytes in base64.
+        case blob(base64: String)
+    }
+
+    public let uri: String
+    public let name: String
+    public let description: String?
+    public let mimeType: String
+    public let requirement: Requirement?
+    let isTemplate: Bool
+    let read: @Sendable ([String: String], ToolCall) async throws -> Body?
+
+    public init(
+        _ uri: String, name: String, _ description: String? = nil, mimeType: String = "text/plain", requires: Requirement? = nil,
+        _ read: @escaping @Sendable (ToolCall) async throws -> Body
+    ) {
+        self.init(uri, name, description, mimeType, requires, false) { _, call in try await read(call) }
+    }
+
+    /// `read` gets the values of the variables. Nil: there is no such resource, for this caller.
+    public init(
+        template uri: String, name: String, _ description: String? = nil, mimeType: String = "text/plain", requires: Requirement? = nil,
+        _ read: @escaping @Sendable ([String: String], ToolCall) async throws -> Body?
+    ) {
+        self.init(uri, name, description, mimeType, requires, true, read)
+    }
+
+    private init(
+        _ uri: String, _ name: String, _ description: String?, _ mimeType: String, _ requirement: Requirement?, _ isTemplate: Bool,
+        _ read: @escaping @Sendable ([String: String], ToolCall) async throws -> Body?
+    ) {
+        self.uri = uri
+        self.name = name
+        self.description = description
+        self.mimeType = mimeType
+        self.requirement = requirement
+        self.isTemplate = isTemplate
+        self.read = read
+    }
+
+    var json: JSONValue {
+        var json: JSONObject = [isTemplate ? "uriTemplate" : "uri": .string(uri), "name": .string(name), "mimeType": .string(mimeType)]
+        json["description"] = description.map { .string($0) }
+        return .object(json)
+    }
+
+    /// The variables, or nil when `requested` is another resource. Bytewise; a variable never holds a slash and is never empty.
+    func match(_ requested: String) -> [String: String]? {
+        guard isTemplate else { return requested.utf8.elementsEqual(uri.utf8) ? [:] : nil }
+        var variables: [String: String] = [:]
+        var rest = Array(requested.utf8)[...]
+        var pattern = Array(uri.utf8)[...]
+        while let character = pattern.first {
+            guard character == UInt8(ascii: "{"), let close = pattern.firstIndex(of: UInt8(ascii: "}")) else {
+                guard rest.first == character else { return nil }
+                rest = rest.dropFirst()
+                pattern = pattern.dropFirst()
+                continue
+            }
+            let name = String(decoding: pattern[(pattern.startIndex + 1)..<close], as: UTF8.self)
+            pattern = pattern[(close + 1)...]
+            let end = pattern.first
+            let value = rest.prefix { $0 != UInt8(ascii: "/") && $0 != end }
+            guard !value.isEmpty else { return nil }
+            variables[name] = String(decoding: value, as: UTF8.self)
+            rest = rest[value.endIndex...]
+        }
+        return rest.isEmpty ? variables : nil
+    }
+}

@@ -1,0 +1,162 @@
+import JOSE
+public import MCPAuth
+
+/// Something that a model can do here.
+public struct Tool: Sendable {
+    /// What a tool does to the world, for clients that ask their user first. Hints, not promises.
+    public struct Annotations: Sendable, Hashable {
+        public var title: String?
+        public var isReadOnly: Bool?
+        public var isDestructive: Bool?
+        public var isIdempotent: Bool?
+        public var isOpenWorld: Bool?
+
+        public init(title: String? = nil, isReadOnly: Bool? = nil, isDestructive: Bool? = nil, isIdempotent: Bool? = nil, isOpenWorld: Bool? = nil) {
+            self.title = title
+            self.isReadOnly = isReadOnly
+            self.isDestructive = isDestructive
+            self.isIdempotent = isIdempotent
+            self.isOpenWorld = isOpenWorld
+        }
+
+        var json: JSONValue {
+            var json = JSONObject()
+            json["title"] = title.map { .string($0) }
+            json["readOnlyHint"] = isReadOnly.map { .bool($0) }
+            json["destructiveHint"] = isDestructive.map { .bool($0) }
+            json["idempotentHint"] = isIdempotent.map { .bool($0) }
+            json["openWorldHint"] = isOpenWorld.map { .bool($0) }
+            return .object(json)
+        }
+    }
+
+    public let name: String
+    public let description: String
+    /// What a caller must have. Nil: what the policy says for this tool.
+    public let requirement: Requirement?
+    public let annotations: Annotations?
+    let inputSchema: Result<JSONValue, JOSEError>
+    let outputSchema: Result<JSONValue?, JOSEError>
+    let run: @Sendable (JSONValue, Principal?, MessageSink) async throws -> ToolResult
+
+    /// A tool with typed input and output. Their JSON Schemas are derived from the types.
+    ///
+    /// `requires` names scopes, separated by spaces. A caller without them gets a real 403 challenge before the handler is reached.
+    public init<Input: Decodable & Sendable, Output: Codable & Sendable>(
+        _ name: String, _ description: String, requires: Requirement? = nil, annotations: Annotations? = nil,
+        _ body: @escaping @Sendable (Input, ToolCall) async throws -> Output
+    ) {
+        self.init(name, description, requires, annotations, JSONSchema.result(Input.self), OutputShape<Output>.schema) {
+            arguments, principal, messages in
+            guard let principal else { throw UnreachableWithoutPrincipal() }
+            let input = try Self.decode(Input.self, arguments)
+            return try OutputShape<Output>.result(try await body(input, ToolCall(principal: principal, messages: messages)))
+        }
+    }
+
+    /// A tool without input.
+    public init<Output: Codable & Sendable>(
+        _ name: String, _ description: String, requires: Requirement? = nil, annotations: Annotations? = nil,
+        _ body: @escaping @Sendable (ToolCall) async throws -> Output
+    ) {
+        self.init(name, description, requires, annotations, .success(Self.noInput), OutputShape<Output>.schema) { _, principal, messages in
+            guard let principal else { throw UnreachableWithoutPrincipal() }
+            return try OutputShape<Output>.result(try await body(ToolCall(principal: principal, messages: messages)))
+        }
+    }
+
+    /// A tool that answers with content of its own making.
+    public init<Input: Decodable & Sendable>(
+        _ name: String, _ description: String, requires: Requirement? = nil, annotations: Annotations? = nil,
+        content body: @escaping @Sendable (Input, ToolCall) async throws -> ToolResult
+    ) {
+        self.init(name, description, requires, annotations, JSONSchema.result(Input.self), .success(nil)) { arguments, principal, messages in
+            guard let principal else { throw UnreachableWithoutPrincipal() }
+            return try await body(try Self.decode(Input.self, arguments), ToolCall(principal: principal, messages: messages))
+        }
+    }
+
+    /// A tool that anybody may call, with a token or without.
+    public static func open<Input: Decodable & Sendable, Output: Codable & Sendable>(
+        _ name: String, _ description: String, annotations: Annotations? = nil, _ body: @escaping @Sendable (Input, OpenCall) async throws -> Output
+    ) -> Tool {
+        Tool(name, description, .anonymous, annotations, JSONSchema.result(Input.self), OutputShape<Output>.schema) {
+            arguments, principal, messages in
+            let input = try decode(Input.self, arguments)
+            return try OutputShape<Output>.result(try await body(input, OpenCall(principal: principal, messages: messages)))
+        }
+    }
+
+    private init(
+        _ name: String, _ description: String, _ requirement: Requirement?, _ annotations: Annotations?, _ inputSchema: Result<JSONValue, JOSEError>,
+        _ outputSchema: Result<JSONValue?, JOSEError>, _ run: @escaping @Sendable (JSONValue, Principal?, MessageSink) async throws -> ToolResult
+    ) {
+        self.name = name
+        self.description = description
+        self.requirement = requirement
+        self.annotations = annotations
+        self.inputSchema = inputSchema
+        self.outputSchema = outputSchema
+        self.run = run
+    }
+
+    private static let noInput: JSONValue = ["type": "object", "properties": [:]]
+
+    private static func decode<Input: Decodable>(_ type: Input.Type, _ arguments: JSONValue) throws -> Input {
+        do { return try JSONValueDecoder.decode(type, from: arguments) } catch let error as DecodingError {
+            throw ToolError("Invalid arguments: \(error.advice)")
+        }
+    }
+
+    var json: JSONValue {
+        var json: JSONObject = [
+            "name": .string(name), "description": .string(description), "inputSchema": (try? inputSchema.get()) ?? ["type": "object"],
+        ]
+        if let output = try? outputSchema.get() { json["outputSchema"] = output }
+        if let annotations { json["annotations"] = annotations.json }
+        if let title = annotations?.title { json["title"] = .string(title) }
+        return .object(json)
+    }
+}
+
+/// Cannot happen: `MCPServer` authorizes before it runs. If it ever did, the call fails and nothing is done.
+private struct UnreachableWithoutPrincipal: Error {}
+
+extension JSONSchema {
+    fileprivate static func result<Value: Decodable>(_ type: Value.Type) -> Result<JSONValue, JOSEError> {
+        Result { () throws(JOSEError) in try derive(type) }
+    }
+}
+
+/// How an output becomes a result: text stays text, objects are structured, everything else is an object with the member `result`.
+private enum OutputShape<Output: Codable & Sendable> {
+    static var schema: Result<JSONValue?, JOSEError> {
+        if Output.self == String.self { return .success(nil) }
+        return JSONSchema.result(Output.self).map { schema in
+            schema["type"]?.string == "object" ? schema : ["type": "object", "properties": ["result": schema], "required": ["result"]]
+        }
+    }
+
+    static func result(_ output: Output) throws -> ToolResult {
+        if let text = output as? String { return ToolResult([.text(text)]) }
+        let value = try JSONValueEncoder.encode(output)
+        let object = value.object ?? ["result": value]
+        return ToolResult([.text(value.text)], structured: object)
+    }
+}
+
+extension DecodingError {
+    /// What is wrong with which argument, in words.
+    var advice: String {
+        func path(_ context: Context, _ last: (any CodingKey)? = nil) -> String {
+            let keys = context.codingPath + (last.map { [$0] } ?? [])
+            return keys.isEmpty ? "the arguments" : keys.map(\.stringValue).joined(separator: ".")
+        }
+        switch self {
+        case .keyNotFound(let key, let context): return "\(path(context, key)) is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context): return "\(path(context)): \(context.debugDescription)"
+        case .dataCorrupted(let context): return "\(path(context)) has a value that is not allowed"
+        @unknown default: return "they do not fit the schema"
+        }
+    }
+}

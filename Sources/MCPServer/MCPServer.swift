@@ -1,0 +1,85 @@
+import JOSE
+public import Logging
+import MCPAuth
+public import OAuth
+
+/// An MCP server: its tools, resources and prompts, and nothing of how it is reached.
+public struct MCPServer: Sendable {
+    /// What a list shows to a caller.
+    public enum Visibility: Sendable, Hashable {
+        /// What the caller's token may use.
+        case permitted
+        /// Everything; using it may still need more.
+        case all
+    }
+
+    public let name: String
+    public let version: String
+    public var instructions: String?
+    public var visibility: Visibility
+    /// Seconds for which clients may keep lists. They are private to the caller in any case.
+    public var listLifetime: Int
+    public let tools: [Tool]
+    public let resources: [Resource]
+    public let prompts: [Prompt]
+    public var logger = Logger(label: "mcp-auth.server")
+    let toolsByName: [[UInt8]: Tool]
+
+    public init(
+        _ name: String, version: String, instructions: String? = nil, visibility: Visibility = .permitted, listLifetime: Int = 0,
+        @MCPServerBuilder _ content: () -> [any Sendable]
+    ) {
+        self.name = name
+        self.version = version
+        self.instructions = instructions
+        self.visibility = visibility
+        self.listLifetime = listLifetime
+        let parts = content()
+        tools = parts.compactMap { $0 as? Tool }
+        resources = parts.compactMap { $0 as? Resource }
+        prompts = parts.compactMap { $0 as? Prompt }
+        toolsByName = Dictionary(tools.map { (Array($0.name.utf8), $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Finds mistakes that only show at run time: names that are there twice, types without a schema. Called when a transport starts.
+    ///
+    /// Throws `invalid_configuration` saying which tool, and what to do.
+    public func check() throws(OAuthError) {
+        for tool in tools {
+            for error in [tool.inputSchema.failure, tool.outputSchema.failure].compactMap({ $0 }) {
+                throw OAuthError(.invalidConfiguration, "tool \(tool.name): \(error.message)")
+            }
+            if let schema = try? tool.inputSchema.get(), schema["type"]?.string != "object" {
+                throw OAuthError(.invalidConfiguration, "tool \(tool.name): its input must be a struct, whose properties are the arguments")
+            }
+        }
+        for names in [tools.map(\.name), resources.map(\.uri), prompts.map(\.name)] {
+            var seen: Set<[UInt8]> = []
+            for name in names where !seen.insert(Array(name.utf8)).inserted {
+                throw OAuthError(.invalidConfiguration, "\(name) is defined twice; give one of them another name")
+            }
+        }
+    }
+
+    /// Every scope that some tool, resource or prompt asks for.
+    public var scopes: ScopeSet {
+        ScopeSet(
+            (tools.compactMap(\.requirement) + resources.compactMap(\.requirement) + prompts.compactMap(\.requirement)).flatMap { Array($0.scopes) })
+    }
+}
+
+@resultBuilder
+public enum MCPServerBuilder {
+    public static func buildExpression(_ tool: Tool) -> [any Sendable] { [tool] }
+    public static func buildExpression(_ resource: Resource) -> [any Sendable] { [resource] }
+    public static func buildExpression(_ prompt: Prompt) -> [any Sendable] { [prompt] }
+    public static func buildBlock(_ parts: [any Sendable]...) -> [any Sendable] { parts.flatMap { $0 } }
+    public static func buildOptional(_ part: [any Sendable]?) -> [any Sendable] { part ?? [] }
+    public static func buildEither(first: [any Sendable]) -> [any Sendable] { first }
+    public static func buildEither(second: [any Sendable]) -> [any Sendable] { second }
+    public static func buildArray(_ parts: [[any Sendable]]) -> [any Sendable] { parts.flatMap { $0 } }
+}
+
+extension Result {
+    fileprivate var failure: Failure? { if case .failure(let error) = self { error } else { nil } }
+}

@@ -1,0 +1,196 @@
+import JOSE
+import Logging
+import MCPAuth
+import Metrics
+import OAuth
+import Tracing
+
+/// Executes one method for one caller. Knows the definitions and the policy; knows nothing of HTTP.
+struct Dispatcher: Sendable {
+    enum Wire: Sendable { case modern, handshake }
+
+    let server: MCPServer
+    /// Nil where the transport itself is the protection (stdio).
+    let resourceServer: ResourceServer?
+
+    /// What a request comes to.
+    enum Outcome: Sendable {
+        case result(JSONObject)
+        case error(RPCError)
+        /// A challenge that has to reach HTTP.
+        case refused(HTTPReply)
+    }
+
+    // MARK: Authorization, before anything runs
+
+    /// The operation that a message asks for, and what it takes.
+    func operation(_ method: String, _ params: JSONValue) -> (operation: Operation, requirement: Requirement?) {
+        switch method {
+        case "tools/call":
+            let name = params["name"]?.string ?? ""
+            return (.tool(name), server.toolsByName[Array(name.utf8)]?.requirement)
+        case "resources/read":
+            let uri = params["uri"]?.string ?? ""
+            return (.resource(uri), server.resources.first { $0.match(uri) != nil }?.requirement)
+        case "prompts/get":
+            let name = params["name"]?.string ?? ""
+            return (.prompt(name), server.prompts.first { $0.name.utf8.elementsEqual(name.utf8) }?.requirement)
+        default: return (Operation(kind: "method", name: method), server.hasOpenOperations ? .anonymous : nil)
+        }
+    }
+
+    /// Nil when the caller may go on; otherwise the challenge.
+    func authorize(_ caller: Caller, _ method: String, _ params: JSONValue) -> HTTPReply? {
+        let (operation, requirement) = operation(method, params)
+        return resourceServer?.authorize(caller, operation, requirement: requirement)
+    }
+
+    // MARK: Methods
+
+    func run(_ method: String, _ params: JSONValue, caller: Caller, wire: Wire, messages: MessageSink) async -> Outcome {
+        do throws(RPCError) {
+            switch method {
+            case "tools/list":
+                return .result(list("tools", server.tools.filter { permits(caller, .tool($0.name), $0.requirement) }.map(\.json), wire))
+            case "tools/call": return .result(try await call(params, caller, messages))
+            case "resources/list", "resources/templates/list":
+                let isTemplate = method != "resources/list"
+                let visible = server.resources.filter { $0.isTemplate == isTemplate && permits(caller, .resource($0.uri), $0.requirement) }
+                return .result(list(isTemplate ? "resourceTemplates" : "resources", visible.map(\.json), wire))
+            case "resources/read": return .result(try await read(params, caller, wire, messages))
+            case "prompts/list":
+                return .result(list("prompts", server.prompts.filter { permits(caller, .prompt($0.name), $0.requirement) }.map(\.json), wire))
+            case "prompts/get": return .result(try await prompt(params, caller, messages))
+            case "server/discover" where wire == .modern: return .result(discovery)
+            case "ping" where wire == .handshake: return .result([:])
+            case "logging/setLevel" where wire == .handshake: return .result([:])
+            default: throw RPCError(.methodNotFound, "Method not found", data: .string(String(method.prefix(100))))
+            }
+        } catch { return .error(error) }
+    }
+
+    private func permits(_ caller: Caller, _ operation: Operation, _ requirement: Requirement?) -> Bool {
+        guard let resourceServer, server.visibility == .permitted else { return true }
+        return resourceServer.permits(caller, operation, requirement: requirement)
+    }
+
+    private func list(_ member: String, _ values: [JSONValue], _ wire: Wire) -> JSONObject {
+        var result: JSONObject = [member: .array(values)]
+        if wire == .modern { markCacheable(&result) }
+        return result
+    }
+
+    /// Always private: what is shown depends on who asks (R79).
+    private func markCacheable(_ result: inout JSONObject) {
+        result["ttlMs"] = .int(max(0, server.listLifetime) * 1000)
+        result["cacheScope"] = "private"
+    }
+
+    private func call(_ params: JSONValue, _ caller: Caller, _ messages: MessageSink) async throws(RPCError) -> JSONObject {
+        guard let name = params["name"]?.string else { throw RPCError(.invalidParams, "name is missing") }
+        guard let tool = server.toolsByName[Array(name.utf8)] else { throw RPCError(.invalidParams, "Unknown tool: \(name.prefix(100))") }
+        let arguments = params["arguments"] ?? [:]
+        guard arguments.object != nil else { throw RPCError(.invalidParams, "arguments must be an object") }
+        if params["requestState"] != nil { throw RPCError(.invalidParams, "this server gives out no requestState") }
+        let start = ContinuousClock.now
+        let result = await withSpan("tools/call \(tool.name)", ofKind: .server) { span in
+            span.attributes["mcp.tool.name"] = tool.name
+            span.attributes["enduser.id"] = caller.principal?.subject
+            do { return try await tool.run(arguments, caller.principal, messages) } catch let error as ToolError {
+                return ToolResult([.text(error.message)], isError: true)
+            } catch {
+                span.recordError(error)
+                server.logger.error("a tool failed", metadata: ["tool": "\(tool.name)", "error": "\(error)"])
+                return ToolResult([.text("The tool failed.")], isError: true)
+            }
+        }
+        Metrics.Timer(label: "mcp_tool_call_seconds", dimensions: [("tool", tool.name), ("outcome", result.isError ? "error" : "ok")])
+            .record(duration: ContinuousClock.now - start)
+        return result.json
+    }
+
+    private func read(_ params: JSONValue, _ caller: Caller, _ wire: Wire, _ messages: MessageSink) async throws(RPCError) -> JSONObject {
+        guard let uri = params["uri"]?.string else { throw RPCError(.invalidParams, "uri is missing") }
+        let missing = RPCError(.invalidParams, "Unknown resource", data: ["uri": .string(String(uri.prefix(500)))])
+        guard let (resource, variables) = server.resources.lazy.compactMap({ resource in resource.match(uri).map { (resource, $0) } }).first,
+            let principal = caller.principal
+        else { throw missing }
+        let body: Resource.Body?
+        do { body = try await resource.read(variables, ToolCall(principal: principal, messages: messages)) } catch {
+            server.logger.error("a resource failed", metadata: ["uri": "\(resource.uri)", "error": "\(error)"])
+            throw RPCError(.internal, "The resource could not be read.")
+        }
+        guard let body else { throw missing }
+        var contents: JSONObject = ["uri": .string(uri), "mimeType": .string(resource.mimeType)]
+        switch body {
+        case .text(let text): contents["text"] = .string(text)
+        case .blob(let base64): contents["blob"] = .string(base64)
+        }
+        var result: JSONObject = ["contents": [.object(contents)]]
+        if wire == .modern { markCacheable(&result) }
+        return result
+    }
+
+    private func prompt(_ params: JSONValue, _ caller: Caller, _ messages: MessageSink) async throws(RPCError) -> JSONObject {
+        guard let name = params["name"]?.string, let prompt = server.prompts.first(where: { $0.name.utf8.elementsEqual(name.utf8) }),
+            let principal = caller.principal
+        else { throw RPCError(.invalidParams, "Unknown prompt") }
+        var arguments: [String: String] = [:]
+        for member in params["arguments"]?.object?.members ?? [] {
+            guard let value = member.value.string else { throw RPCError(.invalidParams, "the arguments of a prompt are strings") }
+            arguments[member.name] = value
+        }
+        for argument in prompt.arguments where argument.isRequired && arguments[argument.name] == nil {
+            throw RPCError(.invalidParams, "the argument \(argument.name) is missing")
+        }
+        do {
+            let made = try await prompt.make(arguments, ToolCall(principal: principal, messages: messages))
+            return ["description": .string(prompt.description), "messages": .array(made.map(\.json))]
+        } catch {
+            server.logger.error("a prompt failed", metadata: ["prompt": "\(prompt.name)", "error": "\(error)"])
+            throw RPCError(.internal, "The prompt could not be made.")
+        }
+    }
+
+    // MARK: What the server says of itself
+
+    private var discovery: JSONObject {
+        var result: JSONObject = ["supportedVersions": [.string(ProtocolVersion.modern)], "capabilities": server.capabilities]
+        result["instructions"] = server.instructions.map { .string($0) }
+        markCacheable(&result)
+        return result
+    }
+
+    func initialize(_ params: JSONValue) -> Outcome {
+        guard let requested = params["protocolVersion"]?.string else { return .error(RPCError(.invalidParams, "protocolVersion is missing")) }
+        let version = ProtocolVersion.handshake.first { $0 == requested } ?? ProtocolVersion.handshake[0]
+        var result: JSONObject = [
+            "protocolVersion": .string(version), "capabilities": server.capabilities, "serverInfo": server.implementation,
+        ]
+        result["instructions"] = server.instructions.map { .string($0) }
+        return .result(result)
+    }
+
+    /// Adds what every result of the stateless wire carries.
+    func complete(_ result: JSONObject) -> JSONObject {
+        var result = result
+        result["resultType"] = "complete"
+        result["_meta"] = ["io.modelcontextprotocol/serverInfo": server.implementation]
+        return result
+    }
+}
+
+extension MCPServer {
+    var implementation: JSONValue { ["name": .string(name), "version": .string(version)] }
+
+    var capabilities: JSONValue {
+        var capabilities = JSONObject()
+        if !tools.isEmpty { capabilities["tools"] = ["listChanged": false] }
+        if !resources.isEmpty { capabilities["resources"] = ["listChanged": false, "subscribe": false] }
+        if !prompts.isEmpty { capabilities["prompts"] = ["listChanged": false] }
+        return .object(capabilities)
+    }
+
+    /// Whether anything can be done without a token; then a stranger may also look around.
+    var hasOpenOperations: Bool { tools.contains { $0.requirement?.allowsAnonymous ?? false } }
+}

@@ -1,0 +1,137 @@
+import Dispatch
+import JOSE
+import MCPAuth
+public import OAuth
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The stdio transport: one message a line. Its protection is the operating system's: whoever can write to this process's input is its owner, so
+/// there is no token, and every call is made by one local principal (MCP authorization, "Protocol Requirements").
+public struct StdioTransport: Sendable {
+    private let dispatcher: Dispatcher
+    private let principal: Principal
+
+    /// Lines longer than this end the connection.
+    static let maximumLineBytes = 4 << 20
+
+    /// - Parameter subject: who the local user is to the tools; from the environment, never from the client.
+    public init(_ server: MCPServer, subject: String) throws(OAuthError) {
+        try server.check()
+        dispatcher = Dispatcher(server: server, resourceServer: nil)
+        guard let claims = try? JSONDocument(parsing: "{}") else { throw OAuthError(.serverError, "no claims") }
+        principal = Principal(issuer: "local", subject: subject, expiration: NumericDate(seconds: .max), claims: claims)
+    }
+
+    /// Serves until the input ends.
+    public func run() async {
+        await run(input: Self.lines(of: 0)) { line in Self.write(line + [0x0A]) }
+    }
+
+    /// The same on any two streams of lines.
+    package func run(input: AsyncStream<[UInt8]>, output: @escaping @Sendable ([UInt8]) -> Void) async {
+        let caller = Caller(principal: principal)
+        var isModern: Bool?
+        await withTaskGroup(of: Void.self) { group in
+            for await line in input where !line.allSatisfy({ $0 == 0x20 || $0 == 0x0D }) {
+                let message: RPCMessage
+                do throws(RPCError) { message = try RPCMessage(parsing: line) } catch {
+                    output(error.json().serialized)
+                    continue
+                }
+                guard case .request(let id, let method, let params) = message else { continue }
+                // The first request decides which wire this connection speaks.
+                let isEnveloped = params["_meta"]?["io.modelcontextprotocol/protocolVersion"] != nil
+                if isModern == nil { isModern = isEnveloped && method != "initialize" }
+                if method == "initialize", isModern == false {
+                    output(Self.answer(id, dispatcher.initialize(params)).serialized)
+                    continue
+                }
+                let wire: Dispatcher.Wire = isModern == true ? .modern : .handshake
+                if wire == .modern, let error = Self.envelopeError(params) {
+                    output(error.json(id: id).serialized)
+                    continue
+                }
+                let level = params["_meta"]?["io.modelcontextprotocol/logLevel"]?.string.flatMap(LogLevel.init)
+                let sink = MessageSink(progressToken: params["_meta"]?["progressToken"], minimumLevel: wire == .modern ? level : .info) {
+                    output($0.serialized)
+                }
+                group.addTask {
+                    var outcome = await dispatcher.run(method, params, caller: caller, wire: wire, messages: sink)
+                    if wire == .modern, case .result(let result) = outcome { outcome = .result(dispatcher.complete(result)) }
+                    output(Self.answer(id, outcome).serialized)
+                }
+            }
+        }
+    }
+
+    private static func envelopeError(_ params: JSONValue) -> RPCError? {
+        guard let version = params["_meta"]?["io.modelcontextprotocol/protocolVersion"]?.string else {
+            return RPCError(.invalidParams, "params._meta needs io.modelcontextprotocol/protocolVersion")
+        }
+        guard version != ProtocolVersion.modern else { return nil }
+        return RPCError(
+            .unsupportedProtocolVersion, "Unsupported protocol version",
+            data: ["supported": [.string(ProtocolVersion.modern)], "requested": .string(String(version.prefix(40)))])
+    }
+
+    private static func answer(_ id: JSONValue, _ outcome: Dispatcher.Outcome) -> JSONValue {
+        switch outcome {
+        case .result(let result): ["jsonrpc": "2.0", "id": id, "result": .object(result)]
+        case .error(let error): error.json(id: id)
+        case .refused: RPCError(.internal, "refused").json(id: id)
+        }
+    }
+
+    /// Reads on a thread of its own, since reading blocks.
+    private static func lines(of descriptor: Int32) -> AsyncStream<[UInt8]> {
+        AsyncStream { continuation in
+            DispatchQueue(label: "mcp-auth.stdio").async {
+                var buffer: [UInt8] = []
+                var chunk = [UInt8](repeating: 0, count: 65536)
+                while true {
+                    let count = read(descriptor, &chunk, chunk.count)
+                    if count < 0, errno == EINTR { continue }
+                    guard count > 0 else { break }
+                    for byte in chunk[..<count] {
+                        if byte == 0x0A {
+                            continuation.yield(buffer)
+                            buffer.removeAll(keepingCapacity: true)
+                        } else {
+                            buffer.append(byte)
+                        }
+                    }
+                    guard buffer.count <= maximumLineBytes else { break }
+                }
+                continuation.finish()
+            }
+        }
+    }
+
+    private static let outputQueue = DispatchQueue(label: "mcp-auth.stdio.output")
+
+    private static func write(_ bytes: [UInt8]) {
+        outputQueue.sync {
+            var offset = 0
+            while offset < bytes.count {
+                let count = bytes[offset...].withUnsafeBytes { buffer in
+                    #if canImport(Glibc)
+                        Glibc.write(1, buffer.baseAddress, buffer.count)
+                    #elseif canImport(Musl)
+                        Musl.write(1, buffer.baseAddress, buffer.count)
+                    #else
+                        Darwin.write(1, buffer.baseAddress, buffer.count)
+                    #endif
+                }
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return }
+                offset += count
+            }
+        }
+    }
+}

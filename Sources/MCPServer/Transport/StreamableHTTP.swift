@@ -1,0 +1,221 @@
+public import HTTPTypes
+public import JOSE
+public import MCPAuth
+public import OAuth
+import Synchronization
+
+/// An answer of an MCP endpoint: whole, or events as they come.
+public struct MCPReply: Sendable {
+    public enum Body: Sendable {
+        case bytes([UInt8])
+        /// Server-sent events. Whoever sends them owes: when the client goes away, stop reading, which cancels the work.
+        case events(AsyncStream<[UInt8]>)
+    }
+
+    public let response: HTTPResponse
+    public let body: Body
+
+    init(_ reply: HTTPReply) {
+        response = reply.response
+        body = .bytes(reply.body)
+    }
+
+    init(events: AsyncStream<[UInt8]>) {
+        response = HTTPResponse(
+            status: .ok,
+            headerFields: [.contentType: "text/event-stream", .cacheControl: "no-store, no-transform", .init("X-Accel-Buffering")!: "no"])
+        body = .events(events)
+    }
+}
+
+/// The Streamable HTTP transport, both wires of it: stateless (2026-07-28) and with a handshake (2025-03-26 to 2025-11-25).
+///
+/// It knows no framework. The order is always: transport security and token, then the message, then what the message needs, then the message runs.
+public final class StreamableHTTP: Sendable {
+    private let dispatcher: Dispatcher
+    private let resourceServer: ResourceServer
+    private let sessions: SessionTable
+    private let random: RandomSource
+
+    /// Longer bodies are refused with 413 before they are looked at.
+    public static let maximumBodyBytes = 4 << 20
+
+    /// Throws `invalid_configuration` when a definition of the server has a mistake.
+    public init(_ server: MCPServer, protectedBy resourceServer: ResourceServer, random: RandomSource = .system) throws(OAuthError) {
+        try server.check()
+        dispatcher = Dispatcher(server: server, resourceServer: resourceServer)
+        self.resourceServer = resourceServer
+        self.random = random
+        sessions = SessionTable()
+    }
+
+    /// Answers one request to the MCP endpoint.
+    public func reply(to call: HTTPCall) async -> MCPReply {
+        let requestID = random.token(bytes: 9)
+        switch await resourceServer.identify(call.request, peer: call.peer, requestID: requestID) {
+        case .rejected(let reply): return MCPReply(reply)
+        case .accepted(let caller):
+            let versions = call.request.headerFields[values: .mcpProtocolVersion]
+            let isHandshake = versions.isEmpty || (versions.count == 1 && ProtocolVersion.handshake.contains(versions[0]))
+            return isHandshake ? await handshake(call, caller) : await modern(call, caller)
+        }
+    }
+
+    // MARK: The stateless wire
+
+    private func modern(_ call: HTTPCall, _ caller: Caller) async -> MCPReply {
+        if let refusal = refuseHead(call, caller) { return refusal }
+        let message: RPCMessage
+        do throws(RPCError) { message = try RPCMessage(parsing: call.body) } catch { return modernError(error) }
+        switch message {
+        case .response: return modernError(RPCError(.invalidRequest, "this server makes no requests"))
+        case .notification(let method, let params):
+            if let reply = dispatcher.authorize(caller, method, params) { return MCPReply(reply) }
+            return MCPReply(HTTPReply(.accepted))
+        case .request(let id, let method, let params):
+            do throws(RPCError) { try ModernEnvelope.check(call.request, method, params) } catch { return modernError(error, id: id) }
+            if let reply = dispatcher.authorize(caller, method, params) { return MCPReply(reply) }
+            let level = params["_meta"]?["io.modelcontextprotocol/logLevel"]?.string.flatMap(LogLevel.init)
+            return await execute(id, method, params, caller, .modern, level, call, key: nil)
+        }
+    }
+
+    private func modernError(_ error: RPCError, id: JSONValue = nil) -> MCPReply {
+        MCPReply(.json(error.json(id: id), status: .init(code: error.code.status)))
+    }
+
+    // MARK: The wire with a handshake
+
+    private func handshake(_ call: HTTPCall, _ caller: Caller) async -> MCPReply {
+        // Whoever holds a session must be who opened it, on every method (R-10); the session itself proves nothing.
+        let sessionID = call.request.headerFields[.mcpSessionID]
+        if caller.principal == nil, let reply = dispatcher.authorize(caller, "session", [:]) { return MCPReply(reply) }
+        if call.request.method == .delete {
+            guard let sessionID, sessions.remove(sessionID, owner: caller.principal?.owner, at: resourceServer.clock.now) else {
+                return Self.noSession
+            }
+            return MCPReply(HTTPReply(.noContent))
+        }
+        if call.request.method == .get {
+            // Nothing is ever sent outside an answer, so there is no stream to offer.
+            return MCPReply(HTTPReply(.methodNotAllowed, [.allow: "POST, DELETE"]))
+        }
+        if let refusal = refuseHead(call, caller) { return refusal }
+        let message: RPCMessage
+        do throws(RPCError) { message = try RPCMessage(parsing: call.body) } catch {
+            return MCPReply(.json(error.json(), status: .badRequest))
+        }
+        if case .request(let id, "initialize", let params) = message {
+            if let reply = dispatcher.authorize(caller, "initialize", params) { return MCPReply(reply) }
+            return open(id, params, caller)
+        }
+        guard let sessionID else {
+            return MCPReply(
+                .json(RPCError(.invalidRequest, "send initialize first, then its Mcp-Session-Id with every request").json(), status: .badRequest))
+        }
+        guard sessions.touch(sessionID, owner: caller.principal?.owner, at: resourceServer.clock.now) else { return Self.noSession }
+        switch message {
+        case .response: return MCPReply(HTTPReply(.accepted))
+        case .notification(let method, let params):
+            if method == "notifications/cancelled", let id = params["requestId"] { sessions.cancel(sessionID, id.text) }
+            return MCPReply(HTTPReply(.accepted))
+        case .request(let id, let method, let params):
+            if let reply = dispatcher.authorize(caller, method, params) { return MCPReply(reply) }
+            return await execute(id, method, params, caller, .handshake, .info, call, key: sessionID)
+        }
+    }
+
+    private func open(_ id: JSONValue, _ params: JSONValue, _ caller: Caller) -> MCPReply {
+        switch dispatcher.initialize(params) {
+        case .error(let error): return MCPReply(.json(error.json(id: id)))
+        case .refused(let reply): return MCPReply(reply)
+        case .result(let result):
+            // Never adopted from the client; 256 random bits.
+            let sessionID = random.token()
+            guard sessions.add(sessionID, owner: caller.principal?.owner, at: resourceServer.clock.now) else {
+                return MCPReply(HTTPReply.error(OAuthError(.temporarilyUnavailable, "too many sessions are open"), status: .serviceUnavailable))
+            }
+            return MCPReply(HTTPReply.json(["jsonrpc": "2.0", "id": id, "result": .object(result)]).with(.mcpSessionID, sessionID))
+        }
+    }
+
+    private static var noSession: MCPReply {
+        MCPReply(.json(RPCError(.invalidRequest, "Session not found").json(), status: .notFound))
+    }
+
+    // MARK: Both
+
+    /// Method, content type and what the client accepts.
+    private func refuseHead(_ call: HTTPCall, _ caller: Caller) -> MCPReply? {
+        guard call.request.method == .post else {
+            if let reply = dispatcher.authorize(caller, "any", [:]) { return MCPReply(reply) }
+            return MCPReply(HTTPReply(.methodNotAllowed, [.allow: "POST"]))
+        }
+        guard MediaType.isJSON(call.request.headerFields[.contentType]) else {
+            return MCPReply(.error(OAuthError(.invalidRequest, "send Content-Type: application/json"), status: .badRequest))
+        }
+        guard MediaType.accepts(call.request.headerFields[values: .accept], "application/json") else { return MCPReply(HTTPReply(.notAcceptable)) }
+        guard call.body.count <= Self.maximumBodyBytes else { return MCPReply(HTTPReply(.contentTooLarge)) }
+        return nil
+    }
+
+    private func execute(
+        _ id: JSONValue, _ method: String, _ params: JSONValue, _ caller: Caller, _ wire: Dispatcher.Wire, _ level: LogLevel?, _ call: HTTPCall,
+        key: String?
+    ) async -> MCPReply {
+        let progressToken = params["_meta"]?["progressToken"]
+        let canStream = MediaType.accepts(call.request.headerFields[values: .accept], "text/event-stream")
+        guard canStream, method == "tools/call", progressToken != nil else {
+            return answer(id, await dispatcher.run(method, params, caller: caller, wire: wire, messages: .nowhere), wire)
+        }
+        return await EventStream.run(
+            minimumLevel: level, progressToken: progressToken,
+            isAlive: { [resourceServer] in caller.principal.map(resourceServer.stillAccepts) ?? true },
+            register: { [sessions] cancel in if let key { sessions.register(key, id.text, cancel) } },
+            unregister: { [sessions] in if let key { sessions.unregister(key, id.text) } },
+            work: { [self] messages in await dispatcher.run(method, params, caller: caller, wire: wire, messages: messages) },
+            whole: { [self] outcome in answer(id, outcome, wire) }, last: { [self] outcome in body(id, outcome, wire) })
+    }
+
+    private func answer(_ id: JSONValue, _ outcome: Dispatcher.Outcome, _ wire: Dispatcher.Wire) -> MCPReply {
+        if case .refused(let reply) = outcome { return MCPReply(reply) }
+        var status = HTTPResponse.Status.ok
+        // With a handshake, errors are 200: its clients take every other status for the end of the transport.
+        if case .error(let error) = outcome, wire == .modern { status = .init(code: error.code.status) }
+        return MCPReply(.json(body(id, outcome, wire), status: status))
+    }
+
+    private func body(_ id: JSONValue, _ outcome: Dispatcher.Outcome, _ wire: Dispatcher.Wire) -> JSONValue {
+        switch outcome {
+        case .result(let result): ["jsonrpc": "2.0", "id": id, "result": .object(wire == .modern ? dispatcher.complete(result) : result)]
+        case .error(let error): error.json(id: id)
+        case .refused: RPCError(.internal, "refused").json(id: id)
+        }
+    }
+}
+
+extension HTTPField.Name {
+    static let mcpProtocolVersion = HTTPField.Name("MCP-Protocol-Version")!
+    static let mcpMethod = HTTPField.Name("Mcp-Method")!
+    static let mcpName = HTTPField.Name("Mcp-Name")!
+    static let mcpSessionID = HTTPField.Name("Mcp-Session-Id")!
+}
+
+/// Just enough of media types for two headers.
+enum MediaType {
+    static func isJSON(_ value: String?) -> Bool { value.map { essence(Substring($0)) == "application/json" } ?? false }
+
+    /// Whether `Accept` names this type, or a range that holds it. No header accepts everything (RFC 9110 §12.5.1).
+    static func accepts(_ values: [String], _ type: String) -> Bool {
+        guard !values.isEmpty else { return true }
+        let range = type.prefix { $0 != "/" } + "/*"
+        return values.flatMap { $0.split(separator: ",") }.contains { part in
+            let essence = essence(part)
+            return essence == type || essence == range || essence == "*/*"
+        }
+    }
+
+    private static func essence(_ text: Substring) -> String {
+        String(decoding: text.utf8.prefix { $0 != UInt8(ascii: ";") }.filter { $0 != 0x20 && $0 != 0x09 }.map(URLBytes.lowercased), as: UTF8.self)
+    }
+}
