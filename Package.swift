@@ -93,6 +93,7 @@ if !coreOnly {
         .executableTarget(
             name: "mcp-auth",
             dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
                 "MCPAuth", "MCPAuthorizationServer", "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite",
                 "OAuth", "JOSE", hummingbird, log, metrics, lifecycle, grdb, httpTypes,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

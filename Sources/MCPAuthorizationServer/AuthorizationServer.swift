@@ -139,3 +139,8 @@ public final class AuthorizationServer: Sendable {
         revocations.forget(before: window)
     }
 }
+
+extension AuthorizationServer {
+    /// Whether `reply(to:)` answers for this exact path.
+    public func serves(_ path: String) -> Bool { routes.route(for: path) != nil }
+}

@@ -8,6 +8,10 @@ public struct ScopePolicy: Sendable {
     public var operations: [Operation: Requirement]
     /// A broader scope, and the narrower ones that come with it. Transitive.
     public var implications: [Scope: ScopeSet]
+    /// What a client that has no token yet is told to ask for, where the operation itself needs nothing particular. Nil: everything advertised.
+    public var initialScopes: ScopeSet?
+    /// Scopes beyond those of `operations` that the metadata lists, such as those that tools name themselves.
+    public var advertised: ScopeSet = []
 
     public init(default: Requirement = .authenticated, operations: [Operation: Requirement] = [:], implications: [Scope: ScopeSet] = [:]) {
         self.default = `default`
@@ -38,7 +42,7 @@ public struct ScopePolicy: Sendable {
 
     /// Every scope that some operation needs, without `offline_access`, which is the client's business (R12).
     public var allScopes: ScopeSet {
-        let sets = [self.default.scopes] + operations.sorted { $0.key.description < $1.key.description }.map(\.value.scopes)
+        let sets = [self.default.scopes] + operations.sorted { $0.key.description < $1.key.description }.map(\.value.scopes) + [advertised]
         return ScopeSet(sets.flatMap(Array.init).filter { $0.text != "offline_access" })
     }
 }

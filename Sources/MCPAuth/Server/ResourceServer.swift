@@ -159,7 +159,7 @@ public final class ResourceServer: Sendable {
     /// The one place where a refusal becomes an answer.
     private func refuse(_ refusal: Refusal, for operation: Operation, caller: Caller, requirement: Requirement? = nil) -> HTTPReply {
         let required = (requirement ?? policy.requirement(for: operation)).scopes
-        let challenged = required.isEmpty ? metadata.scopesSupported ?? [] : required
+        let challenged = required.isEmpty ? policy.initialScopes ?? metadata.scopesSupported ?? [] : required
         func reply(_ status: HTTPResponse.Status, _ error: OAuthError?, scope: ScopeSet) -> HTTPReply {
             let challenge = AuthenticationChallenge([
                 ("error", error?.code.rawValue), ("error_description", error?.message), ("scope", scope.isEmpty ? nil : scope.text),

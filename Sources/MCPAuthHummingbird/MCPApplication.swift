@@ -1,0 +1,55 @@
+public import Hummingbird
+public import Logging
+public import MCPAuth
+public import MCPAuthorizationServer
+public import MCPServer
+import OAuth
+import NIOCore
+
+extension MCPServer {
+    /// How a server is reached.
+    public enum Transport: Sendable {
+        /// Loopback unless another host is named: what listens beyond this machine should do so because somebody wrote it down.
+        case http(host: String = "127.0.0.1", port: Int)
+    }
+
+    /// Serves until the process is told to stop (SIGINT, SIGTERM), then finishes what is under way.
+    ///
+    /// - Parameters:
+    ///   - authorizationServer: answers on the same origin, and is kept in order meanwhile.
+    ///   - routes: further routes beside the MCP endpoint. They are public unless they stand behind `RequireToken`.
+    public func run(
+        _ transport: Transport, protectedBy resourceServer: ResourceServer, authorizationServer: AuthorizationServer? = nil,
+        routes: (Router<MCPRequestContext>) -> Void = { _ in }
+    ) async throws {
+        let application = try MCPApplication.make(
+            self, transport, protectedBy: resourceServer, authorizationServer: authorizationServer, routes: routes)
+        try await application.runService()
+    }
+}
+
+/// Puts a server, its protection and perhaps its authorization server into one Hummingbird application.
+public enum MCPApplication {
+    /// Seconds after which a connection that says nothing is closed.
+    public static let idleTimeout: Int64 = 60
+
+    /// - Parameter onRunning: called with the port once the server listens; useful with port 0.
+    public static func make(
+        _ server: MCPServer, _ transport: MCPServer.Transport, protectedBy resourceServer: ResourceServer,
+        authorizationServer: AuthorizationServer? = nil,
+        legacy: LegacyEndpoints? = nil, logger: Logger = Logger(label: "mcp-auth.http"), routes: (Router<MCPRequestContext>) -> Void = { _ in },
+        onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
+    ) throws -> Application<RouterResponder<MCPRequestContext>> {
+        let router = Router(context: MCPRequestContext.self)
+        router.add(middleware: try MCPEndpoint(server, protectedBy: resourceServer, legacy: legacy))
+        if let authorizationServer { router.add(middleware: AuthorizationServerEndpoints(authorizationServer)) }
+        routes(router)
+        guard case .http(let host, let port) = transport else { throw OAuthError(.invalidConfiguration, "not an HTTP transport") }
+        var application = Application(
+            responder: router.buildResponder(), server: .http1(configuration: .init(idleTimeout: .seconds(idleTimeout))),
+            configuration: .init(address: .hostname(host, port: port)),
+            onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? port) }, logger: logger)
+        if let authorizationServer { application.addServices(Maintenance(authorizationServer)) }
+        return application
+    }
+}

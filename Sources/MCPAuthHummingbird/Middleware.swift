@@ -1,0 +1,84 @@
+public import Hummingbird
+public import MCPAuth
+public import MCPAuthorizationServer
+public import MCPServer
+import HTTPTypes
+import OAuth
+
+/// Protects the routes behind it: a request without a good token, or without the scopes of `operation`, gets its challenge and goes no further.
+public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
+    private let resourceServer: ResourceServer
+    private let operation: Operation
+    private let excludedPaths: Set<String>
+    private let isOptional: Bool
+
+    /// - Parameters:
+    ///   - operation: what the policy of the resource server knows these routes as.
+    ///   - excludedPaths: exact paths that pass without a look, such as `/health`.
+    ///   - isOptional: lets a request without any token pass as nobody. A bad token is still refused.
+    public init(_ resourceServer: ResourceServer, operation: Operation = .any, excluding excludedPaths: Set<String> = [], isOptional: Bool = false) {
+        self.resourceServer = resourceServer
+        self.operation = operation
+        self.excludedPaths = excludedPaths
+        self.isOptional = isOptional
+    }
+
+    public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
+        if !excludedPaths.isEmpty, excludedPaths.contains(String((request.head.path ?? "").prefix { $0 != "?" })) {
+            return try await next(request, context)
+        }
+        switch await resourceServer.identify(request.head, peer: context.peer) {
+        case .rejected(let reply): return Conversion.response(reply)
+        case .accepted(let caller):
+            let requirement: Requirement? =
+                isOptional ? Requirement(resourceServer.policy.requirement(for: operation).scopes, allowsAnonymous: true) : nil
+            if let reply = resourceServer.authorize(caller, operation, requirement: requirement) { return Conversion.response(reply) }
+            var context = context
+            context.caller = caller
+            return try await next(request, context)
+        }
+    }
+}
+
+/// Answers the MCP endpoint and the documents that belong to it; everything else goes on to the routes behind it.
+public struct MCPEndpoint<Context: CallerRequestContext>: RouterMiddleware {
+    private let transport: StreamableHTTP
+    private let resourceServer: ResourceServer
+    private let legacy: LegacyEndpoints?
+    private let path: String
+
+    /// The endpoint is at the path of the resource's identifier. Throws `invalid_configuration` when the server has a mistake.
+    public init(_ server: MCPServer, protectedBy resourceServer: ResourceServer, legacy: LegacyEndpoints? = nil) throws {
+        transport = try StreamableHTTP(server, protectedBy: resourceServer)
+        self.resourceServer = resourceServer
+        self.legacy = legacy
+        path = resourceServer.resource.url.requestPath
+    }
+
+    public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
+        let requested = (request.head.path ?? "").utf8.prefix { $0 != UInt8(ascii: "?") }
+        if requested.elementsEqual(path.utf8) {
+            guard let call = try await Conversion.call(request, peer: context.peer, limit: StreamableHTTP.maximumBodyBytes) else {
+                return Conversion.tooLarge
+            }
+            return Conversion.response(await transport.reply(to: call))
+        }
+        if let reply = resourceServer.metadataReply(for: request.head) { return Conversion.response(reply) }
+        if let legacy, let reply = await legacy.reply(to: request.head) { return Conversion.response(reply) }
+        return try await next(request, context)
+    }
+}
+
+/// Answers everything that belongs to an authorization server; everything else goes on to the routes behind it.
+public struct AuthorizationServerEndpoints<Context: CallerRequestContext>: RouterMiddleware {
+    private let server: AuthorizationServer
+
+    public init(_ server: AuthorizationServer) { self.server = server }
+
+    public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
+        guard server.serves(String((request.head.path ?? "").prefix { $0 != "?" })) else { return try await next(request, context) }
+        guard let call = try await Conversion.call(request, peer: context.peer, limit: 64 * 1024) else { return Conversion.tooLarge }
+        guard let reply = await server.reply(to: call) else { return try await next(request, context) }
+        return Conversion.response(reply)
+    }
+}

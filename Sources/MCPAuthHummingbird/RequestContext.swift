@@ -1,0 +1,41 @@
+public import Hummingbird
+public import MCPAuth
+import NIOCore
+import OAuth
+
+/// A request context that can hold who is calling.
+public protocol CallerRequestContext: RequestContext {
+    var caller: Caller? { get set }
+    /// The peer's address as text; never taken from a header.
+    var peer: String? { get }
+}
+
+/// The context of this package's own applications.
+public struct MCPRequestContext: CallerRequestContext {
+    public var coreContext: CoreRequestContextStorage
+    public var caller: Caller?
+    public let peer: String?
+
+    public init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        peer = source.channel.remoteAddress?.ipAddress
+    }
+}
+
+/// The context of routes that nobody reaches without a verified token: the principal is there, by type.
+///
+/// ```swift
+/// router.group("api").add(middleware: RequireToken(auth)).group(context: AuthenticatedContext.self)
+///     .get("me") { _, context in context.principal.subject }
+/// ```
+public struct AuthenticatedContext<Parent: CallerRequestContext>: ChildRequestContext {
+    public var coreContext: CoreRequestContextStorage
+    public let principal: Principal
+
+    /// Throws 401 when no middleware before it has let a principal in.
+    public init(context: Parent) throws {
+        guard let principal = context.caller?.principal else { throw HTTPError(.unauthorized) }
+        coreContext = context.coreContext
+        self.principal = principal
+    }
+}

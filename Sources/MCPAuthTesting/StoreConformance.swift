@@ -1,0 +1,293 @@
+import JOSE
+public import MCPAuthorizationServer
+import OAuth
+
+/// What every store of an authorization server has to do, as checks that any test framework can run.
+///
+/// ```swift
+/// @Test(arguments: StoreConformance.checks) func conformance(_ check: StoreConformance.Check) async throws {
+///     try await check.run(on: MyStore())
+/// }
+/// ```
+/// Every check wants an empty store. A check that fails throws `Failure`, which says what was expected.
+public enum StoreConformance {
+    public struct Failure: Error, CustomStringConvertible {
+        public let description: String
+    }
+
+    public struct Check: Sendable, CustomStringConvertible {
+        public let description: String
+        let body: @Sendable (any AuthorizationServerStore) async throws -> Void
+
+        public func run(on store: some AuthorizationServerStore) async throws { try await body(store) }
+    }
+
+    static func expect(_ condition: Bool, _ expectation: String) throws { if !condition { throw Failure(description: "expected: \(expectation)") } }
+
+    static func expect(_ one: Bool, _ other: Bool, _ expectation: String) throws { try expect(one && other, expectation) }
+
+    // MARK: What the checks are made of
+
+    static let now = NumericDate(seconds: 1_800_000_000)
+
+    static func client(_ id: String = "client-1", origin: Client.Origin = .dynamic) throws -> Client {
+        Client(
+            id: try id1(id), name: "A client", redirectURIs: [try RedirectURI("https://c.example/cb"), try RedirectURI("http://127.0.0.1/cb")],
+            origin: origin, createdAt: now)
+    }
+
+    static func id1(_ text: String) throws -> ClientID {
+        guard let id = ClientID(text) else { throw Failure(description: "not a client ID") }
+        return id
+    }
+
+    static func code(_ text: String = "code", client: String = "client-1") throws -> AuthorizationCode {
+        guard let verifier = CodeVerifier(String(repeating: "v", count: 43)) else { throw Failure(description: "not a verifier") }
+        return AuthorizationCode(
+            hash: SecretHash(of: text), clientID: try id1(client), userID: "user-1", redirectURI: "https://c.example/cb",
+            challenge: CodeChallenge(of: verifier),
+            scopes: ["read", "write"], resource: "https://rs.example/mcp", expiresAt: now.advanced(by: 60))
+    }
+
+    static func grant(_ id: String = "grant-1", client: String = "client-1") throws -> Grant {
+        Grant(
+            id: id, clientID: try id1(client), userID: "user-1", scopes: ["read", "write"], resource: "https://rs.example/mcp", createdAt: now,
+            expiresAt: now.advanced(by: 1000), lastUsedAt: now)
+    }
+
+    static func token(_ text: String, grant: String = "grant-1", for seconds: Int64 = 500) -> RefreshToken {
+        RefreshToken(hash: SecretHash(of: text), grantID: grant, expiresAt: now.advanced(by: seconds))
+    }
+
+    /// A store that holds one grant with the refresh token "r1".
+    static func granted(_ store: any AuthorizationServerStore) async throws {
+        _ = try await store.issue(try code(), consuming: SecretHash(of: "t1"), until: now.advanced(by: 900))
+        let outcome = try await store.redeem(SecretHash(of: "code"), for: try grant(), refreshToken: token("r1"), at: now)
+        try expect(outcome == .redeemed, "a fresh code is redeemed")
+    }
+
+    static func rotate(_ store: any AuthorizationServerStore, _ from: String, _ to: String, at time: NumericDate = now, grace: Int64 = 30)
+        async throws -> Rotation
+    {
+        try await store.rotate(SecretHash(of: from), to: token(to), sealedSuccessor: Array("sealed \(to)".utf8), grace: grace, at: time)
+    }
+
+    // MARK: The checks
+
+    public static let checks: [Check] = [
+        Check(description: "a client is found again as it was saved") { store in
+            var client = try client()
+            client.secretHash = SecretHash(of: "secret")
+            client.authenticationMethod = .basic
+            try await store.save(client, limit: 10)
+            try expect(try await store.client(client.id) == client, "the same client")
+            try expect(try await store.client(id1("CLIENT-1")) == nil, "IDs compare by bytes")
+        },
+        Check(description: "D-01: the number of clients of one origin is bounded; known ones can still be saved") { store in
+            for index in 0..<3 { try await store.save(try client("c\(index)"), limit: 3) }
+            try await store.save(try client("c1"), limit: 3)
+            try await store.save(try client("configured", origin: .configured), limit: 3)
+            do {
+                try await store.save(try client("c3"), limit: 3)
+                throw Failure(description: "expected: the fourth client is refused")
+            } catch let error as StoreError { try expect(error.kind == .full, "the error says full") }
+        },
+        Check(description: "deleting a client ends its grants") { store in
+            try await store.save(try client(), limit: 10)
+            try await granted(store)
+            try await store.deleteClient(try id1("client-1"), at: now)
+            try expect(try await store.client(id1("client-1")) == nil, "the client is gone")
+            try expect(try await store.grant("grant-1")?.revokedAt == now, "its grant is revoked")
+        },
+        Check(description: "W-01: users are found by the bytes of their name, and names are taken once") { store in
+            let user = User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now)
+            try await store.add(user)
+            try expect(try await store.user(named: "ada") == user, await store.user(id: "user-1") == user, "the same user")
+            try expect(try await store.user(named: "ADA") == nil, await store.user(named: "ada ") == nil, "nobody else")
+            do {
+                try await store.add(User(id: "user-2", name: "ada", passwordHash: nil, createdAt: now))
+                throw Failure(description: "expected: the name is taken")
+            } catch let error as StoreError { try expect(error.kind == .conflict, "the error says conflict") }
+            var changed = user
+            changed.isDisabled = true
+            try await store.update(changed)
+            try expect(try await store.user(id: "user-1")?.isDisabled == true, "the change is there")
+        },
+        Check(description: "a session ends when it expires or is deleted") { store in
+            let session = Session(hash: SecretHash(of: "s"), userID: "user-1", authenticatedAt: now, expiresAt: now.advanced(by: 10))
+            try await store.add(session)
+            try expect(try await store.session(session.hash, at: now) == session, "the same session")
+            try expect(try await store.session(session.hash, at: now.advanced(by: 10)) == nil, "expired")
+            try await store.deleteSession(session.hash)
+            try expect(try await store.session(session.hash, at: now) == nil, "deleted")
+        },
+        Check(description: "B-07, I1: one transaction gives one code") { store in
+            let transaction = SecretHash(of: "t")
+            try expect(try await store.issue(try code("a"), consuming: transaction, until: now.advanced(by: 900)), "the first")
+            try expect(try await !store.issue(try code("b"), consuming: transaction, until: now.advanced(by: 900)), "not the second")
+            try expect(try await store.code(SecretHash(of: "a")) == code("a"), await store.code(SecretHash(of: "b")) == nil, "one code")
+        },
+        Check(description: "T-04, R117: a code is redeemed once; a replay ends the grant that came of it") { store in
+            try await granted(store)
+            let replay = try await store.redeem(
+                SecretHash(of: "code"), for: try grant("grant-2"), refreshToken: token("x", grant: "grant-2"), at: now)
+            try expect(replay == .replayed(grantID: "grant-1"), "the replay is recognized")
+            try expect(
+                try await store.grant("grant-1")?.revokedAt == now, await store.grant("grant-2") == nil,
+                "the first grant is revoked, no second is made")
+            try expect(try await rotate(store, "r1", "r2") == .unknown, "its refresh token is worth nothing")
+        },
+        Check(description: "an expired code and an unknown one are not redeemed") { store in
+            _ = try await store.issue(try code(), consuming: SecretHash(of: "t"), until: now.advanced(by: 900))
+            try expect(
+                try await store.redeem(SecretHash(of: "code"), for: try grant(), refreshToken: nil, at: now.advanced(by: 60)) == .unknown, "too late")
+            try expect(try await store.redeem(SecretHash(of: "other"), for: try grant(), refreshToken: nil, at: now) == .unknown, "unknown")
+        },
+        Check(description: "T-05: of fifty who redeem a code at once, one wins") { store in
+            for round in 0..<10 {
+                _ = try await store.issue(try code("code\(round)"), consuming: SecretHash(of: "t\(round)"), until: now.advanced(by: 900))
+                let wins = try await withThrowingTaskGroup(of: Bool.self) { group in
+                    for attempt in 0..<50 {
+                        group.addTask {
+                            try await store.redeem(SecretHash(of: "code\(round)"), for: try grant("g\(round)-\(attempt)"), refreshToken: nil, at: now)
+                                == .redeemed
+                        }
+                    }
+                    return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+                }
+                try expect(wins == 1, "one of fifty, in every round")
+            }
+        },
+        Check(description: "131: a refresh token becomes its successor, and within the grace window gives the very same again") { store in
+            try await granted(store)
+            guard case .rotated(let grant) = try await rotate(store, "r1", "r2") else { throw Failure(description: "expected: rotated") }
+            try expect(grant.id == "grant-1" && grant.lastUsedAt == now, "the grant, used now")
+            guard case .repeated(_, let sealed) = try await rotate(store, "r1", "other", at: now.advanced(by: 29)) else {
+                throw Failure(description: "expected: repeated")
+            }
+            try expect(sealed == Array("sealed r2".utf8), "the very same successor")
+            try expect(try await store.refreshToken(SecretHash(of: "other")) == nil, "no second successor")
+        },
+        Check(description: "F-04: after the grace window a reuse ends the grant") { store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2")
+            try expect(try await rotate(store, "r1", "x", at: now.advanced(by: 30)) == .reused(grantID: "grant-1"), "reuse")
+            try expect(try await rotate(store, "r2", "r3", at: now.advanced(by: 31)) == .unknown, "the successor is dead too")
+        },
+        Check(description: "F-03: grace covers the immediate predecessor only") { store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2")
+            _ = try await rotate(store, "r2", "r3")
+            try expect(try await rotate(store, "r1", "x") == .reused(grantID: "grant-1"), "a token two generations old is a theft")
+            try expect(try await rotate(store, "r3", "r4") == .unknown, "and ends the chain")
+        },
+        Check(description: "F-02: twenty who refresh at once get one successor between them") { store in
+            try await granted(store)
+            var current = "r1"
+            for round in 0..<10 {
+                let previous = current
+                let outcomes = try await withThrowingTaskGroup(of: Rotation.self) { group in
+                    for attempt in 0..<20 { group.addTask { try await rotate(store, previous, "n\(round)-\(attempt)") } }
+                    return try await group.reduce(into: [Rotation]()) { $0.append($1) }
+                }
+                let rotated = outcomes.count { if case .rotated = $0 { true } else { false } }
+                let repeated = Set(outcomes.compactMap { if case .repeated(_, let sealed) = $0 { sealed } else { nil } })
+                try expect(rotated == 1 && repeated.count == 1, "one rotates, the others get the same successor")
+                guard let sealed = repeated.first else { return }
+                current = String(String(decoding: sealed, as: UTF8.self).dropFirst("sealed ".count))
+            }
+        },
+        Check(description: "a refresh token ends by itself, and with its grant") { store in
+            try await granted(store)
+            try expect(try await rotate(store, "r1", "r2", at: now.advanced(by: 500)) == .unknown, "idle too long")
+            try await store.revokeGrant("grant-1", at: now)
+            try expect(try await rotate(store, "r1", "r2") == .unknown, "revoked")
+            try await store.revokeGrant("grant-1", at: now.advanced(by: 5))
+            try expect(try await store.grant("grant-1")?.revokedAt == now, "revoking twice changes nothing")
+        },
+        Check(description: "a clock that jumps back does not stretch the grace window") { store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2", at: now.advanced(by: 100))
+            try expect(try await rotate(store, "r1", "x", at: now) == .reused(grantID: "grant-1"), "a use in the future is no grace")
+        },
+        Check(description: "F-12: whoever wins, revocation or refresh, no live token is left") { store in
+            for round in 0..<20 {
+                let grant = try grant("g\(round)")
+                _ = try await store.issue(try code("c\(round)"), consuming: SecretHash(of: "t\(round)"), until: now.advanced(by: 900))
+                _ = try await store.redeem(SecretHash(of: "c\(round)"), for: grant, refreshToken: token("r\(round)", grant: grant.id), at: now)
+                async let revoked: Void = store.revokeGrant(grant.id, at: now)
+                async let rotation = store.rotate(
+                    SecretHash(of: "r\(round)"), to: token("s\(round)", grant: grant.id), sealedSuccessor: [], grace: 30, at: now)
+                _ = try await (revoked, rotation)
+                try expect(
+                    try await store.rotate(
+                        SecretHash(of: "s\(round)"), to: token("u\(round)", grant: grant.id), sealedSuccessor: [], grace: 30, at: now) == .unknown,
+                    "the successor is dead")
+            }
+        },
+        Check(description: "revocations are listed from a moment on") { store in
+            try await granted(store)
+            try await store.revokeGrant("grant-1", at: now.advanced(by: 10))
+            try await store.revokeAccessToken("jti", until: now.advanced(by: 100), at: now.advanced(by: 20))
+            try expect(try await Set(store.revocations(since: now)) == [.grant("grant-1"), .accessToken("jti")], "both")
+            try expect(try await store.revocations(since: now.advanced(by: 15)) == [.accessToken("jti")], "the later one")
+        },
+        Check(description: "a user's live grants, newest first") { store in
+            try await granted(store)
+            try expect(try await store.grants(ofUser: "user-1", at: now).map(\.id) == ["grant-1"], "the grant")
+            try expect(try await store.grants(ofUser: "user-2", at: now).isEmpty, "nobody else's")
+            try expect(try await store.grants(ofUser: "user-1", at: now.advanced(by: 1000)).isEmpty, "not after its end")
+        },
+        Check(description: "B-08: consent is remembered for exactly this user, client, resource, redirect URI and scope set") { store in
+            func consent(_ redirect: String = "https://c.example/cb", _ scopes: ScopeSet = ["a", "b"], user: String = "user-1") throws
+                -> RememberedConsent
+            {
+                RememberedConsent(
+                    userID: user, clientID: try id1("client-1"), resource: "https://rs.example/mcp", redirectURI: redirect, scopes: scopes)
+            }
+            try await store.remember(try consent())
+            try await store.remember(try consent())
+            try expect(try await store.isRemembered(try consent("https://c.example/cb", ["b", "a"])), "in any order")
+            for other in [
+                try consent("https://c.example/cb2"), try consent("https://c.example/cb", ["a"]),
+                try consent("https://c.example/cb", ["a", "b", "c"]), try consent(user: "user-2"),
+            ] {
+                try expect(try await !store.isRemembered(other), "nothing else")
+            }
+            try await store.forget(userID: "user-1", clientID: try id1("client-1"))
+            try expect(try await !store.isRemembered(try consent()), "forgotten")
+        },
+        Check(description: "two servers that start at once agree on one signing key") { store in
+            let keys = try await withThrowingTaskGroup(of: [SealedKey].self) { group in
+                for index in 0..<8 {
+                    group.addTask {
+                        try await store.addSigningKey(SealedKey(keyID: "k\(index)", algorithm: "ES256", sealed: [1, 2, 3], createdAt: now))
+                    }
+                }
+                return try await group.reduce(into: [[SealedKey]]()) { $0.append($1) }
+            }
+            try expect(Set(keys).count == 1 && keys[0].count == 1, "one key")
+            try expect(try await store.signingKeys() == keys[0], "the same afterwards")
+        },
+        Check(description: "M-13: what expired is swept, a bounded number at a time; what lives stays") { store in
+            try await granted(store)
+            for index in 0..<20 {
+                try await store.add(
+                    Session(hash: SecretHash(of: "s\(index)"), userID: "u", authenticatedAt: now, expiresAt: now.advanced(by: index < 10 ? 1 : 9999)))
+            }
+            try expect(try await store.sweep(at: now, limit: 100) == 0, "nothing yet")
+            try expect(try await store.sweep(at: now.advanced(by: 5), limit: 4) == 4, "four")
+            try expect(try await store.sweep(at: now.advanced(by: 5), limit: 100) == 6, "the rest")
+            try expect(try await store.session(SecretHash(of: "s15"), at: now) != nil, "the living stay")
+            var total = 0
+            var count = 0
+            repeat {
+                count = try await store.sweep(at: now.advanced(by: 1_000_000), limit: 100)
+                total += count
+            } while count > 0
+            try expect(
+                try await store.grant("grant-1") == nil, await store.refreshToken(SecretHash(of: "r1")) == nil && total >= 13,
+                "everything goes at last")
+        },
+    ]
+}

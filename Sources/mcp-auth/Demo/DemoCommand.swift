@@ -1,0 +1,145 @@
+import ArgumentParser
+import Foundation
+import Hummingbird
+import JOSE
+import Logging
+import MCPAuth
+import MCPAuthHummingbird
+import MCPAuthSQLite
+import MCPAuthorizationServer
+import MCPServer
+import NIOCore
+import Metrics
+import OAuth
+
+struct DemoCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "demo",
+        abstract: "Run a protected task server with its own sign-in, everything on one port.",
+        discussion: """
+            Serves MCP at http://127.0.0.1:PORT/mcp and the authorization server beside it. On its first start it makes two users, ada and grace, and says
+            how to sign in. It listens on loopback only.
+
+            MCP_AUTH_DEMO_PASSWORD sets the password of both users on the first start, for unattended use.
+            """)
+
+    @Option(help: "The port to listen on.")
+    var port = 8000
+
+    @Option(help: ArgumentHelp("Where the data is kept.", valueName: "folder"))
+    var data = "data/demo"
+
+    @Option(help: ArgumentHelp("Seconds that an access token lives.", valueName: "seconds"))
+    var tokenLifetime: Int64 = 900
+
+    @Option(help: ArgumentHelp("What clients are told to ask for at first, for trying out step-up; all scopes unless given.", valueName: "scopes"))
+    var initialScope: String?
+
+    @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
+    var logLevel = "warning"
+
+    func validate() throws {
+        guard (1...65535).contains(port) else { throw ValidationError("--port is 1 to 65535") }
+        guard (1...86400).contains(tokenLifetime) else { throw ValidationError("--token-lifetime is 1 to 86400 seconds") }
+        guard Logger.Level(rawValue: logLevel) != nil else {
+            throw ValidationError("--log-level is trace, debug, info, notice, warning, error or critical")
+        }
+        if let initialScope, ScopeSet(initialScope) == nil { throw ValidationError("--initial-scope is a list of scopes separated by spaces") }
+    }
+
+    func run() async throws {
+        let level = Logger.Level(rawValue: logLevel) ?? .warning
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+        let metrics = PrometheusMetrics()
+        MetricsSystem.bootstrap(metrics)
+        do {
+            try await serve(metrics)
+        } catch let error as OAuthError { throw Console.failure(error) } catch let error as StoreError {
+            throw Console.failure(OAuthError(.temporarilyUnavailable, "the data in \(data) cannot be used: \(error.detail)"))
+        }
+    }
+
+    private func serve(_ metrics: PrometheusMetrics) async throws {
+        let folder = try DemoFolder(data)
+        let origin = "http://127.0.0.1:\(port)"
+        let resource = origin + "/mcp"
+        let audit = AuditLog([try JSONLinesAuditSink(path: folder.path("audit.jsonl"))])
+
+        var configuration = AuthorizationServerConfiguration(resources: [
+            try ProtectedResource(resource, scopes: TaskServer.scopes.map { ScopeDescription($0.scope, $0.text, isSensitive: $0.isSensitive) })
+        ])
+        configuration.name = "Tasks (demo)"
+        configuration.accessTokenLifetime = tokenLifetime
+        let store = try SQLiteStore(path: folder.path("auth.db"))
+        let issuer = try await AuthorizationServer(origin, configuration: configuration, store: store, master: try folder.masterKey(), audit: audit)
+        let passwords = try await DemoUsers.create(on: issuer)
+
+        var policy = TaskServer.policy
+        policy.initialScopes = initialScope.flatMap { ScopeSet($0) }
+        let tasks = TaskServer.make(try TaskStore(path: folder.path("tasks.db")))
+        policy.advertised = tasks.scopes
+        let auth = try ResourceServer(
+            resource, trusting: .local(issuer), policy: policy, metadata: { $0.resourceName = "Tasks (demo)" }, audit: audit)
+        let application = try MCPApplication.make(tasks, .http(port: port), protectedBy: auth, authorizationServer: issuer) { router in
+            router.get("health") { _, _ in
+                Response(status: .ok, headers: [.contentType: "application/json"], body: .init(byteBuffer: .init(string: #"{"status":"ok"}"#)))
+            }
+            router.get("metrics") { _, _ in
+                Response(status: .ok, headers: [.contentType: "text/plain; version=0.0.4"], body: .init(byteBuffer: .init(string: metrics.text)))
+            }
+        } onRunning: { [data] _ in
+            DemoWelcome.print(origin: origin, data: data, passwords: passwords)
+        }
+        do { try await application.runService() } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw OAuthError(.temporarilyUnavailable, "port \(port) is in use; stop what listens there, or choose another with --port")
+        }
+    }
+}
+
+/// The demo's folder, readable by its owner only.
+struct DemoFolder {
+    private let url: URL
+
+    init(_ path: String) throws(OAuthError) {
+        url = URL(fileURLWithPath: path)
+        do {
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch { throw OAuthError(.invalidConfiguration, "the folder \(path) cannot be made: choose another with --data") }
+    }
+
+    func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+
+    /// The master key in `master.key`, made on the first start.
+    func masterKey() throws(OAuthError) -> MasterKey {
+        let path = path("master.key")
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        if descriptor >= 0 {
+            let bytes = RandomSource.system.bytes(32)
+            let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            fsync(descriptor)
+            close(descriptor)
+            guard count == bytes.count else { throw OAuthError(.invalidConfiguration, "\(path) cannot be written") }
+        }
+        guard let data = FileManager.default.contents(atPath: path) else { throw OAuthError(.invalidConfiguration, "\(path) cannot be read") }
+        return try MasterKey(Array(data))
+    }
+}
+
+/// The two people of the demo.
+enum DemoUsers {
+    /// The passwords of the users that were made now, by name.
+    static func create(on issuer: AuthorizationServer) async throws(OAuthError) -> [(name: String, password: String)] {
+        var made: [(String, String)] = []
+        let chosen = ProcessInfo.processInfo.environment["MCP_AUTH_DEMO_PASSWORD"].flatMap { $0.isEmpty ? nil : $0 }
+        for name in ["ada", "grace"] where try await issuer.user(named: name) == nil {
+            let password = chosen ?? RandomSource.system.token(bytes: 9)
+            try await issuer.addUser(named: name, password: password)
+            made.append((name, chosen == nil ? password : "the one in MCP_AUTH_DEMO_PASSWORD"))
+        }
+        return made
+    }
+}

@@ -1,0 +1,39 @@
+import Foundation
+
+/// What the demo says once it listens.
+enum DemoWelcome {
+    static func print(origin: String, data: String, passwords: [(name: String, password: String)]) {
+        var text = """
+
+            \(Console.bold("Tasks, protected."))  Stop with Ctrl-C.
+
+              MCP server        \(origin)/mcp
+              Sign-in           \(origin)/account
+              Health, metrics   \(origin)/health  \(origin)/metrics
+              Data              \(URL(fileURLWithPath: data).path)  (audit.jsonl tells every decision)
+
+            """
+        if passwords.isEmpty {
+            text += "\n  The users ada and grace are there already, with the passwords they were given on the first start.\n"
+        } else {
+            text += "\n\(Console.bold("Two people can sign in.")) Their passwords are shown this once:\n\n"
+            for (name, password) in passwords { text += "  \(name.padding(toLength: 8, withPad: " ", startingAt: 0))\(password)\n" }
+        }
+        text += """
+
+            \(Console.bold("Try it"))
+
+              Without a token, and see where to get one:
+                curl -i \(origin)/mcp -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}'
+
+              With the official Python SDK, in a browser (pip install 'mcp==2.3.0'):
+                python3 Examples/clients/python_sdk.py \(origin)/mcp
+
+              In a client's configuration file:
+                {"mcpServers": {"tasks": {"type": "http", "url": "\(origin)/mcp"}}}
+
+
+            """
+        FileHandle.standardOutput.write(Data(text.utf8))
+    }
+}

@@ -1,0 +1,68 @@
+import MCPAuth
+import MCPServer
+import OAuth
+
+/// The tools of the demo, and what each of them takes.
+enum TaskServer {
+    struct Search: Codable, Sendable, DescribedProperties {
+        let text: String?
+        let limit: Int?
+        static let descriptions = ["text": "What the tasks contain; all of them if it is left out", "limit": "How many at most, 1 to 100"]
+    }
+
+    struct Found: Codable, Sendable { let tasks: [TaskStore.Item] }
+
+    struct Create: Codable, Sendable, DescribedProperties {
+        let text: String
+        static let descriptions = ["text": "What is to be done, at most 1000 characters"]
+    }
+
+    struct Delete: Codable, Sendable, DescribedProperties {
+        let id: Int64
+        static let descriptions = ["id": "The id of the task"]
+    }
+
+    struct Deleted: Codable, Sendable { let deleted: Int64 }
+
+    struct Identity: Codable, Sendable {
+        let subject: String
+        let issuer: String
+        let client: String?
+        let scopes: [String]
+    }
+
+    static let scopes: [(scope: Scope, text: String, isSensitive: Bool)] = [
+        ("read:tasks", "See your tasks", false), ("write:tasks", "Add tasks, and see them", false), ("delete:tasks", "Delete your tasks", true),
+    ]
+
+    /// A broader scope comes with the narrower one.
+    static let policy = ScopePolicy(implications: ["write:tasks": ["read:tasks"]])
+
+    static func make(_ tasks: TaskStore) -> MCPServer {
+        MCPServer("tasks", version: Version.text, instructions: "A list of tasks for each person. Nobody sees anybody else's.") {
+            Tool("search-tasks", "Search my tasks", requires: "read:tasks", annotations: .init(title: "Search tasks", isReadOnly: true)) {
+                (input: Search, call) in
+                Found(tasks: try await tasks.search(input.text ?? "", owner: call.principal.owner, limit: min(max(input.limit ?? 50, 1), 100)))
+            }
+            Tool("create-task", "Add a task", requires: "write:tasks", annotations: .init(title: "Add a task", isDestructive: false)) {
+                (input: Create, call) in
+                guard !input.text.isEmpty, input.text.count <= 1000 else { throw ToolError("A task has 1 to 1000 characters.") }
+                guard let task = try await tasks.create(input.text, owner: call.principal.owner) else {
+                    throw ToolError("You have too many tasks; delete some.")
+                }
+                return task
+            }
+            Tool("delete-task", "Delete one task for good", requires: "delete:tasks", annotations: .init(title: "Delete a task", isDestructive: true))
+            {
+                (input: Delete, call) in
+                guard try await tasks.delete(input.id, owner: call.principal.owner) else { throw ToolError("You have no task \(input.id).") }
+                return Deleted(deleted: input.id)
+            }
+            Tool("whoami", "Say who is calling", requires: .authenticated, annotations: .init(title: "Who am I?", isReadOnly: true)) { call in
+                Identity(
+                    subject: call.principal.subject, issuer: call.principal.issuer, client: call.principal.clientID,
+                    scopes: call.principal.scopes.map(\.text))
+            }
+        }
+    }
+}
