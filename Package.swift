@@ -72,6 +72,24 @@ if !coreOnly {
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ]
     targets += [
+        tests("MCPAuthTests", ["MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes]),
+        tests(
+            "MCPAuthorizationServerTests",
+            ["MCPAuthorizationServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto]),
+        tests("MCPAuthSQLiteTests", ["MCPAuthSQLite", "MCPAuthorizationServer", "MCPAuthTesting", "OAuth", "JOSE", grdb]),
+        tests("MCPServerTests", ["MCPServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes]),
+        tests(
+            "MCPAuthHummingbirdTests",
+            [
+                "MCPAuthHummingbird", "MCPServer", "MCPAuth", "MCPAuthorizationServer", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, hummingbird,
+                hummingbirdTesting,
+            ]),
+        tests(
+            "MCPAuthHTTPClientTests",
+            [
+                "MCPAuthHTTPClient", "OAuth", httpTypes, hummingbird, hummingbirdTesting, .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         library("MCPAuth", ["OAuth", "JOSE", httpTypes, log, metrics, tracing, lifecycle, crypto]),
         library("MCPAuthorizationServer", ["OAuth", "JOSE", "MCPAuth", httpTypes, log, metrics, lifecycle, crypto, cryptoExtras]),
         library("MCPServer", ["MCPAuth", "OAuth", "JOSE", httpTypes, log, metrics, tracing]),

@@ -34,5 +34,5 @@ enum Conversion {
         }
     }
 
-    static let tooLarge = Response(status: .contentTooLarge, headers: [.connection: "close"])
+    static let tooLarge = Response(status: .contentTooLarge)
 }

@@ -35,8 +35,20 @@ public struct Principal: Sendable {
         self.claims = claims
     }
 
-    /// Issuer and subject in one text: the key under which to store what belongs to this user. Two issuers can never share one, because a URL holds no `|`.
-    public var owner: String { issuer + "|" + subject }
+    /// Issuer and subject in one text: the key under which to store what belongs to this user. No two users share one, since a `|` in the issuer's
+    /// part is escaped. Databases must compare it as bytes.
+    public var owner: String {
+        guard issuer.utf8.contains(where: { $0 == UInt8(ascii: "|") || $0 == UInt8(ascii: "%") }) else { return issuer + "|" + subject }
+        var escaped = ""
+        for scalar in issuer.unicodeScalars {
+            switch scalar {
+            case "%": escaped += "%25"
+            case "|": escaped += "%7C"
+            default: escaped.unicodeScalars.append(scalar)
+            }
+        }
+        return escaped + "|" + subject
+    }
 
     /// Whether the client acts for itself (RFC 9068 §2.2): then `subject` is not a user.
     public var isClient: Bool { clientID.map { $0.utf8.elementsEqual(subject.utf8) } ?? false }

@@ -1,0 +1,150 @@
+import HTTPTypes
+import Hummingbird
+import MCPAuthHTTPClient
+import NIOCore
+import NIOPosix
+import OAuth
+import Synchronization
+import Testing
+
+@Suite("The guarded door out")
+struct GuardedHTTPClientTests {
+    static let development = GuardedHTTPClient(.development)
+
+    /// A server on a free loopback port, for as long as `body` runs.
+    func withServer(_ hits: Hits = Hits(), _ body: @Sendable @escaping (Int) async throws -> Void) async throws {
+        let router = Router()
+        router.get("ok") { request, _ in
+            hits.add(request.headers[.authorization] ?? "-")
+            return "fine"
+        }
+        router.get("redirect") { _, _ in Response(status: .found, headers: [.location: "/ok"]) }
+        router.get("big") { _, _ in String(repeating: "x", count: 20_000) }
+        router.get("endless") { _, _ in
+            Response(
+                status: .ok,
+                body: .init { writer in
+                    while true { try await writer.write(ByteBuffer(repeating: 0x78, count: 10_000)) }
+                })
+        }
+        router.get("slow") { _, _ in
+            try await Task.sleep(for: .seconds(60))
+            return "late"
+        }
+        router.get("drip") { _, _ in
+            Response(
+                status: .ok,
+                body: .init { writer in
+                    while true {
+                        try await writer.write(ByteBuffer(string: "x"))
+                        try await Task.sleep(for: .milliseconds(100))
+                    }
+                })
+        }
+        router.get("gzip") { _, _ in
+            Response(status: .ok, headers: [.contentEncoding: "gzip"], body: .init(byteBuffer: ByteBuffer(bytes: [0x1F, 0x8B, 8, 0])))
+        }
+        router.get("cookie") { request, _ in
+            Response(status: .ok, headers: [.setCookie: "a=b"], body: .init(byteBuffer: ByteBuffer(string: request.headers[.cookie] ?? "none")))
+        }
+        let (ports, found) = AsyncStream.makeStream(of: Int.self)
+        let application = Application(
+            router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
+            onServerRunning: { found.yield($0.localAddress?.port ?? 0) })
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await application.run() }
+            for await port in ports {
+                try await body(port)
+                break
+            }
+            group.cancelAll()
+            try? await group.waitForAll()
+        }
+    }
+
+    func fetch(_ url: String, with client: GuardedHTTPClient = development, maximumBytes: Int = 10_000, timeout: Duration = .seconds(5)) async throws
+        -> HTTPReply
+    {
+        let url = try #require(WebURL(url))
+        return try await client.fetch(
+            OutboundRequest(.get, url, fields: [.authorization: "Bearer secret"], maximumBytes: maximumBytes, timeout: timeout))
+    }
+
+    @Test("positive control: an answer comes back whole, by name and by address")
+    func control() async throws {
+        try await withServer { port in
+            for host in ["127.0.0.1", "localhost", "LOCALHOST"] {
+                let reply = try await fetch("http://\(host):\(port)/ok")
+                #expect(reply.response.status == .ok && String(decoding: reply.body, as: UTF8.self) == "fine")
+            }
+        }
+    }
+
+    @Test("C-08, J-23: a redirect is an answer like any other; nobody follows it")
+    func redirects() async throws {
+        let hits = Hits()
+        try await withServer(hits) { port in
+            let reply = try await fetch("http://127.0.0.1:\(port)/redirect")
+            #expect(reply.response.status == .found)
+        }
+        #expect(hits.all.isEmpty)
+    }
+
+    @Test("J-23: what is too big or too slow is given up, whichever way it is", arguments: ["big", "endless", "slow", "drip"])
+    func limits(_ path: String) async throws {
+        try await withServer { port in
+            let error = await #expect(throws: OAuthError.self) { try await fetch("http://127.0.0.1:\(port)/\(path)", timeout: .seconds(1)) }
+            #expect(error?.code == .fetchFailed)
+        }
+    }
+
+    @Test("content codings stay as they are, and cookies are forgotten")
+    func raw() async throws {
+        try await withServer { port in
+            let packed = try await fetch("http://127.0.0.1:\(port)/gzip")
+            #expect(packed.body.count == 4)
+            for _ in 0..<2 {
+                let reply = try await fetch("http://127.0.0.1:\(port)/cookie")
+                #expect(reply.body == Array("none".utf8))
+            }
+        }
+    }
+
+    @Test(
+        "S: by default only https, and no address of this machine or its neighbours",
+        arguments: [
+            "https://127.0.0.1:%/ok", "https://localhost:%/ok", "https://[::1]:%/ok", "https://[::ffff:127.0.0.1]:%/ok", "https://10.0.0.1/",
+            "https://169.254.169.254/latest",
+            "https://[fd00::1]/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/", "https://0.0.0.0:%/ok", "http://127.0.0.1:%/ok",
+            "http://example.com/",
+        ])
+    func strict(_ template: String) async throws {
+        let hits = Hits()
+        try await withServer(hits) { port in
+            let text = String(template.map { $0 == "%" ? "\(port)" : String($0) }.joined())
+            guard let url = WebURL(text) else { return }
+            await #expect(throws: OAuthError.self) { try await GuardedHTTPClient.shared.fetch(OutboundRequest(.get, url, timeout: .seconds(2))) }
+        }
+        #expect(hits.all.isEmpty)
+    }
+
+    @Test("the development policy reaches loopback, and still no private network")
+    func development() {
+        #expect(OutboundPolicy.development.allows(IPAddress(bytes: [127, 0, 0, 1])!))
+        for address in [[10, 0, 0, 1], [192, 168, 1, 1], [169, 254, 169, 254]] as [[UInt8]] {
+            #expect(!OutboundPolicy.development.allows(IPAddress(bytes: address)!))
+        }
+    }
+
+    @Test("L-04: the error names the host that was asked for, and no address and no secret")
+    func messages() async throws {
+        let error = await #expect(throws: OAuthError.self) { try await fetch("http://127.0.0.1:1/ok?token=hidden") }
+        #expect(error?.message.contains("hidden") == false && error?.message.contains("secret") == false)
+    }
+}
+
+final class Hits: Sendable {
+    private let storage = Mutex<[String]>([])
+    var all: [String] { storage.withLock { $0 } }
+    func add(_ hit: String) { storage.withLock { $0.append(hit) } }
+}

@@ -1,0 +1,111 @@
+import Foundation
+import GRDB
+import JOSE
+import MCPAuthSQLite
+import MCPAuthTesting
+import MCPAuthorizationServer
+import OAuth
+import Testing
+
+/// A folder for one test, gone with it.
+final class TemporaryFolder {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("mcp-auth-\(UUID().uuidString)")
+    init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
+    deinit { try? FileManager.default.removeItem(at: url) }
+    func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+}
+
+@Suite("Store in SQLite")
+struct SQLiteStoreTests {
+    let folder: TemporaryFolder
+    init() throws { folder = try TemporaryFolder() }
+
+    @Test("conformance", arguments: StoreConformance.checks)
+    func conformance(_ check: StoreConformance.Check) async throws { try await check.run(on: SQLiteStore(path: folder.path("auth.db"))) }
+
+    @Test("M-05: the log is ahead of the file, and everything acknowledged is on disk")
+    func pragmas() async throws {
+        _ = try SQLiteStore(path: folder.path("auth.db"))
+        let queue = try DatabaseQueue(path: folder.path("auth.db"))
+        #expect(try await queue.read { try String.fetchOne($0, sql: "PRAGMA journal_mode") } == "wal")
+    }
+
+    @Test("M-11: the files are for their owner only")
+    func permissions() async throws {
+        let store = try SQLiteStore(path: folder.path("auth.db"))
+        try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: NumericDate(seconds: 1)))
+        for name in ["auth.db", "auth.db-wal", "auth.db-shm"] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: folder.path(name))
+            #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600, "\(name)")
+        }
+    }
+
+    @Test("M-07, T-05: two instances on one file: of forty who redeem a code at once, one wins, in every round")
+    func twoInstances() async throws {
+        let one = try SQLiteStore(path: folder.path("auth.db"))
+        let two = try SQLiteStore(path: folder.path("auth.db"))
+        let now = NumericDate(seconds: 1_800_000_000)
+        let client = try #require(ClientID("c"))
+        let verifier = try #require(CodeVerifier(String(repeating: "v", count: 43)))
+        for round in 0..<40 {
+            let hash = SecretHash(of: "code\(round)")
+            let code = AuthorizationCode(
+                hash: hash, clientID: client, userID: "u", redirectURI: "https://c.example", challenge: CodeChallenge(of: verifier), scopes: [],
+                resource: "https://rs.example",
+                expiresAt: now.advanced(by: 60))
+            #expect(try await one.issue(code, consuming: SecretHash(of: "t\(round)"), until: now))
+            let wins = try await withThrowingTaskGroup(of: Bool.self) { group in
+                for attempt in 0..<40 {
+                    let grant = Grant(
+                        id: "g\(round)-\(attempt)", clientID: client, userID: "u", scopes: [], resource: "https://rs.example", createdAt: now,
+                        expiresAt: now.advanced(by: 100), lastUsedAt: now)
+                    group.addTask { try await (attempt % 2 == 0 ? one : two).redeem(hash, for: grant, refreshToken: nil, at: now) == .redeemed }
+                }
+                return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+            }
+            #expect(wins == 1)
+        }
+    }
+
+    @Test("one caller's failure does not take its neighbours along")
+    func savepoints() async throws {
+        let store = try SQLiteStore(path: folder.path("auth.db"))
+        let now = NumericDate(seconds: 1)
+        try await store.add(User(id: "user-0", name: "taken", passwordHash: nil, createdAt: now))
+        let added = await withTaskGroup(of: Bool.self) { group in
+            for index in 0..<60 {
+                let name = index % 3 == 0 ? "taken" : "name\(index)"
+                group.addTask { (try? await store.add(User(id: "user-\(index + 1)", name: name, passwordHash: nil, createdAt: now))) != nil }
+            }
+            return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        #expect(added == 40)
+        #expect(try await store.user(named: "name59") != nil)
+    }
+
+    @Test("a file of a newer version, or of something else, is refused with a reason")
+    func foreignFiles() async throws {
+        let queue = try DatabaseQueue(path: folder.path("newer.db"))
+        try await queue.write { try $0.execute(sql: "PRAGMA user_version = 99") }
+        #expect(throws: StoreError.self) { try SQLiteStore(path: folder.path("newer.db")) }
+        try Data(repeating: 7, count: 4096).write(to: folder.url.appendingPathComponent("junk.db"))
+        #expect(throws: StoreError.self) { try SQLiteStore(path: folder.path("junk.db")) }
+        #expect(throws: StoreError.self) { try SQLiteStore(path: folder.path("no/such/folder.db")) }
+    }
+
+    @Test("C-16: a symbolic link is not followed")
+    func symbolicLink() throws {
+        try FileManager.default.createSymbolicLink(atPath: folder.path("link.db"), withDestinationPath: folder.path("target.db"))
+        #expect(throws: StoreError.self) { try SQLiteStore(path: folder.path("link.db")) }
+    }
+
+    @Test("I3: what was written is there after opening the file again")
+    func reopen() async throws {
+        let now = NumericDate(seconds: 1_800_000_000)
+        do {
+            let store = try SQLiteStore(path: folder.path("auth.db"))
+            try await store.revokeAccessToken("jti", until: now.advanced(by: 100), at: now)
+        }
+        #expect(try await SQLiteStore(path: folder.path("auth.db")).revocations(since: now) == [.accessToken("jti")])
+    }
+}

@@ -1,0 +1,64 @@
+import JOSE
+import MCPAuthorizationServer
+import OAuth
+import Synchronization
+
+/// A store in memory that fails when it is told to, as a full disk would.
+final class FailingStore: AuthorizationServerStore {
+    private let store = MemoryStore()
+    private let isFailing = Mutex(false)
+
+    var fails: Bool {
+        get { isFailing.withLock { $0 } }
+        set { isFailing.withLock { $0 = newValue } }
+    }
+
+    private func check() throws(StoreError) { if fails { throw StoreError(.unavailable, "disk full: /var/lib/auth.db") } }
+
+    func client(_ id: ClientID) async throws(StoreError) -> Client? { store.client(id) }
+    func save(_ client: Client, limit: Int) async throws(StoreError) {
+        try check()
+        try store.save(client, limit: limit)
+    }
+    func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError) { store.deleteClient(id, at: now) }
+    func user(id: String) async throws(StoreError) -> User? { store.user(id: id) }
+    func user(named name: String) async throws(StoreError) -> User? { store.user(named: name) }
+    func add(_ user: User) async throws(StoreError) { try store.add(user) }
+    func update(_ user: User) async throws(StoreError) { store.update(user) }
+    func session(_ hash: SecretHash, at now: NumericDate) async throws(StoreError) -> Session? { store.session(hash, at: now) }
+    func add(_ session: Session) async throws(StoreError) { store.add(session) }
+    func deleteSession(_ hash: SecretHash) async throws(StoreError) { store.deleteSession(hash) }
+    func issue(_ code: AuthorizationCode, consuming transaction: SecretHash, until expiry: NumericDate) async throws(StoreError) -> Bool {
+        try check()
+        return store.issue(code, consuming: transaction, until: expiry)
+    }
+    func code(_ hash: SecretHash) async throws(StoreError) -> AuthorizationCode? { store.code(hash) }
+    func redeem(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) async throws(StoreError) -> CodeRedemption {
+        try check()
+        return store.redeem(hash, for: grant, refreshToken: refreshToken, at: now)
+    }
+    func refreshToken(_ hash: SecretHash) async throws(StoreError) -> (token: RefreshToken, grant: Grant)? { store.refreshToken(hash) }
+    func rotate(_ hash: SecretHash, to successor: RefreshToken, sealedSuccessor: [UInt8], grace: Int64, at now: NumericDate) async throws(StoreError)
+        -> Rotation
+    {
+        try check()
+        return store.rotate(hash, to: successor, sealedSuccessor: sealedSuccessor, grace: grace, at: now)
+    }
+    func grant(_ id: String) async throws(StoreError) -> Grant? { store.grant(id) }
+    func grants(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Grant] { store.grants(ofUser: userID, at: now) }
+    func revokeGrant(_ id: String, at now: NumericDate) async throws(StoreError) {
+        try check()
+        store.revokeGrant(id, at: now)
+    }
+    func revokeAccessToken(_ tokenID: String, until expiry: NumericDate, at now: NumericDate) async throws(StoreError) {
+        try check()
+        store.revokeAccessToken(tokenID, until: expiry, at: now)
+    }
+    func revocations(since moment: NumericDate) async throws(StoreError) -> [Revocation] { store.revocations(since: moment) }
+    func isRemembered(_ consent: RememberedConsent) async throws(StoreError) -> Bool { store.isRemembered(consent) }
+    func remember(_ consent: RememberedConsent) async throws(StoreError) { store.remember(consent) }
+    func forget(userID: String, clientID: ClientID) async throws(StoreError) { store.forget(userID: userID, clientID: clientID) }
+    func signingKeys() async throws(StoreError) -> [SealedKey] { store.signingKeys() }
+    func addSigningKey(_ key: SealedKey) async throws(StoreError) -> [SealedKey] { store.addSigningKey(key) }
+    func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int { store.sweep(at: now, limit: limit) }
+}
