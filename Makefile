@@ -1,0 +1,41 @@
+# Two commands do everything: `make run` and `make test`. The others are for working on the project.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PORT ?= 8000
+DATA ?= data/demo
+
+.PHONY: help run test test-core lint format bench fuzz clean
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+run: ## Build, and run the demo: a protected MCP server with its own authorization server
+	@Scripts/setup
+	@echo "run: building (the first time takes some minutes)"
+	@swift build -c release --product mcp-auth
+	@exec "$$(swift build -c release --show-bin-path)/mcp-auth" demo --port $(PORT) --data $(DATA)
+
+test: ## Install what is missing, and run every test
+	@Scripts/setup tests
+	@Scripts/test
+
+test-core: ## Test JOSE and OAuth alone, in about a minute
+	@MCP_AUTH_CORE=1 swift test --scratch-path .build/core
+
+lint: ## Check the style
+	@swift format lint --strict --recursive Package.swift Sources Tests Examples Snippets Benchmarks/Package.swift Benchmarks/Sources Fuzz/Package.swift Fuzz/Sources
+
+format: ## Mend the style
+	@swift format --in-place --recursive Package.swift Sources Tests Examples Snippets Benchmarks/Package.swift Benchmarks/Sources Fuzz/Package.swift Fuzz/Sources
+
+bench: ## Measure; docs/performance.md says what the numbers mean
+	@Scripts/setup tests
+	@Benchmarks/run
+
+fuzz: ## Fuzz every decoder, a minute each (FUZZ_SECONDS)
+	@Scripts/setup
+	@Fuzz/run
+
+clean: ## Remove what was built; data and sources stay
+	@swift package clean
