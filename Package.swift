@@ -32,6 +32,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
+/// A server of one file, to read and to run.
+func example(_ name: String, _ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: "example-" + name, dependencies: dependencies, path: "Examples/" + folder, swiftSettings: settings)
+}
+
 var products: [Product] = [
     .library(name: "JOSE", targets: ["JOSE"]),
     .library(name: "OAuth", targets: ["OAuth"]),
@@ -90,8 +95,8 @@ if !coreOnly {
                 "MCPAuthHTTPClient", "OAuth", httpTypes, hummingbird, hummingbirdTesting, .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        library("MCPAuth", ["OAuth", "JOSE", httpTypes, log, metrics, tracing, lifecycle, crypto]),
-        library("MCPAuthorizationServer", ["OAuth", "JOSE", "MCPAuth", httpTypes, log, metrics, lifecycle, crypto, cryptoExtras]),
+        library("MCPAuth", ["OAuth", "JOSE", httpTypes, log, metrics, crypto]),
+        library("MCPAuthorizationServer", ["OAuth", "JOSE", "MCPAuth", httpTypes, log, lifecycle, crypto, cryptoExtras]),
         library("MCPServer", ["MCPAuth", "OAuth", "JOSE", httpTypes, log, metrics, tracing]),
         library(
             "MCPAuthHummingbird",
@@ -106,7 +111,7 @@ if !coreOnly {
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
-        library("MCPAuthSQLite", ["MCPAuthorizationServer", "OAuth", "JOSE", grdb, log]),
+        library("MCPAuthSQLite", ["MCPAuthorizationServer", "MCPAuth", "OAuth", "JOSE", grdb, log]),
         library("MCPAuthTesting", ["MCPAuth", "MCPAuthorizationServer", "OAuth", "JOSE", httpTypes, crypto]),
         .executableTarget(
             name: "mcp-auth",
@@ -117,6 +122,10 @@ if !coreOnly {
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
+        example("auth0", "Auth0", ["MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuth", "OAuth"]),
+        example(
+            "passwords", "Passwords", ["MCPServer", "MCPAuthHummingbird", "MCPAuthSQLite", "MCPAuthorizationServer", "MCPAuth", "OAuth", "JOSE"]),
+        example("any-framework", "AnyFramework", ["MCPAuthHTTPClient", "MCPAuth", "OAuth", hummingbird]),
     ]
 }
 

@@ -17,13 +17,14 @@ extension MCPServer {
     ///
     /// - Parameters:
     ///   - authorizationServer: answers on the same origin, and is kept in order meanwhile.
+    ///   - trustedProxies: how many proxies stand in front; see `TrustProxies`.
     ///   - routes: further routes beside the MCP endpoint. They are public unless they stand behind `RequireToken`.
     public func run(
-        _ transport: Transport, protectedBy resourceServer: ResourceServer, authorizationServer: AuthorizationServer? = nil,
+        _ transport: Transport, protectedBy resourceServer: ResourceServer, authorizationServer: AuthorizationServer? = nil, trustedProxies: Int = 0,
         routes: (Router<MCPRequestContext>) -> Void = { _ in }
     ) async throws {
         let application = try MCPApplication.make(
-            self, transport, protectedBy: resourceServer, authorizationServer: authorizationServer, routes: routes)
+            self, transport, protectedBy: resourceServer, authorizationServer: authorizationServer, trustedProxies: trustedProxies, routes: routes)
         try await application.runService()
     }
 }
@@ -36,15 +37,19 @@ public enum MCPApplication {
     /// - Parameter onRunning: called with the port once the server listens; useful with port 0.
     public static func make(
         _ server: MCPServer, _ transport: MCPServer.Transport, protectedBy resourceServer: ResourceServer,
-        authorizationServer: AuthorizationServer? = nil,
+        authorizationServer: AuthorizationServer? = nil, trustedProxies: Int = 0,
         legacy: LegacyEndpoints? = nil, logger: Logger = Logger(label: "mcp-auth.http"), routes: (Router<MCPRequestContext>) -> Void = { _ in },
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) throws -> Application<RouterResponder<MCPRequestContext>> {
         let router = Router(context: MCPRequestContext.self)
+        if trustedProxies > 0 { router.add(middleware: TrustProxies(trustedProxies)) }
         router.add(middleware: try MCPEndpoint(server, protectedBy: resourceServer, legacy: legacy))
         if let authorizationServer { router.add(middleware: AuthorizationServerEndpoints(authorizationServer)) }
         routes(router)
-        guard case .http(let host, let port) = transport else { throw OAuthError(.invalidConfiguration, "not an HTTP transport") }
+        let (host, port) =
+            switch transport {
+            case .http(let host, let port): (host, port)
+            }
         var application = Application(
             responder: router.buildResponder(), server: .http1(configuration: .init(idleTimeout: .seconds(idleTimeout))),
             configuration: .init(address: .hostname(host, port: port)),

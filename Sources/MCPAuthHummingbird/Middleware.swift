@@ -24,7 +24,7 @@ public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
     }
 
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
-        if !excludedPaths.isEmpty, excludedPaths.contains(String((request.head.path ?? "").prefix { $0 != "?" })) {
+        if !excludedPaths.isEmpty, excludedPaths.contains(URLBytes.path(of: request.head.path ?? "")) {
             return try await next(request, context)
         }
         switch await resourceServer.identify(request.head, peer: context.peer) {
@@ -40,6 +40,37 @@ public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
     }
 }
 
+/// Takes the client's address from `X-Forwarded-For`, behind proxies that are known to append to it.
+///
+/// Without this, everybody behind a proxy has the proxy's address, and shares its rate limits. With a count that is too high, strangers choose their own.
+public struct TrustProxies<Context: CallerRequestContext>: RouterMiddleware {
+    private let count: Int
+
+    /// `count`: how many proxies stand in front, each of which appends the address that it sees. 0 changes nothing.
+    public init(_ count: Int) { self.count = count }
+
+    public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
+        guard count > 0, let address = Self.address(in: request.headers[values: .xForwardedFor], behind: count) else {
+            return try await next(request, context)
+        }
+        var context = context
+        context.peer = address
+        return try await next(request, context)
+    }
+
+    /// The address that the outermost of our proxies saw. Nil when there are not so many, or it is no address.
+    static func address(in values: [String], behind count: Int) -> String? {
+        let entries = values.flatMap { $0.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) }
+        guard entries.count >= count else { return nil }
+        let text = String(decoding: entries[entries.count - count].filter { $0 != 0x20 && $0 != 0x09 }, as: UTF8.self)
+        return IPAddress(text) == nil ? nil : text
+    }
+}
+
+extension HTTPField.Name {
+    static let xForwardedFor = HTTPField.Name("X-Forwarded-For")!
+}
+
 /// Answers the MCP endpoint and the documents that belong to it; everything else goes on to the routes behind it.
 public struct MCPEndpoint<Context: CallerRequestContext>: RouterMiddleware {
     private let transport: StreamableHTTP
@@ -50,14 +81,13 @@ public struct MCPEndpoint<Context: CallerRequestContext>: RouterMiddleware {
     /// The endpoint is at the path of the resource's identifier. Throws `invalid_configuration` when the server has a mistake.
     public init(_ server: MCPServer, protectedBy resourceServer: ResourceServer, legacy: LegacyEndpoints? = nil) throws {
         transport = try StreamableHTTP(server, protectedBy: resourceServer)
-        self.resourceServer = resourceServer
+        self.resourceServer = transport.resourceServer
         self.legacy = legacy
         path = resourceServer.resource.url.requestPath
     }
 
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
-        let requested = (request.head.path ?? "").utf8.prefix { $0 != UInt8(ascii: "?") }
-        if requested.elementsEqual(path.utf8) {
+        if (request.head.path ?? "").utf8.prefix(while: { $0 != UInt8(ascii: "?") }).elementsEqual(path.utf8) {
             guard let call = try await Conversion.call(request, peer: context.peer, limit: StreamableHTTP.maximumBodyBytes) else {
                 return Conversion.tooLarge
             }
@@ -76,7 +106,7 @@ public struct AuthorizationServerEndpoints<Context: CallerRequestContext>: Route
     public init(_ server: AuthorizationServer) { self.server = server }
 
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
-        guard server.serves(String((request.head.path ?? "").prefix { $0 != "?" })) else { return try await next(request, context) }
+        guard server.serves(URLBytes.path(of: request.head.path ?? "")) else { return try await next(request, context) }
         guard let call = try await Conversion.call(request, peer: context.peer, limit: 64 * 1024) else { return Conversion.tooLarge }
         guard let reply = await server.reply(to: call) else { return try await next(request, context) }
         return Conversion.response(reply)

@@ -6,15 +6,15 @@ import OAuth
 /// A request context that can hold who is calling.
 public protocol CallerRequestContext: RequestContext {
     var caller: Caller? { get set }
-    /// The peer's address as text; never taken from a header.
-    var peer: String? { get }
+    /// The client's address as text: the connection's, unless `TrustProxies` knows better.
+    var peer: String? { get set }
 }
 
 /// The context of this package's own applications.
 public struct MCPRequestContext: CallerRequestContext {
     public var coreContext: CoreRequestContextStorage
     public var caller: Caller?
-    public let peer: String?
+    public var peer: String?
 
     public init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)

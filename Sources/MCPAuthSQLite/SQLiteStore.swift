@@ -4,7 +4,10 @@ public import JOSE
 public import MCPAuthorizationServer
 public import OAuth
 
-/// Everything an authorization server stores, in one SQLite file. Durable before it is acknowledged, and safe to share between processes.
+/// Everything an authorization server stores, in one SQLite file. Durable before it is acknowledged.
+///
+/// Several processes may share the file where SQLite has no WAL-reset race: 3.51.3, or 3.50.7 and 3.44.6 of the older lines. With any other version, let one
+/// process at a time use it.
 public final class SQLiteStore: AuthorizationServerStore {
     let database: GroupCommit
 

@@ -48,10 +48,11 @@ public struct TokenMint: HTTPFetcher {
     }
 
     public func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply {
+        let identifier = try Issuer(issuer)
         switch request.url.text {
-        case issuer + "/.well-known/oauth-authorization-server":
-            return .json(["issuer": .string(issuer), "jwks_uri": .string(issuer + "/jwks")])
-        case issuer + "/jwks": return .json(JWKSet([key.verificationKey]).publicDocument)
+        case identifier.metadataURLs[0]:
+            return .json(["issuer": .string(issuer), "jwks_uri": .string(identifier.url.origin + "/jwks")])
+        case identifier.url.origin + "/jwks": return .json(JWKSet([key.verificationKey]).publicDocument)
         default: return HTTPReply(.notFound)
         }
     }

@@ -57,10 +57,9 @@ public final class AuthorizationServer: Sendable {
         routes = Routes(issuer)
         transport = TransportSecurity(for: issuer.url, additionalHosts: allowedHosts)
         transactions = TransactionSealer(sealer: master.sealer(for: "transactions"))
-        keys = try await KeyRing.open(store, master, algorithms: configuration.signingAlgorithms, clock: clock)
+        keys = try await KeyRing.open(store, master, issuer: issuer, algorithms: configuration.signingAlgorithms, clock: clock)
         tokens = AccessTokenIssuer(issuer: issuer, key: keys.current, lifetime: configuration.accessTokenLifetime, random: random)
         do throws(StoreError) {
-            for client in configuration.clients { try await store.save(client, limit: .max) }
             try await refreshRevocations()
         } catch { throw OAuthError(.temporarilyUnavailable, "the store cannot be read: \(error.detail)") }
     }
@@ -131,10 +130,16 @@ public final class AuthorizationServer: Sendable {
         revocations.insert(.grant(id), at: clock.now)
     }
 
-    /// Reads what other instances revoked. The window is as long as an access token can live.
+    /// A client of the configuration, or of the store. The former are never stored, so that one that is taken out of the configuration is gone.
+    func client(_ id: ClientID) async throws(OAuthError) -> Client? {
+        if let client = configuration.clients.first(where: { $0.id == id }) { return client }
+        return try await stored { try await store.client(id) }
+    }
+
+    /// Reads what other instances revoked. The window is as long as any access token can live, so that a shorter lifetime after a restart forgets nothing.
     func refreshRevocations() async throws(StoreError) {
         let now = clock.now
-        let window = now.advanced(by: -configuration.accessTokenLifetime - 120)
+        let window = now.advanced(by: -AuthorizationServerConfiguration.maximumAccessTokenLifetime - 120)
         for revocation in try await store.revocations(since: window) { revocations.insert(revocation, at: now) }
         revocations.forget(before: window)
     }

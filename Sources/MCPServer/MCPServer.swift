@@ -53,12 +53,26 @@ public struct MCPServer: Sendable {
                 throw OAuthError(.invalidConfiguration, "tool \(tool.name): its input must be a struct, whose properties are the arguments")
             }
         }
+        for (what, requirement) in requirements where requirement.scopes.contains(.invalidLiteral) {
+            throw OAuthError(
+                .invalidConfiguration, "\(what): a scope that it requires is mistyped: scopes are printable ASCII without quotes, separated by spaces"
+            )
+        }
+        for (what, requirement) in requirements where requirement.allowsAnonymous && !what.hasPrefix("open tool ") {
+            throw OAuthError(.invalidConfiguration, "\(what) needs a principal, so it cannot be for anybody; Tool.open makes a tool that can")
+        }
         for names in [tools.map(\.name), resources.map(\.uri), prompts.map(\.name)] {
             var seen: Set<[UInt8]> = []
             for name in names where !seen.insert(Array(name.utf8)).inserted {
                 throw OAuthError(.invalidConfiguration, "\(name) is defined twice; give one of them another name")
             }
         }
+    }
+
+    private var requirements: [(what: String, requirement: Requirement)] {
+        tools.compactMap { tool in tool.requirement.map { ((tool.isOpen ? "open tool " : "tool ") + tool.name, $0) } }
+            + resources.compactMap { resource in resource.requirement.map { ("resource " + resource.uri, $0) } }
+            + prompts.compactMap { prompt in prompt.requirement.map { ("prompt " + prompt.name, $0) } }
     }
 
     /// Every scope that some tool, resource or prompt asks for.

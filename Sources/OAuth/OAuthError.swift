@@ -23,7 +23,8 @@ public struct OAuthError: Error, Hashable, CustomStringConvertible {
         public static let invalidToken: Code = "invalid_token"
         public static let insufficientScope: Code = "insufficient_scope"
         // RFC 7009 §2.2.1
-        public static let unsupportedTokenType: Code = "unsupported_token_type"
+        /// Too many attempts (RFC 8628 §3.5 gave it its name).
+        public static let slowDown: Code = "slow_down"
         // RFC 7591 §3.2.2
         public static let invalidRedirectURI: Code = "invalid_redirect_uri"
         public static let invalidClientMetadata: Code = "invalid_client_metadata"

@@ -68,11 +68,6 @@ public struct JSONView: Sendable {
         }
     }
 
-    /// The bytes of this value as they stand in the text.
-    public var sourceBytes: ArraySlice<UInt8> {
-        node.kind == .string ? document.bytes[Int(node.start) - 1..<Int(node.end) + 1] : document.bytes[Int(node.start)..<Int(node.end)]
-    }
-
     // MARK: Inside the package
 
     package func forEachMember(_ body: (_ name: Int, _ value: Int) -> Void) {

@@ -74,7 +74,7 @@ public final class JSONLinesAuditSink: AuditSink {
     /// Appends to a file that only its owner may read. Throws `invalid_configuration` when it cannot be opened.
     public init(path: String) throws(OAuthError) {
         descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else {
+        guard descriptor >= 0, fchmod(descriptor, 0o600) == 0 else {
             throw OAuthError(.invalidConfiguration, "the audit log \(path) cannot be opened: \(String(cString: strerror(errno)))")
         }
     }

@@ -24,7 +24,7 @@ public final class LegacyEndpoints: Sendable {
     /// Nil when the request is for something else.
     public func reply(to request: HTTPRequest) async -> HTTPReply? {
         let target = request.path ?? ""
-        let path = String(target.prefix { $0 != "?" })
+        let path = URLBytes.path(of: target)
         guard Self.paths.contains(path) else { return nil }
         let metadata: AuthorizationServerMetadata
         do throws(OAuthError) { metadata = try await current() } catch {
@@ -34,8 +34,9 @@ public final class LegacyEndpoints: Sendable {
         case Self.paths[0]: return PublicDocument.reply(to: request.method, metadata.document.bytes)
         case "/authorize":
             guard let endpoint = metadata.authorizationEndpoint else { return nil }
-            let query = target.dropFirst(path.count)
-            return HTTPReply(.found, [.location: endpoint.text + query, .cacheControl: "no-store"])
+            let query = target.utf8.dropFirst(path.utf8.count + 1)
+            let separator = query.isEmpty ? "" : endpoint.text.utf8.contains(UInt8(ascii: "?")) ? "&" : "?"
+            return HTTPReply(.found, [.location: endpoint.text + separator + String(decoding: query, as: UTF8.self), .cacheControl: "no-store"])
         default:
             let endpoint = path == "/token" ? metadata.tokenEndpoint : metadata.registrationEndpoint
             return .error(

@@ -5,14 +5,14 @@ public import OAuth
 extension ResourceServer {
     /// The paths under which this resource's metadata is served: the path form and the root form (RFC 9728 §3.1, R2).
     public var metadataPaths: [String] {
-        let specific = String(resource.metadataPath.prefix { $0 != "?" })
+        let specific = URLBytes.path(of: resource.metadataPath)
         return specific == ResourceIdentifier.metadataRootPath ? [specific] : [specific, specific + "/", ResourceIdentifier.metadataRootPath]
     }
 
     /// Answers a request for the metadata document, or returns nil when the request is for something else. Public, and the same for everybody: it comes
     /// from the configuration, never from the request.
     public func metadataReply(for request: HTTPRequest) -> HTTPReply? {
-        let path = String((request.path ?? "").prefix { $0 != "?" })
+        let path = URLBytes.path(of: request.path ?? "")
         guard metadataPaths.contains(where: { $0.utf8.elementsEqual(path.utf8) }) else { return nil }
         return PublicDocument.reply(to: request.method, metadata.json.serialized)
     }

@@ -15,12 +15,9 @@ public final class ResourceServer: Sendable {
     public let transport: TransportSecurity
     package let clock: Clock
     private let verifier: any TokenVerifier
-    private let cache: TokenCache?
+    private let advertisesOwnScopes: Bool
     private let logger: Logger
-    private let verifications = (
-        hits: Counter(label: "mcp_auth_token_cache_hits_total"), misses: Counter(label: "mcp_auth_token_cache_misses_total"),
-        duration: Timer(label: "mcp_auth_token_verification_seconds")
-    )
+    private let resolution = Timer(label: "mcp_auth_token_resolution_seconds")
 
     /// - Parameters:
     ///   - resource: the public URL of the server, exactly as clients are to name it, for example `https://mcp.example.com/mcp`.
@@ -39,9 +36,15 @@ public final class ResourceServer: Sendable {
         cacheCapacity: Int = 32768, logger: Logger = Logger(label: "mcp-auth.resource-server"), insecureAllowHTTP: Bool = false
     ) throws(OAuthError) {
         let resource = try ResourceIdentifier(resource, insecureAllowHTTP: insecureAllowHTTP)
+        guard !policy.allScopes.contains(.invalidLiteral) else {
+            throw OAuthError(
+                .invalidConfiguration, "a scope in the policy is mistyped: scopes are printable ASCII without quotes, separated by spaces")
+        }
         var metadata = ProtectedResourceMetadata(resource: resource.text, authorizationServers: trust.authorizationServers)
-        if !policy.allScopes.isEmpty { metadata.scopesSupported = policy.allScopes }
+        metadata.scopesSupported = policy.allScopes.isEmpty ? nil : policy.allScopes
+        let derivedScopes = metadata.scopesSupported
         change(&metadata)
+        advertisesOwnScopes = metadata.scopesSupported != derivedScopes
         self.resource = resource
         self.policy = policy
         self.metadata = metadata
@@ -49,9 +52,28 @@ public final class ResourceServer: Sendable {
         self.audit = audit
         self.clock = clock
         self.logger = logger
-        cache = cacheCapacity > 0 ? TokenCache(capacity: cacheCapacity) : nil
-        verifier = try trust.verifier(Trust.Context(resource: resource, fetcher: fetcher, clock: clock))
+        let verifier = try trust.verifier(Trust.Context(resource: resource, fetcher: fetcher, clock: clock))
+        self.verifier = cacheCapacity > 0 ? CachingVerifier(verifier, capacity: cacheCapacity) : verifier
     }
+
+    private init(_ other: ResourceServer, advertising scopes: ScopeSet) {
+        var (policy, metadata) = (other.policy, other.metadata)
+        policy.advertised = policy.advertised.union(scopes)
+        if !other.advertisesOwnScopes { metadata.scopesSupported = policy.allScopes.isEmpty ? nil : policy.allScopes }
+        resource = other.resource
+        self.policy = policy
+        self.metadata = metadata
+        transport = other.transport
+        audit = other.audit
+        clock = other.clock
+        verifier = other.verifier
+        logger = other.logger
+        advertisesOwnScopes = other.advertisesOwnScopes
+    }
+
+    /// The same resource, whose metadata and first challenge also name these scopes: those that operations declare themselves, as tools do.
+    /// Metadata whose scopes were set by hand stays as it is. Cache, keys and audit log are shared.
+    package func advertising(_ scopes: ScopeSet) -> ResourceServer { scopes.isEmpty ? self : ResourceServer(self, advertising: scopes) }
 
     /// Who is calling, and whether they may. For operations that anonymous callers may do too, see `identify`.
     ///
@@ -119,29 +141,10 @@ public final class ResourceServer: Sendable {
 
     private func verify(_ token: AccessToken) async -> Verification {
         let now = clock.now
-        let lifetime = verifier.cacheLifetime
-        guard let cache, lifetime > 0 else { return await decide(token, now) }
-        let digest = token.digest
-        let epoch = verifier.epoch
-        if let principal = cache.principal(for: digest, at: now, epoch: epoch) {
-            guard verifier.stillAccepts(principal) else {
-                cache.remove(digest)
-                return .rejected(RejectionReason("revoked", "the token was good and is revoked"))
-            }
-            verifications.hits.increment()
-            return .accepted(principal)
-        }
-        verifications.misses.increment()
-        let verification = await decide(token, now)
-        if case .accepted(let principal) = verification { cache.insert(principal, for: digest, at: now, lifetime: lifetime, epoch: epoch) }
-        return verification
-    }
-
-    private func decide(_ token: AccessToken, _ now: NumericDate) async -> Verification {
         let verification = verifier.verify(token, at: now)
         guard case .undecided = verification else { return verification }
         let start = ContinuousClock.now
-        defer { verifications.duration.record(duration: ContinuousClock.now - start) }
+        defer { resolution.record(duration: ContinuousClock.now - start) }
         return await verifier.resolve(token, at: now)
     }
 

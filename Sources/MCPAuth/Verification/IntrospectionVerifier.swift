@@ -7,11 +7,14 @@ import Synchronization
 /// Verifies tokens by asking their issuer (RFC 7662). For opaque tokens, and wherever a revocation has to count within a minute.
 public final class IntrospectionVerifier: TokenVerifier {
     /// How this server proves to the issuer who it is (RFC 6749 §2.3, RFC 7523).
-    public enum ClientAuthentication: Sendable {
+    public enum ClientAuthentication: Sendable, CustomStringConvertible, CustomReflectable {
         case basic(clientID: String, secret: String)
         case post(clientID: String, secret: String)
         /// `audience`: the issuer.
         case privateKeyJWT(clientID: String, key: SigningKey, audience: String)
+
+        public var description: String { "ClientAuthentication" }
+        public var customMirror: Mirror { Mirror(self, children: []) }
     }
 
     private let issuer: String

@@ -2,38 +2,59 @@ public import JOSE
 public import OAuth
 
 /// Who is calling: what a verified token says, in one shape whoever issued it.
+///
+/// Immutable, and one reference: it is copied into every context and every call without cost.
 public struct Principal: Sendable {
-    /// Who vouches for `subject`. Comes from the configuration of the verifier that accepted the token, never from an unchecked claim.
-    public let issuer: String
-    /// The user, or the client itself when it acts for nobody else. Unique within `issuer` only: use `owner` to keep data apart.
-    public let subject: String
-    /// The client that sent the token: `client_id`, else `azp`, `cid` or `appid`.
-    public let clientID: String?
-    /// What the token grants: `scope`, `scp` and `permissions` together.
-    public let scopes: ScopeSet
-    /// `roles`, `groups`, `realm_access.roles` and `cognito:groups` together.
-    public let roles: [String]
-    /// After this moment the token is worth nothing.
-    public let expiration: NumericDate
-    /// The `jti` of the token.
-    public let tokenID: String?
-    /// Everything else that the issuer said, as strict JSON.
-    public let claims: JSONDocument
+    private final class Storage: Sendable {
+        let issuer: String
+        let subject: String
+        let clientID: String?
+        let scopes: ScopeSet
+        let roles: [String]
+        let expiration: NumericDate
+        let tokenID: String?
+        let claims: JSONDocument
+
+        init(
+            _ issuer: String, _ subject: String, _ clientID: String?, _ scopes: ScopeSet, _ roles: [String], _ expiration: NumericDate,
+            _ tokenID: String?, _ claims: JSONDocument
+        ) {
+            self.issuer = issuer
+            self.subject = subject
+            self.clientID = clientID
+            self.scopes = scopes
+            self.roles = roles
+            self.expiration = expiration
+            self.tokenID = tokenID
+            self.claims = claims
+        }
+    }
+
+    private let storage: Storage
 
     public init(
         issuer: String, subject: String, clientID: String? = nil, scopes: ScopeSet = [], roles: [String] = [], expiration: NumericDate,
-        tokenID: String? = nil,
-        claims: JSONDocument
+        tokenID: String? = nil, claims: JSONDocument
     ) {
-        self.issuer = issuer
-        self.subject = subject
-        self.clientID = clientID
-        self.scopes = scopes
-        self.roles = roles
-        self.expiration = expiration
-        self.tokenID = tokenID
-        self.claims = claims
+        storage = Storage(issuer, subject, clientID, scopes, roles, expiration, tokenID, claims)
     }
+
+    /// Who vouches for `subject`. Comes from the configuration of the verifier that accepted the token, never from an unchecked claim.
+    public var issuer: String { storage.issuer }
+    /// The user, or the client itself when it acts for nobody else. Unique within `issuer` only: use `owner` to keep data apart.
+    public var subject: String { storage.subject }
+    /// The client that sent the token: `client_id`, else `azp`, `cid` or `appid`.
+    public var clientID: String? { storage.clientID }
+    /// What the token grants: `scope`, `scp` and `permissions` together.
+    public var scopes: ScopeSet { storage.scopes }
+    /// `roles`, `groups`, `realm_access.roles` and `cognito:groups` together.
+    public var roles: [String] { storage.roles }
+    /// After this moment the token is worth nothing.
+    public var expiration: NumericDate { storage.expiration }
+    /// The `jti` of the token.
+    public var tokenID: String? { storage.tokenID }
+    /// Everything else that the issuer said, as strict JSON.
+    public var claims: JSONDocument { storage.claims }
 
     /// Issuer and subject in one text: the key under which to store what belongs to this user. No two users share one, since a `|` in the issuer's
     /// part is escaped. Databases must compare it as bytes.

@@ -1,5 +1,58 @@
-package import JOSE
+public import JOSE
+import Metrics
 import Synchronization
+
+/// A verifier that remembers what another one accepted, for as long as that one allows.
+///
+/// A hit costs one SHA-256 of the token. It is never older than the token's expiry or the verifier's `cacheLifetime`, is worth nothing once the
+/// verifier's `epoch` has changed, and is asked about with `stillAccepts` every time. Rejections are not remembered.
+///
+/// Metrics: `mcp_auth_token_cache_hits_total`, `mcp_auth_token_cache_misses_total`.
+public final class CachingVerifier: TokenVerifier {
+    private let verifier: any TokenVerifier
+    private let cache: TokenCache
+    private let hits = Counter(label: "mcp_auth_token_cache_hits_total")
+    private let misses = Counter(label: "mcp_auth_token_cache_misses_total")
+    public let cacheLifetime: Int64
+
+    /// `capacity`: the most tokens that are remembered.
+    public init(_ verifier: any TokenVerifier, capacity: Int = 32768) {
+        self.verifier = verifier
+        cache = TokenCache(capacity: capacity)
+        cacheLifetime = verifier.cacheLifetime
+    }
+
+    public var epoch: UInt64 { verifier.epoch }
+    public func stillAccepts(_ principal: Principal) -> Bool { verifier.stillAccepts(principal) }
+
+    public func verify(_ token: AccessToken, at now: NumericDate) -> Verification {
+        guard cacheLifetime > 0 else { return verifier.verify(token, at: now) }
+        let digest = token.digest
+        // Read before the verdict: if a key goes meanwhile, what is remembered counts for nothing.
+        let epoch = verifier.epoch
+        if let principal = cache.principal(for: digest, at: now, epoch: epoch) {
+            guard verifier.stillAccepts(principal) else {
+                cache.remove(digest)
+                return .rejected(RejectionReason("revoked", "the token was good and is revoked"))
+            }
+            hits.increment()
+            return .accepted(principal)
+        }
+        misses.increment()
+        let verification = verifier.verify(token, at: now)
+        if case .accepted(let principal) = verification { cache.insert(principal, for: digest, at: now, lifetime: cacheLifetime, epoch: epoch) }
+        return verification
+    }
+
+    public func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification {
+        let epoch = verifier.epoch
+        let verification = await verifier.resolve(token, at: now)
+        if cacheLifetime > 0, case .accepted(let principal) = verification {
+            cache.insert(principal, for: token.digest, at: now, lifetime: cacheLifetime, epoch: epoch)
+        }
+        return verification
+    }
+}
 
 /// Verified tokens, by their hash: bounded, never past a token's expiry, worthless after the verifier's epoch changes.
 ///

@@ -46,6 +46,7 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var signingAlgorithms: [SigningAlgorithm] = [.es256]
     /// Seconds. At most a day.
     public var accessTokenLifetime: Int64 = 900
+    static let maximumAccessTokenLifetime: Int64 = 86400
     /// Seconds. At most ten minutes (RFC 6749 §4.1.2); a minute is plenty.
     public var codeLifetime: Int64 = 60
     /// Seconds after which an unused refresh token ends.
@@ -71,7 +72,7 @@ public struct AuthorizationServerConfiguration: Sendable {
     func check() throws(OAuthError) {
         func require(_ condition: Bool, _ message: String) throws(OAuthError) { if !condition { throw OAuthError(.invalidConfiguration, message) } }
         try require(!resources.isEmpty, "name at least one protected resource: the URL of your MCP server, such as https://mcp.example.com/mcp")
-        try require((1...86400).contains(accessTokenLifetime), "accessTokenLifetime is 1 to 86400 seconds")
+        try require((1...Self.maximumAccessTokenLifetime).contains(accessTokenLifetime), "accessTokenLifetime is 1 to 86400 seconds")
         try require((1...600).contains(codeLifetime), "codeLifetime is 1 to 600 seconds")
         try require((0...60).contains(refreshGrace), "refreshGrace is 0 to 60 seconds")
         try require(refreshTokenIdleLifetime > 0 && grantLifetime > 0 && sessionLifetime > 0, "lifetimes are positive numbers of seconds")

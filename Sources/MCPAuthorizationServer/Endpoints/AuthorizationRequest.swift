@@ -36,7 +36,7 @@ extension AuthorizationServer {
         do throws(OAuthError) {
             guard let text = try form.single("client_id") else { throw OAuthError(.invalidRequest, "client_id is missing") }
             guard let clientID = ClientID(text) else { throw OAuthError(.invalidClient, "client_id is not printable ASCII") }
-            let client = try await stored { try await store.client(clientID) }
+            let client = try await client(clientID)
             guard let client else { throw OAuthError(.invalidClient, "this client is not registered here; register it again") }
             let requested = try form.single("redirect_uri")
             guard let redirectURI = requested ?? (client.redirectURIs.count == 1 ? client.redirectURIs[0].text : nil) else {
@@ -77,7 +77,7 @@ extension AuthorizationServer {
         }
         let prompt = Set((try form.single("prompt") ?? "").split(separator: " ").map(String.init))
         guard prompt.isSubset(of: ["none", "login", "consent", "select_account"]), !prompt.contains("none") || prompt.count == 1 else {
-            throw OAuthError(.invalidRequest, "prompt is none, or of login and consent")
+            throw OAuthError(.invalidRequest, "prompt is none, or some of login, consent and select_account")
         }
         var maximumAge: Int64?
         if let text = try form.single("max_age") {

@@ -11,9 +11,9 @@ extension AuthorizationServer {
         let presented = try Presented(form, call.request)
         guard let clientID = ClientID(presented.clientID) else { throw OAuthError(.invalidClient, "client_id is not printable ASCII") }
         if presented.secret != nil, let seconds = limits.clientSecret.wait(for: (call.peer ?? "") + " " + clientID.text, at: clock.now) {
-            throw OAuthError(.temporarilyUnavailable, "too many attempts; wait \(seconds) seconds")
+            throw OAuthError(.slowDown, "too many attempts; wait \(seconds) seconds")
         }
-        let client = try await stored { try await store.client(clientID) }
+        let client = try await client(clientID)
         guard let client, client.authenticationMethod == presented.method else {
             record("client.authentication", .denied, call, reason: client == nil ? "unknown_client" : "wrong_method", client: clientID)
             throw OAuthError(.invalidClient, "the client is not known, or does not authenticate in the way it registered")
@@ -79,6 +79,7 @@ extension AuthorizationServer {
             guard call.request.headerFields.contains(.authorization) else { return reply }
             return reply.with(.wwwAuthenticate, AuthenticationChallenge(scheme: "Basic", [("realm", issuer.text)]).headerValue)
         case .temporarilyUnavailable: return HTTPReply.error(error, status: .serviceUnavailable).with(.retryAfter, "5")
+        case .slowDown: return HTTPReply.error(error, status: .tooManyRequests).with(.retryAfter, "5")
         case .serverError: return HTTPReply.error(error, status: .internalServerError)
         default: return HTTPReply.error(error)
         }

@@ -17,7 +17,7 @@ extension AuthorizationServer {
             "revocation_endpoint_auth_methods_supported": .strings(Client.AuthenticationMethod.allCases.map(\.rawValue)),
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "code_challenge_methods_supported": ["S256"],
-            "authorization_response_iss_parameter_supported": true, "prompt_values_supported": ["none", "login", "consent"],
+            "authorization_response_iss_parameter_supported": true, "prompt_values_supported": ["none", "login", "consent", "select_account"],
             "protected_resources": .strings(configuration.resources.map(\.identifier.text)),
         ]
         if configuration.dynamicRegistration == .open { json["registration_endpoint"] = .string(routes.url("/register")) }

@@ -137,11 +137,9 @@ extension AuthorizationServer {
             let transaction = newTransaction(.account, browser: SecretHash(of: browser.value))
             guard let signedIn = try await signedIn(call) else { return browser.set(on: signInPage(try transactions.seal(transaction), client: nil)) }
             var connections: [(Grant, Client?)] = []
-            do throws(StoreError) {
-                for grant in try await store.grants(ofUser: signedIn.user.id, at: clock.now) {
-                    connections.append((grant, try await store.client(grant.clientID)))
-                }
-            } catch { throw unavailable(error) }
+            for grant in try await stored({ try await store.grants(ofUser: signedIn.user.id, at: clock.now) }) {
+                connections.append((grant, try await client(grant.clientID)))
+            }
             return browser.set(
                 on: accountPage(try transactions.seal(transaction.shown(to: signedIn.session)), user: signedIn.user, connections: connections))
         } catch { return errorPage(error, status: .serviceUnavailable) }
@@ -211,6 +209,6 @@ extension AuthorizationServer {
 
     private func client(of transaction: Transaction) async throws(OAuthError) -> Client? {
         guard case .authorize(let request) = transaction.purpose else { return nil }
-        return try await stored { try await store.client(request.clientID) }
+        return try await client(request.clientID)
     }
 }

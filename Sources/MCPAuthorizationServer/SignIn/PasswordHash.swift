@@ -51,8 +51,9 @@ public struct PasswordHash: Sendable, Hashable {
     }
 }
 
-extension PasswordHash: CustomStringConvertible {
+extension PasswordHash: CustomStringConvertible, CustomReflectable {
     public var description: String { "PasswordHash" }
+    public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
 /// Runs scrypt on threads of its own, a few at a time, so that sign-ins neither block the server nor exhaust its memory.
@@ -77,9 +78,11 @@ public actor PasswordHasher {
 
     /// Throws `invalid_request` for a password that is too short or too long, and `temporarily_unavailable` when too many are waiting.
     public func hash(_ password: String) async throws(OAuthError) -> PasswordHash {
-        guard password.count >= PasswordHash.minimumPasswordCharacters, password.utf8.count <= PasswordHash.maximumPasswordBytes else {
+        guard password.unicodeScalars.count >= PasswordHash.minimumPasswordCharacters, password.utf8.count <= PasswordHash.maximumPasswordBytes else {
             throw OAuthError(
-                .invalidRequest, "a password has \(PasswordHash.minimumPasswordCharacters) to \(PasswordHash.maximumPasswordBytes) characters")
+                .invalidRequest,
+                "a password has at least \(PasswordHash.minimumPasswordCharacters) characters, and at most \(PasswordHash.maximumPasswordBytes) bytes"
+            )
         }
         let salt = random.bytes(16)
         let cost = cost

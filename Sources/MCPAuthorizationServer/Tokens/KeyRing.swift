@@ -8,8 +8,14 @@ struct KeyRing: Sendable {
     /// Everything that a token may still be signed with.
     let published: JWKSet
 
-    /// Throws `temporarily_unavailable` when the store fails, `invalid_configuration` when the master key is not the one that the keys were sealed with.
-    static func open(_ store: any KeyStore, _ master: MasterKey, algorithms: [SigningAlgorithm], clock: Clock) async throws(OAuthError) -> KeyRing {
+    /// Keys are sealed for one issuer, so that a store belongs to one issuer: codes and grants of another could be redeemed here otherwise (T-08).
+    ///
+    /// Throws `temporarily_unavailable` when the store fails, `invalid_configuration` when master key or issuer are not those that the keys were sealed
+    /// with.
+    static func open(
+        _ store: any KeyStore, _ master: MasterKey, issuer: Issuer, algorithms: [SigningAlgorithm], clock: Clock
+    ) async throws(OAuthError) -> KeyRing {
+        func owner(_ keyID: String) -> String { issuer.text + " " + keyID }
         let sealer = master.sealer(for: "signing keys")
         do {
             var sealed = try await store.signingKeys()
@@ -18,14 +24,16 @@ struct KeyRing: Sendable {
                 guard let keyID = key.keyID, let pem = key.pem else { continue }
                 sealed = try await store.addSigningKey(
                     SealedKey(
-                        keyID: keyID, algorithm: algorithm.rawValue, sealed: try sealer.seal(Array(pem.utf8), owner: keyID), createdAt: clock.now))
+                        keyID: keyID, algorithm: algorithm.rawValue, sealed: try sealer.seal(Array(pem.utf8), owner: owner(keyID)),
+                        createdAt: clock.now))
             }
             var keys: [SigningKey] = []
             for entry in sealed {
-                guard let algorithm = SigningAlgorithm(rawValue: entry.algorithm), let pem = sealer.open(entry.sealed, owner: entry.keyID) else {
+                guard let algorithm = SigningAlgorithm(rawValue: entry.algorithm), let pem = sealer.open(entry.sealed, owner: owner(entry.keyID))
+                else {
                     throw OAuthError(
                         .invalidConfiguration,
-                        "the signing keys in the store were sealed with another master key; give that one back, or start with an empty store")
+                        "the store was begun by another issuer, or with another master key; give back the old ones, or start with an empty store")
                 }
                 keys.append(try SigningKey(pem: String(decoding: pem, as: UTF8.self), algorithm: algorithm, keyID: entry.keyID))
             }

@@ -17,7 +17,7 @@ public enum JSONSchema {
 
     fileprivate static func schema<Value: Decodable>(of type: Value.Type, depth: Int) throws(JOSEError) -> JSONValue {
         guard depth < maximumDepth else {
-            throw JOSEError(.typeMismatch, "\(type) is nested too deeply, or in itself; give its tool a schema by hand")
+            throw JOSEError(.typeMismatch, "\(type) is nested too deeply, or in itself; give its tool an inputSchema")
         }
         if let known = primitive(type) { return known }
         if let cases = enumeration(type) { return cases }
@@ -26,7 +26,7 @@ public enum JSONSchema {
             // Whatever was asked for before it gave up still tells the shape; nothing asked for means that nothing is known.
             guard probe.shape != nil else {
                 throw JOSEError(
-                    .typeMismatch, "no schema can be derived for \(type); if it is an enum, make it CaseIterable, else give its tool a schema by hand"
+                    .typeMismatch, "no schema can be derived for \(type); if it is an enum, make it CaseIterable, else give its tool an inputSchema"
                 )
             }
         }

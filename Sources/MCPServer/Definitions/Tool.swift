@@ -1,4 +1,4 @@
-import JOSE
+public import JOSE
 public import MCPAuth
 
 /// Something that a model can do here.
@@ -35,6 +35,8 @@ public struct Tool: Sendable {
     /// What a caller must have. Nil: what the policy says for this tool.
     public let requirement: Requirement?
     public let annotations: Annotations?
+    /// Whether it can run without a principal.
+    let isOpen: Bool
     let inputSchema: Result<JSONValue, JOSEError>
     let outputSchema: Result<JSONValue?, JOSEError>
     let run: @Sendable (JSONValue, Principal?, MessageSink) async throws -> ToolResult
@@ -76,11 +78,23 @@ public struct Tool: Sendable {
         }
     }
 
+    /// A tool whose input schema is written by hand, for arguments that no Swift type describes. They reach the handler as the client sent them:
+    /// nothing is checked against the schema here.
+    public init(
+        _ name: String, _ description: String, requires: Requirement? = nil, annotations: Annotations? = nil, inputSchema: JSONValue,
+        _ body: @escaping @Sendable (JSONValue, ToolCall) async throws -> ToolResult
+    ) {
+        self.init(name, description, requires, annotations, .success(inputSchema), .success(nil)) { arguments, principal, messages in
+            guard let principal else { throw UnreachableWithoutPrincipal() }
+            return try await body(arguments, ToolCall(principal: principal, messages: messages))
+        }
+    }
+
     /// A tool that anybody may call, with a token or without.
     public static func open<Input: Decodable & Sendable, Output: Codable & Sendable>(
         _ name: String, _ description: String, annotations: Annotations? = nil, _ body: @escaping @Sendable (Input, OpenCall) async throws -> Output
     ) -> Tool {
-        Tool(name, description, .anonymous, annotations, JSONSchema.result(Input.self), OutputShape<Output>.schema) {
+        Tool(name, description, .anonymous, annotations, JSONSchema.result(Input.self), OutputShape<Output>.schema, isOpen: true) {
             arguments, principal, messages in
             let input = try decode(Input.self, arguments)
             return try OutputShape<Output>.result(try await body(input, OpenCall(principal: principal, messages: messages)))
@@ -89,8 +103,10 @@ public struct Tool: Sendable {
 
     private init(
         _ name: String, _ description: String, _ requirement: Requirement?, _ annotations: Annotations?, _ inputSchema: Result<JSONValue, JOSEError>,
-        _ outputSchema: Result<JSONValue?, JOSEError>, _ run: @escaping @Sendable (JSONValue, Principal?, MessageSink) async throws -> ToolResult
+        _ outputSchema: Result<JSONValue?, JOSEError>, isOpen: Bool = false,
+        _ run: @escaping @Sendable (JSONValue, Principal?, MessageSink) async throws -> ToolResult
     ) {
+        self.isOpen = isOpen
         self.name = name
         self.description = description
         self.requirement = requirement

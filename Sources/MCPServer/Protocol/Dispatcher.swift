@@ -17,32 +17,37 @@ struct Dispatcher: Sendable {
     enum Outcome: Sendable {
         case result(JSONObject)
         case error(RPCError)
-        /// A challenge that has to reach HTTP.
-        case refused(HTTPReply)
     }
 
     // MARK: Authorization, before anything runs
 
-    /// The operation that a message asks for, and what it takes.
-    func operation(_ method: String, _ params: JSONValue) -> (operation: Operation, requirement: Requirement?) {
+    /// The operation that a message asks for, what its definition says that it takes, and whether it can be done by nobody in particular.
+    private func operation(_ method: String, _ params: JSONValue) -> (operation: Operation, requirement: Requirement?, isOpen: Bool) {
         switch method {
         case "tools/call":
             let name = params["name"]?.string ?? ""
-            return (.tool(name), server.toolsByName[Array(name.utf8)]?.requirement)
+            let tool = server.toolsByName[Array(name.utf8)]
+            return (.tool(name), tool?.requirement, tool?.isOpen ?? false)
         case "resources/read":
             let uri = params["uri"]?.string ?? ""
-            return (.resource(uri), server.resources.first { $0.match(uri) != nil }?.requirement)
+            return (.resource(uri), server.resources.first { $0.match(uri) != nil }?.requirement, false)
         case "prompts/get":
             let name = params["name"]?.string ?? ""
-            return (.prompt(name), server.prompts.first { $0.name.utf8.elementsEqual(name.utf8) }?.requirement)
-        default: return (Operation(kind: "method", name: method), server.hasOpenOperations ? .anonymous : nil)
+            return (.prompt(name), server.prompts.first { $0.name.utf8.elementsEqual(name.utf8) }?.requirement, false)
+        default:
+            let isOpen = server.hasOpenOperations
+            return (Operation(kind: "method", name: method), isOpen ? .anonymous : nil, isOpen)
         }
     }
 
     /// Nil when the caller may go on; otherwise the challenge.
     func authorize(_ caller: Caller, _ method: String, _ params: JSONValue) -> HTTPReply? {
-        let (operation, requirement) = operation(method, params)
-        return resourceServer?.authorize(caller, operation, requirement: requirement)
+        guard let resourceServer else { return nil }
+        let (operation, declared, isOpen) = operation(method, params)
+        var requirement = declared ?? resourceServer.policy.requirement(for: operation)
+        // What needs a principal is closed to nobody in particular, whatever a policy says.
+        if !isOpen { requirement.allowsAnonymous = false }
+        return resourceServer.authorize(caller, operation, requirement: requirement)
     }
 
     // MARK: Methods
@@ -192,5 +197,5 @@ extension MCPServer {
     }
 
     /// Whether anything can be done without a token; then a stranger may also look around.
-    var hasOpenOperations: Bool { tools.contains { $0.requirement?.allowsAnonymous ?? false } }
+    var hasOpenOperations: Bool { tools.contains(where: \.isOpen) }
 }

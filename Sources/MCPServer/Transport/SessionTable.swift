@@ -14,14 +14,17 @@ final class SessionTable: Sendable {
 
     static let maximumCount = 10_000
     static let maximumPerOwner = 100
+    /// Sessions of callers without a token, where there can be such: strangers push out strangers, never users.
+    static let maximumOfNobody = 1000
     /// Seconds without a request after which a session is forgotten.
     static let idleLifetime: Int64 = 3600
 
     /// False when there is no room, even after forgetting idle sessions.
     func add(_ id: String, owner: String?, at now: NumericDate) -> Bool {
         sessions.withLock { sessions in
-            let own = sessions.filter { $0.value.owner == owner }
-            if owner != nil, own.count >= Self.maximumPerOwner, let oldest = own.min(by: { $0.value.lastUsedAt < $1.value.lastUsedAt }) {
+            let own = sessions.filter { Self.isOwn($0.value, owner) }
+            let limit = owner == nil ? Self.maximumOfNobody : Self.maximumPerOwner
+            if own.count >= limit, let oldest = own.min(by: { $0.value.lastUsedAt < $1.value.lastUsedAt }) {
                 sessions[oldest.key] = nil
             }
             if sessions.count >= Self.maximumCount { sessions = sessions.filter { now.seconds(since: $0.value.lastUsedAt) < Self.idleLifetime } }

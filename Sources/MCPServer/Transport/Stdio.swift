@@ -84,7 +84,6 @@ public struct StdioTransport: Sendable {
         switch outcome {
         case .result(let result): ["jsonrpc": "2.0", "id": id, "result": .object(result)]
         case .error(let error): error.json(id: id)
-        case .refused: RPCError(.internal, "refused").json(id: id)
         }
     }
 

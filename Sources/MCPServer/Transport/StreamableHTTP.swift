@@ -33,7 +33,8 @@ public struct MCPReply: Sendable {
 /// It knows no framework. The order is always: transport security and token, then the message, then what the message needs, then the message runs.
 public final class StreamableHTTP: Sendable {
     private let dispatcher: Dispatcher
-    private let resourceServer: ResourceServer
+    /// What protects it, with the scopes that the server's own operations need.
+    public let resourceServer: ResourceServer
     private let sessions: SessionTable
     private let random: RandomSource
 
@@ -43,8 +44,8 @@ public final class StreamableHTTP: Sendable {
     /// Throws `invalid_configuration` when a definition of the server has a mistake.
     public init(_ server: MCPServer, protectedBy resourceServer: ResourceServer, random: RandomSource = .system) throws(OAuthError) {
         try server.check()
-        dispatcher = Dispatcher(server: server, resourceServer: resourceServer)
-        self.resourceServer = resourceServer
+        self.resourceServer = resourceServer.advertising(server.scopes)
+        dispatcher = Dispatcher(server: server, resourceServer: self.resourceServer)
         self.random = random
         sessions = SessionTable()
     }
@@ -128,7 +129,6 @@ public final class StreamableHTTP: Sendable {
     private func open(_ id: JSONValue, _ params: JSONValue, _ caller: Caller) -> MCPReply {
         switch dispatcher.initialize(params) {
         case .error(let error): return MCPReply(.json(error.json(id: id)))
-        case .refused(let reply): return MCPReply(reply)
         case .result(let result):
             // Never adopted from the client; 256 random bits.
             let sessionID = random.token()
@@ -178,7 +178,6 @@ public final class StreamableHTTP: Sendable {
     }
 
     private func answer(_ id: JSONValue, _ outcome: Dispatcher.Outcome, _ wire: Dispatcher.Wire) -> MCPReply {
-        if case .refused(let reply) = outcome { return MCPReply(reply) }
         var status = HTTPResponse.Status.ok
         // With a handshake, errors are 200: its clients take every other status for the end of the transport.
         if case .error(let error) = outcome, wire == .modern { status = .init(code: error.code.status) }
@@ -189,7 +188,6 @@ public final class StreamableHTTP: Sendable {
         switch outcome {
         case .result(let result): ["jsonrpc": "2.0", "id": id, "result": .object(wire == .modern ? dispatcher.complete(result) : result)]
         case .error(let error): error.json(id: id)
-        case .refused: RPCError(.internal, "refused").json(id: id)
         }
     }
 }

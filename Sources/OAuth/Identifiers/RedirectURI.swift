@@ -1,12 +1,12 @@
 /// Where an authorization response may go (RFC 6749 §3.1.2, RFC 8252 §7): validated once, compared byte for byte.
 ///
-/// Allowed are https to a host that is not private, http to a loopback host, and private-use schemes in reverse domain form (`com.example.app:/callback`,
+/// Allowed are https (to a name, or to a literal address that is public), http to a loopback host, and private-use schemes in reverse domain form (`com.example.app:/callback`,
 /// RFC 8252 §7.1). Everything else, such as `javascript:` or `data:`, is refused everywhere. So are fragments, wildcards and user information.
 public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
     public enum Kind: Sendable, Hashable {
         /// A web site's callback.
         case web
-        /// A program on the user's own machine that listens on some port.
+        /// A program on the user's own machine that listens on some port, by http or https.
         case loopback
         /// A program that registered a scheme with its operating system.
         case privateUse
@@ -32,7 +32,7 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
                 guard url.isLoopback || IPAddress(url.host).map(\.isPublic) ?? true else {
                     throw OAuthError(.invalidRedirectURI, "a redirect URI with https must not point to a private address")
                 }
-                (kind, self.url) = (.web, url)
+                (kind, self.url) = (url.isLoopback ? .loopback : .web, url)
             } else {
                 guard url.isLoopback else {
                     throw OAuthError(.invalidRedirectURI, "a redirect URI with http is for localhost, 127.0.0.1 and [::1] only; use https")
@@ -57,11 +57,11 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
     public func matches(_ requested: String) -> Bool {
         if text.utf8.elementsEqual(requested.utf8) { return true }
         guard kind == .loopback, let url, let other = WebURL(requested), other.fragment == nil else { return false }
-        return other.scheme == url.scheme && other.text.utf8.starts(with: "http://".utf8) && other.host == url.host && other.path == url.path
+        return other.scheme == url.scheme && other.text.utf8.starts(with: url.scheme.utf8) && other.host == url.host && other.path == url.path
             && other.query == url.query
     }
 
-    /// What a person is shown: the host, with port for loopback, or the private scheme.
+    /// What a person is shown: the host, with the port that is written there, or the private scheme.
     public var displayHost: String {
         guard let url else { return String(text.prefix { $0 != ":" }) + ":" }
         return url.hostForURL + (url.port.map { ":\($0)" } ?? "")

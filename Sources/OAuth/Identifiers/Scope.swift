@@ -10,10 +10,13 @@ public struct Scope: Sendable, Hashable, CustomStringConvertible, ExpressibleByS
         self.text = text
     }
 
-    /// For literals in source code. A literal that is no scope token becomes a scope that nobody can have been granted.
-    public init(stringLiteral value: String) { self = Scope(value) ?? Scope(validated: "!invalid-scope-literal") }
+    /// For literals in source code. A literal that is no scope token becomes `invalidLiteral`.
+    public init(stringLiteral value: String) { self = Scope(value) ?? Self.invalidLiteral }
 
-    private init(validated text: String) { self.text = text }
+    /// What a mistyped literal stands for: a scope that no token can grant, since it holds a space. Servers refuse to start with it.
+    public static let invalidLiteral = Scope(unchecked: "an invalid scope literal")
+
+    private init(unchecked text: String) { self.text = text }
 
     public var description: String { text }
 
@@ -35,8 +38,11 @@ public struct ScopeSet: Sendable, Hashable, Sequence, CustomStringConvertible, E
 
     public init(arrayLiteral elements: Scope...) { self.init(elements) }
 
-    /// For literals in source code: scope tokens separated by spaces.
-    public init(stringLiteral value: String) { self = ScopeSet(value) ?? [] }
+    /// For literals in source code: scope tokens separated by spaces. What is no scope token becomes `Scope.invalidLiteral`: a typing error never opens a
+    /// door.
+    public init(stringLiteral value: String) {
+        self.init(value.utf8.split(separator: UInt8(ascii: " ")).map { Scope(stringLiteral: String(decoding: $0, as: UTF8.self)) })
+    }
 
     /// From a request parameter: tokens separated by single spaces (RFC 6749 §3.3). Nil when any token is not one, or there are too many.
     public init?(_ text: String) {

@@ -110,6 +110,9 @@ public struct WebURL: Sendable, Hashable, CustomStringConvertible {
 
 /// The character classes of RFC 3986, on bytes.
 package enum URLBytes {
+    /// The path of a request target, without its query, exactly as it was sent.
+    package static func path(of target: String) -> String { String(decoding: target.utf8.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self) }
+
     /// Printable ASCII that may stand somewhere in a URI.
     package static func isAllowed(_ byte: UInt8) -> Bool {
         guard byte > 0x20, byte < 0x7F else { return false }

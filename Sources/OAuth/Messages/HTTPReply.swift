@@ -50,5 +50,5 @@ public struct HTTPCall: Sendable {
     }
 
     /// The path of the request target, without its query, exactly as it was sent.
-    public var path: String { request.path.map { String($0.prefix { $0 != "?" }) } ?? "" }
+    public var path: String { URLBytes.path(of: request.path ?? "") }
 }

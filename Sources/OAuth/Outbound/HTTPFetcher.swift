@@ -1,6 +1,6 @@
 public import HTTPTypes
 
-/// The one guarded door out (DESIGN rule 4): every document that somebody else names is fetched through one of these.
+/// The one guarded door out: every document that somebody else names is fetched through one of these.
 ///
 /// Whoever implements it owes this: the address that was checked is the address that is connected to; no redirect is followed; the body is cut off at
 /// `maximumBytes` and the whole exchange at `timeout`; no cookie is kept; a failure is `fetch_failed` with a message that names no address.
@@ -57,7 +57,7 @@ public struct OutboundPolicy: Sendable {
         address.isPublic || (address.isLoopback && allowsLoopback) || insecureAllowPrivateAddresses
     }
 
-    /// Whether this URL may be fetched at all. http is allowed for loopback hosts when loopback is.
+    /// Whether this URL may be fetched at all: https, or http where that was allowed, and no literal address that may not be reached.
     public func allows(_ url: WebURL) -> Bool {
         guard url.isSecure || insecureAllowHTTP else { return false }
         return IPAddress(url.host).map(allows) ?? true

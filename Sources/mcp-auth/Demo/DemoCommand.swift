@@ -64,7 +64,7 @@ struct DemoCommand: AsyncParsableCommand {
     }
 
     private func serve(_ metrics: PrometheusMetrics) async throws {
-        let folder = try DemoFolder(data)
+        let folder = try DataFolder(data)
         let origin = "http://127.0.0.1:\(port)"
         let resource = origin + "/mcp"
         let audit = AuditLog([try JSONLinesAuditSink(path: folder.path("audit.jsonl"))])
@@ -74,14 +74,12 @@ struct DemoCommand: AsyncParsableCommand {
         ])
         configuration.name = "Tasks (demo)"
         configuration.accessTokenLifetime = tokenLifetime
-        let store = try SQLiteStore(path: folder.path("auth.db"))
-        let issuer = try await AuthorizationServer(origin, configuration: configuration, store: store, master: try folder.masterKey(), audit: audit)
+        let issuer = try await AuthorizationServer(origin, configuration: configuration, in: folder, audit: audit)
         let passwords = try await DemoUsers.create(on: issuer)
 
         var policy = TaskServer.policy
         policy.initialScopes = initialScope.flatMap { ScopeSet($0) }
         let tasks = TaskServer.make(try TaskStore(path: folder.path("tasks.db")))
-        policy.advertised = tasks.scopes
         let auth = try ResourceServer(
             resource, trusting: .local(issuer), policy: policy, metadata: { $0.resourceName = "Tasks (demo)" }, audit: audit)
         let application = try MCPApplication.make(tasks, .http(port: port), protectedBy: auth, authorizationServer: issuer) { router in
@@ -97,35 +95,6 @@ struct DemoCommand: AsyncParsableCommand {
         do { try await application.runService() } catch let error as IOError where error.errnoCode == EADDRINUSE {
             throw OAuthError(.temporarilyUnavailable, "port \(port) is in use; stop what listens there, or choose another with --port")
         }
-    }
-}
-
-/// The demo's folder, readable by its owner only.
-struct DemoFolder {
-    private let url: URL
-
-    init(_ path: String) throws(OAuthError) {
-        url = URL(fileURLWithPath: path)
-        do {
-            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        } catch { throw OAuthError(.invalidConfiguration, "the folder \(path) cannot be made: choose another with --data") }
-    }
-
-    func path(_ name: String) -> String { url.appendingPathComponent(name).path }
-
-    /// The master key in `master.key`, made on the first start.
-    func masterKey() throws(OAuthError) -> MasterKey {
-        let path = path("master.key")
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        if descriptor >= 0 {
-            let bytes = RandomSource.system.bytes(32)
-            let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-            fsync(descriptor)
-            close(descriptor)
-            guard count == bytes.count else { throw OAuthError(.invalidConfiguration, "\(path) cannot be written") }
-        }
-        guard let data = FileManager.default.contents(atPath: path) else { throw OAuthError(.invalidConfiguration, "\(path) cannot be read") }
-        return try MasterKey(Array(data))
     }
 }
 

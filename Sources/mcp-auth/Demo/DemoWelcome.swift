@@ -5,7 +5,7 @@ enum DemoWelcome {
     static func print(origin: String, data: String, passwords: [(name: String, password: String)]) {
         var text = """
 
-            \(Console.bold("Tasks, protected."))  Stop with Ctrl-C.
+            \(Console.bold("Tasks, protected.", on: .output))  Stop with Ctrl-C.
 
               MCP server        \(origin)/mcp
               Sign-in           \(origin)/account
@@ -16,12 +16,12 @@ enum DemoWelcome {
         if passwords.isEmpty {
             text += "\n  The users ada and grace are there already, with the passwords they were given on the first start.\n"
         } else {
-            text += "\n\(Console.bold("Two people can sign in.")) Their passwords are shown this once:\n\n"
+            text += "\n\(Console.bold("Two people can sign in.", on: .output)) Their passwords are shown this once:\n\n"
             for (name, password) in passwords { text += "  \(name.padding(toLength: 8, withPad: " ", startingAt: 0))\(password)\n" }
         }
         text += """
 
-            \(Console.bold("Try it"))
+            \(Console.bold("Try it", on: .output))
 
               Without a token, and see where to get one:
                 curl -i \(origin)/mcp -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}'

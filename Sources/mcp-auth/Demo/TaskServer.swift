@@ -46,7 +46,7 @@ enum TaskServer {
             }
             Tool("create-task", "Add a task", requires: "write:tasks", annotations: .init(title: "Add a task", isDestructive: false)) {
                 (input: Create, call) in
-                guard !input.text.isEmpty, input.text.count <= 1000 else { throw ToolError("A task has 1 to 1000 characters.") }
+                guard !input.text.isEmpty, input.text.unicodeScalars.count <= 1000 else { throw ToolError("A task has 1 to 1000 characters.") }
                 guard let task = try await tasks.create(input.text, owner: call.principal.owner) else {
                     throw ToolError("You have too many tasks; delete some.")
                 }

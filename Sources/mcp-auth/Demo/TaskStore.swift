@@ -16,6 +16,7 @@ struct TaskStore: Sendable {
         configuration.busyMode = .timeout(5)
         database = try DatabaseQueue(path: path, configuration: configuration)
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+        try database.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA synchronous = FULL") }
         try database.write { db in
             try db.execute(
                 sql: """

@@ -1,0 +1,51 @@
+// A protected MCP server whose users sign in elsewhere: at Auth0, Entra, Keycloak, Okta, or any other issuer of JWT access tokens.
+//
+//   AUTH_ISSUER=https://acme.eu.auth0.com/ MCP_URL=https://mcp.example.com/mcp swift run example-auth0
+//
+// The issuer must be told of MCP_URL as an "API" or "resource", so that it issues tokens for that audience. Behind a proxy that speaks https for it,
+// this server listens on 127.0.0.1:8000.
+import Foundation
+import MCPAuth
+import MCPAuthHTTPClient
+import MCPAuthHummingbird
+import MCPServer
+import OAuth
+
+struct AddNote: Decodable { let text: String }
+struct Note: Codable { let id: Int, text: String }
+
+/// Notes, apart by owner: issuer and subject of whoever calls.
+actor Notes {
+    private var byOwner: [String: [Note]] = [:]
+
+    func all(of owner: String) -> [Note] { byOwner[owner] ?? [] }
+
+    func add(_ text: String, for owner: String) -> Note {
+        let note = Note(id: all(of: owner).count + 1, text: text)
+        byOwner[owner, default: []].append(note)
+        return note
+    }
+}
+
+@main
+struct Server {
+    static func main() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        guard let issuer = environment["AUTH_ISSUER"], let url = environment["MCP_URL"] else {
+            print("Set AUTH_ISSUER to the issuer's URL, exactly as its tokens have it, and MCP_URL to the public URL of this server.")
+            exit(64)
+        }
+        // `tokens: .anyJWT` because Auth0 does not mark access tokens as RFC 9068 says; leave it out for issuers that do.
+        let auth = try ResourceServer(url, trusting: .issuer(issuer, tokens: .anyJWT))
+
+        let notes = Notes()
+        let server = MCPServer("notes", version: "1.0") {
+            Tool("list-notes", "List my notes", requires: "read:notes") { call in await notes.all(of: call.principal.owner) }
+            Tool("add-note", "Add a note", requires: "write:notes") { (input: AddNote, call) in
+                await notes.add(input.text, for: call.principal.owner)
+            }
+        }
+        print("Listening on 127.0.0.1:8000 for \(url)")
+        try await server.run(.http(port: 8000), protectedBy: auth)
+    }
+}
