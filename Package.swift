@@ -102,6 +102,7 @@ if !coreOnly {
             "MCPAuthHummingbird",
             [
                 "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, hummingbird, log, lifecycle,
+                .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ]),
         library(

@@ -44,7 +44,7 @@ public final class GuardedHTTPClient: HTTPFetcher {
     }
 
     private func exchange(_ request: OutboundRequest) async throws -> HTTPReply {
-        let address = try await checkedAddress(of: request.url)
+        let address = try await checkedAddress(of: request.url, within: request.timeout)
         let client = await clients.client(for: request.url.host, pinnedTo: address)
         var outbound = HTTPClientRequest(url: request.url.text)
         outbound.method = HTTPMethod(rawValue: request.method.rawValue)
@@ -62,10 +62,10 @@ public final class GuardedHTTPClient: HTTPFetcher {
     private struct NotAllowed: Error {}
 
     /// One of the addresses of the host, all of which are allowed.
-    private func checkedAddress(of url: WebURL) async throws -> String {
+    private func checkedAddress(of url: WebURL, within timeout: Duration) async throws -> String {
         let host = url.host
         let port = url.effectivePort
-        let addresses = try await NIOThreadPool.singleton.runIfActive { try Resolver.addresses(of: host, port: port) }
+        let addresses = try await Resolver.addresses(of: host, port: port, within: timeout)
         guard !addresses.isEmpty, addresses.count <= 32 else { throw NotAllowed() }
         for address in addresses { guard policy.allows(address.value) else { throw NotAllowed() } }
         return addresses[0].text

@@ -1,5 +1,7 @@
+import Foundation
 import NIOCore
 import OAuth
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -9,9 +11,60 @@ import OAuth
     import Darwin
 #endif
 
-/// The operating system's resolver. It blocks, so it runs on a thread pool.
+/// The operating system's resolver. It blocks and cannot be cancelled, so it runs on a few threads of its own, and whoever waits gives up in time.
 enum Resolver {
     struct Failed: Error {}
+
+    private static let queue: OperationQueue = {
+        let queue = OperationQueue()
+        queue.name = "mcp-auth.resolver"
+        queue.maxConcurrentOperationCount = 8
+        return queue
+    }()
+
+    static func addresses(of host: String, port: Int, within timeout: Duration) async throws -> [(text: String, value: IPAddress)] {
+        let answer = FirstAnswer()
+        let timer = Task {
+            try? await Task.sleep(for: timeout)
+            answer.give(.failure(Failed()))
+        }
+        defer { timer.cancel() }
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                answer.take(continuation)
+                queue.addOperation { answer.give(Result { try addresses(of: host, port: port) }) }
+            }
+        } onCancel: {
+            answer.give(.failure(CancellationError()))
+        }
+    }
+
+    /// Hands the first answer to whoever waits, and drops the others.
+    private final class FirstAnswer: Sendable {
+        typealias Answer = Result<[(text: String, value: IPAddress)], any Error>
+        private struct State {
+            var continuation: CheckedContinuation<[(text: String, value: IPAddress)], any Error>?
+            var early: Answer?
+        }
+        private let state = Mutex(State())
+
+        func take(_ continuation: CheckedContinuation<[(text: String, value: IPAddress)], any Error>) {
+            let early = state.withLock { state -> Answer? in
+                if state.early == nil { state.continuation = continuation }
+                return state.early
+            }
+            if let early { continuation.resume(with: early) }
+        }
+
+        func give(_ answer: Answer) {
+            let waiting = state.withLock { state in
+                if state.early == nil { state.early = answer }
+                defer { state.continuation = nil }
+                return state.continuation
+            }
+            waiting?.resume(with: answer)
+        }
+    }
 
     static func addresses(of host: String, port: Int) throws -> [(text: String, value: IPAddress)] {
         var hints = addrinfo()

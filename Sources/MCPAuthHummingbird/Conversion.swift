@@ -6,14 +6,39 @@ import OAuth
 
 /// Between Hummingbird's messages and this package's.
 enum Conversion {
-    /// Nil when the body is longer than `limit`.
-    static func call(_ request: Request, peer: String?, limit: Int) async throws -> HTTPCall? {
-        if let length = request.headers[.contentLength].flatMap(Int.init), length > limit { return nil }
-        guard request.head.method == .post || request.head.method == .put else { return HTTPCall(request.head, peer: peer) }
-        do {
-            let buffer = try await request.body.collect(upTo: limit)
-            return HTTPCall(request.head, body: Array(buffer.readableBytesView), peer: peer)
-        } catch is NIOTooManyBytesError { return nil }
+    /// How long a client may take to send its body, as a whole.
+    static let bodyTimeout = Duration.seconds(15)
+
+    /// Reads the body and goes on; or answers 413 for one that is longer than `limit`, and 408 for one that takes too long.
+    static func withCall(
+        _ request: Request, _ context: some CallerRequestContext, limit: Int, _ body: (HTTPCall) async throws -> Response
+    ) async throws -> Response {
+        if let length = request.headers[.contentLength].flatMap(Int.init), length > limit { return Response(status: .contentTooLarge) }
+        guard request.head.method == .post || request.head.method == .put else { return try await body(HTTPCall(request.head, peer: context.peer)) }
+        let buffer: ByteBuffer
+        do { buffer = try await collect(request.body, limit) } catch is NIOTooManyBytesError {
+            return Response(status: .contentTooLarge)
+        } catch is TooSlow {
+            // Whoever sends a byte now and then would otherwise hold the connection, and a shutdown, for as long as they like.
+            context.closeConnection()
+            return Response(status: .requestTimeout)
+        }
+        return try await body(HTTPCall(request.head, body: Array(buffer.readableBytesView), peer: context.peer))
+    }
+
+    private struct TooSlow: Error {}
+
+    private static func collect(_ body: RequestBody, _ limit: Int) async throws -> ByteBuffer {
+        try await withThrowingTaskGroup(of: ByteBuffer.self) { group in
+            group.addTask { try await body.collect(upTo: limit) }
+            group.addTask {
+                try await Task.sleep(for: bodyTimeout)
+                throw TooSlow()
+            }
+            defer { group.cancelAll() }
+            guard let buffer = try await group.next() else { throw TooSlow() }
+            return buffer
+        }
     }
 
     static func response(_ reply: HTTPReply) -> Response {
@@ -33,6 +58,4 @@ enum Conversion {
                 })
         }
     }
-
-    static let tooLarge = Response(status: .contentTooLarge)
 }

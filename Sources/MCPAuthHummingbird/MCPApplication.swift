@@ -1,10 +1,13 @@
 public import Hummingbird
+import HummingbirdCore
 public import Logging
 public import MCPAuth
 public import MCPAuthorizationServer
 public import MCPServer
 import OAuth
 import NIOCore
+import ServiceLifecycle
+import UnixSignals
 
 extension MCPServer {
     /// How a server is reached.
@@ -25,7 +28,7 @@ extension MCPServer {
     ) async throws {
         let application = try MCPApplication.make(
             self, transport, protectedBy: resourceServer, authorizationServer: authorizationServer, trustedProxies: trustedProxies, routes: routes)
-        try await application.runService()
+        try await MCPApplication.run(application)
     }
 }
 
@@ -33,6 +36,18 @@ extension MCPServer {
 public enum MCPApplication {
     /// Seconds after which a connection that says nothing is closed.
     public static let idleTimeout: Int64 = 60
+    /// More connections than this wait to be accepted.
+    public static let maximumConnections = 8192
+    /// How long requests that are under way may take to finish once the process is told to stop.
+    public static let shutdownPeriod = Duration.seconds(8)
+
+    /// Serves until the process is told to stop (SIGINT, SIGTERM), then finishes what is under way, and what takes longer than `shutdownPeriod` is ended.
+    public static func run(_ application: some ApplicationProtocol) async throws {
+        var configuration = ServiceGroupConfiguration(
+            services: [application], gracefulShutdownSignals: [.sigterm, .sigint], logger: application.logger)
+        configuration.maximumGracefulShutdownDuration = shutdownPeriod
+        try await ServiceGroup(configuration: configuration).run()
+    }
 
     /// - Parameter onRunning: called with the port once the server listens; useful with port 0.
     public static func make(
@@ -52,7 +67,8 @@ public enum MCPApplication {
             }
         var application = Application(
             responder: router.buildResponder(), server: .http1(configuration: .init(idleTimeout: .seconds(idleTimeout))),
-            configuration: .init(address: .hostname(host, port: port)),
+            configuration: .init(
+                address: .hostname(host, port: port), availableConnectionsDelegate: MaximumAvailableConnections(maximumConnections)),
             onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? port) }, logger: logger)
         if let authorizationServer { application.addServices(Maintenance(authorizationServer)) }
         return application

@@ -88,10 +88,13 @@ public struct MCPEndpoint<Context: CallerRequestContext>: RouterMiddleware {
 
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         if (request.head.path ?? "").utf8.prefix(while: { $0 != UInt8(ascii: "?") }).elementsEqual(path.utf8) {
-            guard let call = try await Conversion.call(request, peer: context.peer, limit: StreamableHTTP.maximumBodyBytes) else {
-                return Conversion.tooLarge
+            switch await transport.admit(request.head, peer: context.peer) {
+            case .refused(let reply): return Conversion.response(reply)
+            case .admitted(let caller):
+                return try await Conversion.withCall(request, context, limit: transport.bodyLimit(for: caller)) { call in
+                    Conversion.response(await transport.reply(to: call, from: caller))
+                }
             }
-            return Conversion.response(await transport.reply(to: call))
         }
         if let reply = resourceServer.metadataReply(for: request.head) { return Conversion.response(reply) }
         if let legacy, let reply = await legacy.reply(to: request.head) { return Conversion.response(reply) }
@@ -107,8 +110,8 @@ public struct AuthorizationServerEndpoints<Context: CallerRequestContext>: Route
 
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         guard server.serves(URLBytes.path(of: request.head.path ?? "")) else { return try await next(request, context) }
-        guard let call = try await Conversion.call(request, peer: context.peer, limit: 64 * 1024) else { return Conversion.tooLarge }
-        guard let reply = await server.reply(to: call) else { return try await next(request, context) }
-        return Conversion.response(reply)
+        return try await Conversion.withCall(request, context, limit: 64 * 1024) { call in
+            await server.reply(to: call).map(Conversion.response) ?? Response(status: .notFound)
+        }
     }
 }

@@ -8,6 +8,12 @@ public protocol CallerRequestContext: RequestContext {
     var caller: Caller? { get set }
     /// The client's address as text: the connection's, unless `TrustProxies` knows better.
     var peer: String? { get set }
+    /// Ends the connection, for a client that does not finish its request. Does nothing unless a context knows how.
+    func closeConnection()
+}
+
+extension CallerRequestContext {
+    public func closeConnection() {}
 }
 
 /// The context of this package's own applications.
@@ -15,8 +21,12 @@ public struct MCPRequestContext: CallerRequestContext {
     public var coreContext: CoreRequestContextStorage
     public var caller: Caller?
     public var peer: String?
+    private let channel: any Channel
+
+    public func closeConnection() { channel.close(promise: nil) }
 
     public init(source: ApplicationRequestContextSource) {
+        channel = source.channel
         coreContext = .init(source: source)
         peer = source.channel.remoteAddress?.ipAddress
     }

@@ -15,7 +15,11 @@ public struct DataFolder: Sendable {
         url = URL(fileURLWithPath: path)
         do {
             try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        } catch { throw OAuthError(.invalidConfiguration, "the folder \(path) cannot be made; choose another place for the data") }
+            // Also when it was there before.
+            try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: url.path)
+        } catch {
+            throw OAuthError(.invalidConfiguration, "the folder \(path) cannot be made private to its owner; choose another place for the data")
+        }
     }
 
     /// The path of a file in the folder.

@@ -1,4 +1,5 @@
 import GRDB
+import GRDBSQLite
 import MCPAuthorizationServer
 import Synchronization
 
@@ -27,19 +28,24 @@ final class GroupCommit: Sendable {
     }
 
     private let database: DatabaseQueue
+    /// Where this version of SQLite needs one.
+    private let writeLock: WriteLock?
     private let state = Mutex(State())
 
     /// More work than this in one transaction makes the first caller wait too long.
     private static let maximumBatch = 256
 
-    /// Opens or creates the file, readable by its owner only. One connection, always: SQLite before 3.51.3 can corrupt a WAL database when two
-    /// connections of one process reset the log at once (sqlite.org/wal.html), and Debian ships such a version.
+    /// Opens or creates the file, readable by its owner only. One connection a process, always.
     init(path: String, migrate: (Database) throws -> Void) throws(StoreError) {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw StoreError(.unavailable, "\(path): \(String(cString: strerror(errno)))") }
         fchmod(descriptor, 0o600)
         close(descriptor)
+        let lock = SQLiteVersion.linked.hasWALResetRace ? try WriteLock(path) : nil
+        writeLock = lock
         do {
+            try lock?.take()
+            defer { lock?.release() }
             var configuration = Configuration()
             configuration.journalMode = .wal
             configuration.busyMode = .timeout(5)
@@ -58,6 +64,13 @@ final class GroupCommit: Sendable {
                 return .commit
             }
         } catch { throw Self.translate(error) }
+    }
+
+    deinit {
+        // The last connection to close checkpoints the log.
+        let isMine = (try? writeLock?.take()) != nil
+        try? database.close()
+        if isMine { writeLock?.release() }
     }
 
     /// Runs the work in a shared transaction and returns its result once that is durable.
@@ -92,20 +105,30 @@ final class GroupCommit: Sendable {
             defer { state.isDraining = true }
             return !state.isDraining
         }
-        if mustStart { database.asyncWriteWithoutTransaction { db in self.drain(db) } }
+        if mustStart { scheduleBatch() }
     }
 
-    private func drain(_ db: Database) {
-        while true {
+    /// One batch each time, so that readers have their turn in between.
+    private func scheduleBatch() {
+        database.asyncWriteWithoutTransaction { db in
+            if self.commitBatch(db) { self.scheduleBatch() }
+        }
+    }
+
+    /// Commits what waits. False when nothing did: then whoever comes next starts anew.
+    private func commitBatch(_ db: Database) -> Bool {
+        do {
             let batch = state.withLock { state -> [Job] in
                 let batch = Array(state.jobs.prefix(Self.maximumBatch))
                 state.jobs.removeFirst(batch.count)
                 if batch.isEmpty { state.isDraining = false }
                 return batch
             }
-            guard !batch.isEmpty else { return }
+            guard !batch.isEmpty else { return false }
             var failures = [(any Error)?](repeating: nil, count: batch.count)
             do {
+                try writeLock?.take()
+                defer { writeLock?.release() }
                 try db.inTransaction(.immediate) {
                     for (index, job) in batch.enumerated() {
                         if batch.count == 1 {
@@ -126,6 +149,7 @@ final class GroupCommit: Sendable {
                 for index in batch.indices { failures[index] = error }
             }
             for (job, failure) in zip(batch, failures) { job.finish(failure) }
+            return true
         }
     }
 
@@ -148,4 +172,52 @@ private final class ResultBox<Value: Sendable>: Sendable {
         get { storage.withLock { $0 } }
         set { storage.withLock { $0 = newValue } }
     }
+}
+
+/// The version of SQLite that this program runs with.
+struct SQLiteVersion: CustomStringConvertible {
+    let number: Int32
+
+    static let linked = SQLiteVersion(number: sqlite3_libversion_number())
+
+    /// Fixed in 3.51.3, and in 3.50.7 and 3.44.6 of the older lines.
+    var hasWALResetRace: Bool {
+        switch number {
+        case 3_051_003...: false
+        case 3_050_007..<3_051_000: false
+        case 3_044_006..<3_045_000: false
+        default: true
+        }
+    }
+
+    var description: String { "\(number / 1_000_000).\(number / 1000 % 1000).\(number % 1000)" }
+}
+
+/// Lets one process at a time write to a database and its log, by a lock on a file beside it.
+///
+/// SQLite before 3.51.3 can corrupt a database when one connection resets the write-ahead log while another one checkpoints or writes
+/// (sqlite.org/wal.html, "The WAL-Reset Bug"), and Debian ships such a version. Under this lock that never happens at the same time.
+final class WriteLock: Sendable {
+    private let descriptor: Int32
+    /// As long as SQLite itself waits for others.
+    private static let patience = Duration.seconds(5)
+
+    init(_ path: String) throws(StoreError) {
+        descriptor = open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw StoreError(.unavailable, "\(path).lock: \(String(cString: strerror(errno)))") }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Blocks. Throws `unavailable` when another process holds it for too long, for example because it was stopped.
+    func take() throws(StoreError) {
+        guard flock(descriptor, LOCK_EX | LOCK_NB) != 0 else { return }
+        let deadline = ContinuousClock.now + Self.patience
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            guard ContinuousClock.now < deadline else { throw StoreError(.unavailable, "another process has been writing for too long") }
+            usleep(500)
+        }
+    }
+
+    func release() { flock(descriptor, LOCK_UN) }
 }

@@ -4,10 +4,7 @@ public import JOSE
 public import MCPAuthorizationServer
 public import OAuth
 
-/// Everything an authorization server stores, in one SQLite file. Durable before it is acknowledged.
-///
-/// Several processes may share the file where SQLite has no WAL-reset race: 3.51.3, or 3.50.7 and 3.44.6 of the older lines. With any other version, let one
-/// process at a time use it.
+/// Everything an authorization server stores, in one SQLite file. Durable before it is acknowledged, and safe to share between processes of one machine.
 public final class SQLiteStore: AuthorizationServerStore {
     let database: GroupCommit
 
@@ -25,8 +22,11 @@ public final class SQLiteStore: AuthorizationServerStore {
         try await database.write { db in
             let isKnown = try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM clients WHERE id = ?)", arguments: [client.id.text]) ?? false
             if !isKnown, limit < .max {
-                let count = try Int.fetchOne(db, sql: "SELECT count(*) FROM clients WHERE origin = ?", arguments: [client.origin.rawValue]) ?? 0
-                guard count < limit else { throw StoreError(.full, "there are \(limit) clients") }
+                func isFull() throws -> Bool {
+                    try Int.fetchOne(db, sql: "SELECT count(*) FROM clients WHERE origin = ?", arguments: [client.origin.rawValue]) ?? 0 >= limit
+                }
+                if try isFull() { _ = try Self.forgetUnusedClients(before: client.createdAt.advanced(by: -600), limit: 100, db) }
+                guard try !isFull() else { throw StoreError(.full, "there are \(limit) clients") }
             }
             try db.execute(
                 sql: "INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -36,6 +36,21 @@ public final class SQLiteStore: AuthorizationServerStore {
                     client.introspects,
                 ])
         }
+    }
+
+    /// Dynamic clients that nobody ever used go, oldest first, with what was remembered of them.
+    private static func forgetUnusedClients(before moment: NumericDate, limit: Int, _ db: Database) throws -> Int {
+        let ids = try String.fetchAll(
+            db,
+            sql: """
+                SELECT id FROM clients WHERE origin = 'dynamic' AND created_at <= ? AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id)
+                AND NOT EXISTS (SELECT 1 FROM codes WHERE client_id = clients.id) ORDER BY created_at LIMIT ?
+                """, arguments: [moment.seconds, limit])
+        for id in ids {
+            try db.cachedStatement(sql: "DELETE FROM clients WHERE id = ?").execute(arguments: [id])
+            try db.cachedStatement(sql: "DELETE FROM consents WHERE client_id = ?").execute(arguments: [id])
+        }
+        return ids.count
     }
 
     public func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError) {
@@ -158,7 +173,7 @@ public final class SQLiteStore: AuthorizationServerStore {
                     arguments: [now.advanced(by: -age).seconds, limit])
                 count += db.changesCount
             }
-            return count
+            return try count + Self.forgetUnusedClients(before: now.advanced(by: -86400), limit: limit, db)
         }
     }
 }

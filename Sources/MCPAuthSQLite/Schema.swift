@@ -34,6 +34,8 @@ enum Schema {
           scope TEXT NOT NULL, resource TEXT NOT NULL, expires_at INTEGER NOT NULL, grant_id TEXT
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX codes_by_expiry ON codes (expires_at);
+        CREATE INDEX codes_by_client ON codes (client_id);
+        CREATE INDEX clients_by_age ON clients (created_at);
         CREATE TABLE grants (
           id TEXT PRIMARY KEY NOT NULL, client_id TEXT NOT NULL, user_id TEXT NOT NULL, scope TEXT NOT NULL, resource TEXT NOT NULL,
           created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, last_used_at INTEGER NOT NULL, revoked_at INTEGER

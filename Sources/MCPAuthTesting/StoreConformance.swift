@@ -92,6 +92,31 @@ public enum StoreConformance {
                 throw Failure(description: "expected: the fourth client is refused")
             } catch let error as StoreError { try expect(error.kind == .full, "the error says full") }
         },
+        Check(description: "D-01: dynamic clients that are of no use make room, after ten minutes when it is needed and after a day in any case") {
+            store in
+            func late(_ id: String, by seconds: Int64) throws -> Client {
+                Client(
+                    id: try id1(id), name: nil, redirectURIs: [try RedirectURI("https://c.example/cb")], origin: .dynamic,
+                    createdAt: now.advanced(by: seconds))
+            }
+            for name in ["client-1", "unused", "configured"] {
+                try await store.save(try client(name, origin: name == "configured" ? .configured : .dynamic), limit: 2)
+            }
+            try await granted(store)
+            do {
+                try await store.save(try late("early", by: 599), limit: 2)
+                throw Failure(description: "expected: a client of a moment ago does not give way")
+            } catch let error as StoreError { try expect(error.kind == .full, "the error says full") }
+            try await store.save(try late("next", by: 600), limit: 2)
+            try expect(try await store.client(id1("unused")) == nil, "what was never used gave way")
+            try expect(
+                try await store.client(id1("client-1")) != nil, await store.client(id1("next")) != nil, "what is used stays, what is new is there")
+            _ = try await store.sweep(at: now.advanced(by: 600 + 86399), limit: 100)
+            try expect(try await store.client(id1("next")) != nil, "a client of less than a day stays")
+            _ = try await store.sweep(at: now.advanced(by: 600 + 86400), limit: 100)
+            try expect(
+                try await store.client(id1("next")) == nil, await store.client(id1("configured")) != nil, "unused dynamic clients go, others stay")
+        },
         Check(description: "deleting a client ends its grants") { store in
             try await store.save(try client(), limit: 10)
             try await granted(store)
@@ -209,6 +234,13 @@ public enum StoreConformance {
             try await granted(store)
             _ = try await rotate(store, "r1", "r2", at: now.advanced(by: 100))
             try expect(try await rotate(store, "r1", "x", at: now) == .reused(grantID: "grant-1"), "a use in the future is no grace")
+        },
+        Check(description: "131, M-14: two requests of one moment are no theft, whichever is decided first") { store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2", at: now.advanced(by: 1))
+            guard case .repeated = try await rotate(store, "r1", "x", at: now) else {
+                throw Failure(description: "expected: a clock that differs by a second revokes nothing")
+            }
         },
         Check(description: "F-12: whoever wins, revocation or refresh, no live token is left") { store in
             for round in 0..<20 {

@@ -102,6 +102,12 @@ public final class AuthorizationServer: Sendable {
 
     // MARK: Shared by the endpoints
 
+    /// What an address counts as for rate limits: itself, or the network of an IPv6 address, since one host has as many of those as it likes.
+    func limitKey(_ call: HTTPCall) -> String {
+        guard let peer = call.peer, let address = IPAddress(peer) else { return call.peer ?? "" }
+        return address.networkKey
+    }
+
     func record(
         _ action: String, _ verdict: AuditEvent.Verdict, _ call: HTTPCall, reason: String? = nil, detail: String? = nil, subject: String? = nil,
         client: ClientID? = nil, scopes: ScopeSet? = nil

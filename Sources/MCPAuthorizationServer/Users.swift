@@ -16,6 +16,21 @@ extension AuthorizationServer {
         return user
     }
 
+    /// Keeps somebody out from now on: no sign-in, no refresh, and every connection of theirs ends at once. Throws `invalid_request` when nobody has this
+    /// name, and `temporarily_unavailable`: then try again.
+    public func disableUser(named name: String) async throws(OAuthError) {
+        guard var user = try await user(named: name) else { throw OAuthError(.invalidRequest, "there is no user \(name.prefix(64))") }
+        user.isDisabled = true
+        let disabled = user
+        try await stored { try await store.update(disabled) }
+        // In batches, since a store lists so many at a time.
+        while true {
+            let grants = try await stored { try await store.grants(ofUser: disabled.id, at: clock.now) }
+            guard !grants.isEmpty else { return }
+            for grant in grants { try await end(grant: grant.id) }
+        }
+    }
+
     /// Nil when nobody has this name. Throws `temporarily_unavailable`.
     public func user(named name: String) async throws(OAuthError) -> User? {
         guard let normalized = User.normalizedName(name) else { return nil }

@@ -16,9 +16,10 @@ struct HummingbirdTests {
     let auth: ResourceServer
     init() throws {
         mint = try TokenMint()
+        // The live tests listen on a port that nobody knows beforehand.
         auth = try ResourceServer(
             "http://localhost:80/mcp", trusting: .keys([mint.key.verificationKey], issuer: mint.issuer),
-            policy: ScopePolicy(operations: [Operation(kind: "route", name: "admin"): "admin"]), insecureAllowHTTP: true)
+            policy: ScopePolicy(operations: [Operation(kind: "route", name: "admin"): "admin"]), transport: .insecureUnchecked)
     }
 
     func token(_ scopes: ScopeSet = []) throws -> HTTPFields {
@@ -76,6 +77,29 @@ struct HummingbirdTests {
         }
     }
 
+    @Test(
+        "behind proxies, the address is the one that the outermost of them saw",
+        arguments: [
+            (["203.0.113.9"], 1, "203.0.113.9"), (["10.0.0.1, 203.0.113.9"], 1, "203.0.113.9"), (["203.0.113.9, 10.0.0.1"], 2, "203.0.113.9"),
+            (["evil", "203.0.113.9 ,10.0.0.1"], 2, "203.0.113.9"), (["203.0.113.9"], 2, nil), (["evil"], 1, nil), ([], 1, nil),
+            (["2001:db8::1"], 1, "2001:db8::1"),
+        ] as [([String], Int, String?)])
+    func proxies(_ values: [String], _ count: Int, _ expected: String?) async throws {
+        let router = Router(context: MCPRequestContext.self)
+        router.add(middleware: TrustProxies(count))
+        router.get("") { _, context in context.peer ?? "unknown" }
+        var fields = HTTPFields()
+        for value in values { fields.append(HTTPField(name: HTTPField.Name("X-Forwarded-For")!, value: value)) }
+        let head = fields
+        let seen = try await Application(router: router).test(.router) { client in
+            try await client.execute(uri: "/", method: .get, headers: head) { String(buffer: $0.body) }
+        }
+        let real = try await Application(router: router).test(.router) { client in
+            try await client.execute(uri: "/", method: .get) { String(buffer: $0.body) }
+        }
+        #expect(seen == expected ?? real)
+    }
+
     @Test("the MCP endpoint, its metadata and the authorization server on one origin, over a socket")
     func application() async throws {
         let configuration = AuthorizationServerConfiguration(resources: [try ProtectedResource(auth.resource.text, scopes: [])])
@@ -100,7 +124,10 @@ struct HummingbirdTests {
                 #expect([400, 401, 404].contains(code), "\(path) \(code)")
             }
             let big = String(repeating: " ", count: StreamableHTTP.maximumBodyBytes + 1)
-            #expect(try await status(.post, "/mcp", [.contentType: "application/json"], big) == 413)
+            #expect(try await status(.post, "/mcp", [.contentType: "application/json"], big) == 401, "no body is read of nobody")
+            var fields = try token()
+            fields[.contentType] = "application/json"
+            #expect(try await status(.post, "/mcp", fields, big) == 413)
             #expect(
                 try await status(.post, "/token", [.contentType: "application/x-www-form-urlencoded"], String(repeating: "a", count: 70_000)) == 413)
         }

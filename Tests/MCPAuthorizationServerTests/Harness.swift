@@ -143,6 +143,7 @@ final class Browser {
     var page = ""
     var last = HTTPReply(.ok)
     var headers = Browser.sameOrigin
+    var peer = "192.0.2.1"
 
     static let sameOrigin: HTTPFields = [HTTPField.Name("Sec-Fetch-Site")!: "same-origin"]
 
@@ -175,7 +176,7 @@ final class Browser {
             fields[.origin] = fields[.origin] ?? harness.server.issuer.url.origin
         }
         if !cookies.isEmpty { fields[.cookie] = cookies.map { "\($0)=\($1)" }.joined(separator: "; ") }
-        let reply = try await harness.send(method, target, fields, body: body)
+        let reply = try await harness.send(method, target, fields, body: body, peer: peer)
         for header in reply.response.headerFields[values: .setCookie] {
             let pair = header.prefix { $0 != ";" }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             cookies[pair[0]] = pair[1].isEmpty ? nil : pair[1]

@@ -80,6 +80,34 @@ struct RevocationTests {
         #expect(try await after.accepts(alive.access))
     }
 
+    @Test("R-12, F-06: somebody who is disabled is out at once, with everything they allowed")
+    func disabled() async throws {
+        let client = try await harness.registered()
+        let tokens = try await harness.tokens(client)
+        let grace = try await harness.tokens(client, as: "grace")
+        #expect(try await harness.accepts(tokens.access))
+        try await harness.server.disableUser(named: "ada")
+        #expect(try await !harness.accepts(tokens.access))
+        #expect(try await harness.refresh(client, tokens.refresh).status == 400)
+        let browser = Browser(harness)
+        try await browser.open(harness.parameters(client))
+        #expect(try await browser.signIn("ada").status == 401)
+        #expect(try await harness.accepts(grace.access))
+        await #expect(throws: OAuthError.self) { try await harness.server.disableUser(named: "nobody") }
+    }
+
+    @Test("M-14: a revocation that was made while the clock was wrong is not forgotten early")
+    func clockFault() async throws {
+        let client = try await harness.registered()
+        let first = try await harness.tokens(client)
+        let second = try await harness.tokens(client)
+        _ = try await harness.post("/revoke", [("token", first.refresh), ("client_id", client)])
+        harness.time.advance(by: -2 * 86400)
+        _ = try await harness.post("/revoke", [("token", second.refresh), ("client_id", client)])
+        harness.time.advance(by: 2 * 86400)
+        #expect(try await !harness.accepts(second.access))
+    }
+
     @Test("123, F-13: only a registered resource server learns about a token, and only about its own")
     func introspection() async throws {
         func server(_ id: String, _ resource: String) async throws {

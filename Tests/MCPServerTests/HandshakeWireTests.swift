@@ -93,6 +93,23 @@ struct HandshakeWireTests {
         #expect(await server.handshake("tools/list", token: token, session: nil).status == 400)
     }
 
+    @Test("two requests of one id do not run in one session at once")
+    func sameID() async throws {
+        let gate = Gate()
+        let server = try Harness(gate: gate)
+        let token = try server.token()
+        let session = try await server.open(token: token)
+        let params: JSONValue = ["name": "work", "_meta": ["progressToken": 1]]
+        let first = await server.handshake("tools/call", params, token: token, session: session, id: 7)
+        #expect(first.stream != nil)
+        #expect(await server.handshake("tools/call", params, token: token, session: session, id: 7).errorCode == -32600)
+        gate.open()
+        for await _ in try #require(first.stream) {}
+        #expect(
+            await Gate.eventually { await server.handshake("tools/call", params, token: token, session: session, id: 7).errorCode == nil },
+            "free again afterwards")
+    }
+
     @Test("notifications/cancelled cancels what runs in that session, and nothing of another's")
     func cancellation() async throws {
         let gate = Gate()

@@ -117,7 +117,7 @@ struct Answer {
     let status: Int
     let fields: HTTPFields
     let body: [UInt8]
-    let stream: AsyncStream<[UInt8]>?
+    let stream: ServerSentEvents?
 
     init(_ reply: MCPReply) {
         status = reply.response.status.code

@@ -1,6 +1,7 @@
 import HTTPTypes
 import JOSE
 import MCPAuth
+import MCPAuthTesting
 import MCPServer
 import OAuth
 import Testing
@@ -171,7 +172,7 @@ struct StatelessWireTests {
         var all: HTTPFields = [.mcpProtocolVersion: "2026-07-28", .mcpMethod: "tools/list"]
         for field in fields { all[field.name] = field.value }
         #expect(await server.send(message.serialized, token: try server.token(), all, method: method).status == status)
-        #expect(await server.send(message.serialized, token: nil, all, method: method).status == (status == 400 || status == 406 ? status : 401))
+        #expect(await server.send(message.serialized, token: nil, all, method: method).status == 401, "whoever is nobody learns nothing else")
         let huge = [UInt8](repeating: 0x20, count: StreamableHTTP.maximumBodyBytes + 1)
         #expect(await server.send(huge, token: try server.token(), [.mcpProtocolVersion: "2026-07-28", .mcpMethod: "tools/list"]).status == 413)
     }
@@ -215,6 +216,109 @@ struct StatelessWireTests {
         #expect(await server.call("ping", token: "bad").status == 401)
         #expect(await server.call("whoami", token: nil).status == 401)
         #expect(await server.modern("tools/list", token: nil).result["tools"]?.array?.compactMap { $0["name"]?.string } == ["ping"])
+    }
+
+    @Test("R-01, N-07: nobody's body is read at all, however it looks", arguments: ["{", "[1,1,1]", "{}", ""])
+    func unread(_ body: String) async throws {
+        let answer = await server.send(
+            Array(body.utf8), token: nil, [.mcpProtocolVersion: "2026-07-28", .mcpMethod: "tools/call", .mcpName: "delete"])
+        #expect(answer.status == 401 && answer.challenge.contains(#"scope="read delete""#), "the headers make the challenge exact")
+        #expect(server.audit.events.count == 1 && server.audit.events.first?.reason == "no_credentials")
+        let open = try Harness(hasOpenTool: true)
+        let long = [UInt8](repeating: 0x20, count: StreamableHTTP.maximumAnonymousBodyBytes + 1)
+        #expect(await open.send(long, token: nil, [.mcpProtocolVersion: "2026-07-28", .mcpMethod: "a"]).status == 413)
+    }
+
+    @Test("R-08: a request with two Hosts is refused")
+    func twoHosts() async throws {
+        let answer = await server.modern("tools/list", token: try server.token(), [HTTPField.Name("Host")!: "evil.lab"])
+        #expect(answer.status == 403)
+    }
+
+    @Test("G-12: a rule for a template counts for what it stands for, and a policy opens nothing that needs a principal")
+    func policies() async throws {
+        let server = MCPServer("x", version: "1") {
+            Resource(template: "task://{id}", name: "task") { variables, _ in .text(variables["id"] ?? "") }
+            Tool("whoami", "Who") { (call: ToolCall) in call.principal.subject }
+        }
+        let policy = ScopePolicy(operations: [.resource("task://{id}"): "read:tasks", .tool("whoami"): .anonymous])
+        let mint = try TokenMint()
+        let auth = try ResourceServer(Harness.resource, trusting: .keys([mint.key.verificationKey], issuer: mint.issuer), policy: policy)
+        let transport = try StreamableHTTP(server, protectedBy: auth)
+        func status(_ method: String, _ params: JSONObject, _ token: String?) async -> Int {
+            var params = params
+            params["_meta"] = ["io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": [:]]
+            let message: JSONValue = ["jsonrpc": "2.0", "id": 1, "method": .string(method), "params": .object(params)]
+            var fields: HTTPFields = [.contentType: "application/json", .mcpProtocolVersion: "2026-07-28", .mcpMethod: method]
+            fields[.mcpName] = (params["uri"] ?? params["name"])?.string
+            if let token { fields[.authorization] = "Bearer \(token)" }
+            let request = HTTPRequest(method: .post, scheme: "https", authority: "rs.example", path: "/mcp", headerFields: fields)
+            return await Answer(transport.reply(to: HTTPCall(request, body: message.serialized))).status
+        }
+        let poor = try mint.token(audience: Harness.resource)
+        #expect(await status("resources/read", ["uri": "task://42"], poor) == 403)
+        #expect(await status("resources/read", ["uri": "task://42"], try mint.token(audience: Harness.resource, scopes: "read:tasks")) == 200)
+        #expect(await status("tools/call", ["name": "whoami"], nil) == 401)
+        #expect(await status("tools/call", ["name": "whoami"], poor) == 200)
+    }
+
+    @Test(
+        "a mistyped scope opens nothing: the server does not start", arguments: ["read:tasks  \u{e9}", "a\"b", "read:tasks,wr\\ite"] as [Requirement])
+    func mistyped(_ requirement: Requirement) throws {
+        let server = MCPServer("x", version: "1") { Tool("a", "A", requires: requirement) { (_: ToolCall) in "x" } }
+        let error = #expect(throws: OAuthError.self) { try server.check() }
+        #expect(error?.message.contains("tool a") == true)
+        let open = MCPServer("x", version: "1") { Tool("a", "A", requires: .anonymous) { (_: ToolCall) in "x" } }
+        #expect(throws: OAuthError.self) { try open.check() }
+        #expect(throws: OAuthError.self) {
+            try ResourceServer("https://rs.example/mcp", trusting: .custom { _ in nil }, policy: ScopePolicy(default: requirement))
+        }
+    }
+
+    @Test("a tool with a schema by hand gets its arguments as they came")
+    func byHand() async throws {
+        let schema: JSONValue = ["type": "object", "properties": ["x": ["oneOf": [["type": "string"], ["type": "number"]]]]]
+        let tool = Tool("free", "Free", inputSchema: schema) { arguments, call in ToolResult([.text(arguments.text + call.principal.subject)]) }
+        let server = MCPServer("x", version: "1") { tool }
+        try server.check()
+        let transport = try StreamableHTTP(server, protectedBy: self.server.auth)
+        let message = #"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#
+        var fields: HTTPFields = [.contentType: "application/json", .authorization: "Bearer \(try self.server.token())"]
+        let request = HTTPRequest(method: .post, scheme: "https", authority: "rs.example", path: "/mcp", headerFields: fields)
+        let opened = Answer(await transport.reply(to: HTTPCall(request, body: Array(message.utf8))))
+        fields[.mcpSessionID] = opened.fields[.mcpSessionID]
+        let call = #"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"free","arguments":{"x":1.50}}}"#
+        let answer = Answer(
+            await transport.reply(
+                to: HTTPCall(
+                    HTTPRequest(method: .post, scheme: "https", authority: "rs.example", path: "/mcp", headerFields: fields), body: Array(call.utf8)))
+        )
+        #expect(answer.result["content"]?.array?.first?["text"]?.string == #"{"x":1.50}ada"#)
+    }
+
+    @Test("a reader that is slow does not make the server keep everything")
+    func slowReader() async throws {
+        let chatty = MCPServer("x", version: "1") {
+            Tool("chat", "Chats") { (call: ToolCall) -> String in
+                for step in 0..<5000 { call.progress(Double(step)) }
+                return "done"
+            }
+        }
+        let transport = try StreamableHTTP(chatty, protectedBy: server.auth)
+        let meta: JSONValue = [
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": [:], "progressToken": 1,
+        ]
+        let message: JSONValue = ["jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ["name": "chat", "_meta": meta]]
+        let fields: HTTPFields = [
+            .contentType: "application/json", .authorization: "Bearer \(try server.token())", .mcpProtocolVersion: "2026-07-28",
+            .mcpMethod: "tools/call", .mcpName: "chat",
+        ]
+        let request = HTTPRequest(method: .post, scheme: "https", authority: "rs.example", path: "/mcp", headerFields: fields)
+        let answer = Answer(await transport.reply(to: HTTPCall(request, body: message.serialized)))
+        try await Task.sleep(for: .milliseconds(100))
+        var messages: [JSONValue] = []
+        for await event in try #require(answer.stream) { messages.append(try Answer.message(event)) }
+        #expect(messages.count < 1000 && messages.last?["result"]?["content"]?.array?.first?["text"]?.string == "done")
     }
 
     @Test("progress and log lines come as events, the result last")

@@ -41,34 +41,40 @@ public enum Base64URL {
     package static func decode(_ text: Span<UInt8>, _ range: Range<Int>) throws(JOSEError) -> [UInt8] {
         let remainder = range.count % 4
         guard remainder != 1 else { throw malformed }
-        let values = Self.values
         let size = range.count / 4 * 3 + (remainder == 0 ? 0 : remainder - 1)
         // Every invalid character has the high bit set in `values`, so one test at the end finds any of them.
         var invalid: UInt8 = 0
-        let output = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-            var input = range.lowerBound
-            while input + 3 < range.upperBound {
-                let (first, second) = (values[Int(text[input])], values[Int(text[input + 1])])
-                let (third, fourth) = (values[Int(text[input + 2])], values[Int(text[input + 3])])
-                invalid |= first | second | third | fourth
-                buffer[count] = first << 2 | (second & 63) >> 4
-                buffer[count + 1] = second << 4 | (third & 63) >> 2
-                buffer[count + 2] = third << 6 | (fourth & 63)
-                count += 3
-                input += 4
-            }
-            if remainder >= 2 {
-                let (first, second) = (values[Int(text[input])], values[Int(text[input + 1])])
-                invalid |= first | second
-                buffer[count] = first << 2 | (second & 63) >> 4
-                count += 1
-                if remainder == 3 {
-                    let third = values[Int(text[input + 2])]
-                    invalid |= third | (third & 3 == 0 ? 0 : 0x80)
-                    buffer[count] = second << 4 | (third & 63) >> 2
-                    count += 1
-                } else if second & 15 != 0 {
-                    invalid |= 0x80
+        let output = text.withUnsafeBufferPointer { text in
+            Self.values.withUnsafeBufferPointer { values in
+                // No index leaves its buffer: `input + 3` is below the range's end, `values` has 256 entries, and `size` bytes are written.
+                [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+                    var input = range.lowerBound
+                    var written = 0
+                    while input + 3 < range.upperBound {
+                        let (first, second) = (values[Int(text[input])], values[Int(text[input + 1])])
+                        let (third, fourth) = (values[Int(text[input + 2])], values[Int(text[input + 3])])
+                        invalid |= first | second | third | fourth
+                        buffer[written] = first << 2 | (second & 63) >> 4
+                        buffer[written + 1] = second << 4 | (third & 63) >> 2
+                        buffer[written + 2] = third << 6 | (fourth & 63)
+                        written += 3
+                        input += 4
+                    }
+                    if remainder >= 2 {
+                        let (first, second) = (values[Int(text[input])], values[Int(text[input + 1])])
+                        invalid |= first | second
+                        buffer[written] = first << 2 | (second & 63) >> 4
+                        written += 1
+                        if remainder == 3 {
+                            let third = values[Int(text[input + 2])]
+                            invalid |= third | (third & 3 == 0 ? 0 : 0x80)
+                            buffer[written] = second << 4 | (third & 63) >> 2
+                            written += 1
+                        } else if second & 15 != 0 {
+                            invalid |= 0x80
+                        }
+                    }
+                    count = written
                 }
             }
         }

@@ -24,6 +24,45 @@ public struct JSONDocument: Sendable {
 
     /// The outermost value.
     public var root: JSONView { JSONView(document: self, index: 0) }
+
+    // MARK: Inside the package: looking without copying
+
+    /// The index of the value of the member with exactly this name.
+    package func member(_ name: String, of object: Int) -> Int? {
+        guard nodes[object].kind == .object else { return nil }
+        let count = name.utf8.count
+        var child = object + 1
+        let end = Int(nodes[object].next)
+        while child < end {
+            let node = nodes[child]
+            // Most names differ in length already.
+            if node.isEscaped || Int(node.end - node.start) == count, hasText(name, child) { return child + 1 }
+            child = Int(nodes[child + 1].next)
+        }
+        return nil
+    }
+
+    /// Whether the string at this index has exactly the bytes of `other`.
+    package func hasText(_ other: String, _ index: Int) -> Bool {
+        let node = nodes[index]
+        guard node.kind == .string else { return false }
+        if node.isEscaped { return JSONEscape.string(node, in: bytes.span).utf8.elementsEqual(other.utf8) }
+        let (start, count) = (Int(node.start), Int(node.end - node.start))
+        guard other.utf8.count == count else { return false }
+        let isEqual = other.utf8.withContiguousStorageIfAvailable { other in
+            for offset in 0..<count where bytes[start + offset] != other[offset] { return false }
+            return true
+        }
+        return isEqual ?? bytes[start..<(start + count)].elementsEqual(other.utf8)
+    }
+
+    /// A string of at most four bytes as a number, so that the short names of JOSE can be told apart by a switch. Nil for other nodes.
+    package func shortName(_ index: Int) -> ShortName? {
+        let node = nodes[index]
+        guard node.kind == .string else { return nil }
+        if node.isEscaped { return ShortName(JSONEscape.string(node, in: bytes.span).utf8) }
+        return ShortName(bytes[Int(node.start)..<Int(node.end)])
+    }
 }
 
 /// How much of a JSON text is read before it is refused.
@@ -58,4 +97,20 @@ package struct JSONNode: Sendable {
     package var start: UInt32
     package var end: UInt32
     package var next: UInt32 = 0
+}
+
+/// A name of up to four bytes, for a switch over the members of a header or a claims set. Its length is part of it, so that a leading NUL makes another name.
+package struct ShortName: Equatable, ExpressibleByStringLiteral, Sendable {
+    private let number: UInt64
+
+    init?(_ bytes: some Collection<UInt8>) {
+        guard bytes.count <= 4 else { return nil }
+        number = bytes.reduce(UInt64(bytes.count)) { $0 << 8 | UInt64($1) }
+    }
+
+    package init(stringLiteral value: StaticString) {
+        var number = UInt64(value.utf8CodeUnitCount)
+        for offset in 0..<value.utf8CodeUnitCount { number = number << 8 | UInt64(value.utf8Start[offset]) }
+        self.number = number
+    }
 }

@@ -116,6 +116,7 @@ struct JSONParser {
         var isEscaped = false
         var isNonASCII = false
         while true {
+            position = Self.endOfPlainRun(from: position, in: text)
             guard position < text.count else { throw error("a string is not closed") }
             let byte = text[position]
             if byte == UInt8(ascii: "\"") { break }
@@ -136,6 +137,29 @@ struct JSONParser {
         nodes[nodes.count - 1].isEscaped = isEscaped
         nodes[nodes.count - 1].isNonASCII = isNonASCII
         position += 1
+    }
+
+    /// The first position at which something else than a plain ASCII character of a string stands, looking at eight bytes at a time.
+    private static func endOfPlainRun(from start: Int, in text: Span<UInt8>) -> Int {
+        text.withUnsafeBufferPointer { bytes in
+            var position = start
+            let (ones, highs): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
+            while position + 8 <= bytes.count {
+                let word = UnsafeRawPointer(bytes.baseAddress! + position).loadUnaligned(as: UInt64.self)
+                let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
+                let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
+                // A byte's high bit is set where it is a quote, a backslash, below 0x20 or above 0x7F. It may also be set above such a byte, never below.
+                let found = ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | (word &- ones &* 0x20) | word
+                guard found & highs == 0 else { break }
+                position += 8
+            }
+            while position < bytes.count {
+                let byte = bytes[position]
+                guard byte >= 0x20, byte < 0x80, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { break }
+                position += 1
+            }
+            return position
+        }
     }
 
     /// Steps over one escape and returns the scalar that it stands for.

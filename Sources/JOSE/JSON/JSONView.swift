@@ -48,12 +48,7 @@ public struct JSONView: Sendable {
 
     /// The member of an object whose name has exactly these bytes.
     public subscript(name: String) -> JSONView? {
-        guard node.kind == .object else { return nil }
-        var found: JSONView?
-        forEachMember { candidate, value in
-            if found == nil, JSONView(document: document, index: candidate).hasText(name) { found = JSONView(document: document, index: value) }
-        }
-        return found
+        document.member(name, of: index).map { JSONView(document: document, index: $0) }
     }
 
     /// A copy that stands on its own.
@@ -80,19 +75,7 @@ public struct JSONView: Sendable {
     }
 
     /// Whether this string has exactly the bytes of `other`.
-    package func hasText(_ other: String) -> Bool {
-        let node = node
-        guard node.kind == .string else { return false }
-        if node.isEscaped { return text.utf8.elementsEqual(other.utf8) }
-        let utf8 = other.utf8
-        guard utf8.count == Int(node.end - node.start) else { return false }
-        var position = Int(node.start)
-        for byte in utf8 {
-            if document.bytes[position] != byte { return false }
-            position += 1
-        }
-        return true
-    }
+    package func hasText(_ other: String) -> Bool { document.hasText(other, index) }
 
     private var text: String {
         if node.isEscaped { return JSONEscape.string(node, in: document.bytes.span) }

@@ -40,11 +40,6 @@ public struct JWKSet: Sendable {
     /// The public document, as a `jwks_uri` serves it.
     public var publicDocument: JSONValue { ["keys": .array(keys.compactMap(\.publicJWK))] }
 
-    /// The keys that may verify a header: those of its `kid`, or, if it names none, those that fit the algorithm, four at most.
-    package func candidates(keyID: String?, algorithm: SigningAlgorithm) -> [VerificationKey] {
-        let fitting = keys.lazy.filter { $0.algorithms.contains(algorithm) }
-        guard let keyID else { return Array(fitting.prefix(4)) }
-        return Array(
-            fitting.filter { key in key.keyID.map { $0.utf8.elementsEqual(keyID.utf8) } ?? key.matchesAnyKeyID }.prefix(4))
-    }
+    /// No header is worth trying more keys than this.
+    package static let maximumCandidates = 4
 }

@@ -45,6 +45,13 @@ public struct VerificationKey: Sendable {
         return VerificationKey(.hmac(SymmetricKey(data: secret)), keyID: keyID, algorithms: [algorithm], matchesAnyKeyID: keyID == nil)
     }
 
+    /// Whether this key is one for a header with this `kid`, or, if it names none, with this algorithm.
+    func mayVerify(keyID wanted: String?, algorithm: SigningAlgorithm) -> Bool {
+        guard algorithms.contains(algorithm) else { return false }
+        guard let wanted else { return true }
+        return keyID.map { $0.utf8.elementsEqual(wanted.utf8) } ?? matchesAnyKeyID
+    }
+
     /// Whether `signature` is this key's signature over `input`. False for an algorithm that the key does not have.
     public func isValidSignature(_ signature: [UInt8], for input: ArraySlice<UInt8>, algorithm: SigningAlgorithm) -> Bool {
         guard algorithms.contains(algorithm) else { return false }

@@ -50,9 +50,12 @@ public struct CompactJWS: Sendable {
         guard algorithms.contains(header.algorithm) else {
             throw JOSEError(.algorithmNotAllowed, "\(header.algorithm.rawValue) is not among the allowed algorithms")
         }
-        let candidates = keys.candidates(keyID: header.keyID, algorithm: header.algorithm)
-        guard !candidates.isEmpty else { throw JOSEError(.unknownKey, "no key of the set fits the header's kid and alg") }
-        for key in candidates where key.isValidSignature(signature, for: token[..<signedLength], algorithm: header.algorithm) { return key }
+        var tried = 0
+        for key in keys.keys where tried < JWKSet.maximumCandidates && key.mayVerify(keyID: header.keyID, algorithm: header.algorithm) {
+            if key.isValidSignature(signature, for: token[..<signedLength], algorithm: header.algorithm) { return key }
+            tried += 1
+        }
+        guard tried > 0 else { throw JOSEError(.unknownKey, "no key of the set fits the header's kid and alg") }
         throw JOSEError(.invalidSignature, "the signature does not verify")
     }
 
@@ -96,16 +99,13 @@ public struct JWSHeader: Sendable {
         var refused = false
         let document = document
         root.forEachMember { nameIndex, valueIndex in
-            let name = JSONView(document: document, index: nameIndex)
-            let value = JSONView(document: document, index: valueIndex)
-            if name.hasText("alg") {
-                algorithm = value
-            } else if name.hasText("kid") {
-                keyID = value
-            } else if name.hasText("typ") {
-                type = value
-            } else if name.hasText("crit") || name.hasText("b64") || name.hasText("zip") || name.hasText("enc") {
-                refused = true
+            guard let name = document.shortName(nameIndex) else { return }
+            switch name {
+            case "alg": algorithm = JSONView(document: document, index: valueIndex)
+            case "kid": keyID = JSONView(document: document, index: valueIndex)
+            case "typ": type = JSONView(document: document, index: valueIndex)
+            case "crit", "b64", "zip", "enc": refused = true
+            default: break
             }
         }
         guard !refused else { throw JOSEError(.unsupportedHeader, "the header asks for an extension (crit, b64, zip or enc)") }
@@ -123,14 +123,16 @@ public struct JWSHeader: Sendable {
     /// Whether `typ` is this media type, without regard to case and to the prefix `application/` (RFC 7515 §4.1.9).
     public func hasType(_ mediaType: String) -> Bool {
         guard let type else { return false }
-        return Self.short(type).elementsEqual(Self.short(mediaType))
+        return Self.short(type).elementsEqual(Self.short(mediaType)) { Self.lowercased($0) == Self.lowercased($1) }
     }
 
-    private static func short(_ mediaType: String) -> ArraySlice<UInt8> {
-        let lower = mediaType.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
-        let prefix = Array("application/".utf8)
-        return lower.starts(with: prefix) ? lower[prefix.count...] : lower[...]
+    private static func short(_ mediaType: String) -> Substring.UTF8View {
+        let bytes = mediaType[...].utf8
+        let prefix = "application/".utf8
+        return bytes.starts(with: prefix) { lowercased($0) == $1 } ? bytes.dropFirst(prefix.count) : bytes
     }
+
+    private static func lowercased(_ byte: UInt8) -> UInt8 { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte }
 
     private static func string(_ view: JSONView?) throws(JOSEError) -> String? {
         guard let view else { return nil }

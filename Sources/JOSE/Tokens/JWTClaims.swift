@@ -17,29 +17,21 @@ public struct JWTClaims: Sendable {
         var (issuer, subject, identifier, audience): (Int?, Int?, Int?, Int?)
         var (expiration, notBefore, issuedAt): (Int?, Int?, Int?)
         document.root.forEachMember { nameIndex, value in
-            let name = JSONView(document: document, index: nameIndex)
-            let node = name.node
-            guard node.isEscaped || node.end - node.start == 3 else { return }
-            if name.hasText("iss") {
-                issuer = value
-            } else if name.hasText("sub") {
-                subject = value
-            } else if name.hasText("aud") {
-                audience = value
-            } else if name.hasText("exp") {
-                expiration = value
-            } else if name.hasText("nbf") {
-                notBefore = value
-            } else if name.hasText("iat") {
-                issuedAt = value
-            } else if name.hasText("jti") {
-                identifier = value
+            guard let name = document.shortName(nameIndex) else { return }
+            switch name {
+            case "iss": issuer = value
+            case "sub": subject = value
+            case "aud": audience = value
+            case "exp": expiration = value
+            case "nbf": notBefore = value
+            case "iat": issuedAt = value
+            case "jti": identifier = value
+            default: break
             }
         }
-        for index in [issuer, subject, identifier] {
-            guard index == nil || document.nodes[index!].kind == .string else {
-                throw JOSEError(.malformedClaims, "iss, sub and jti are strings")
-            }
+        func isStringOrAbsent(_ index: Int?) -> Bool { index.map { document.nodes[$0].kind == .string } ?? true }
+        guard isStringOrAbsent(issuer), isStringOrAbsent(subject), isStringOrAbsent(identifier) else {
+            throw JOSEError(.malformedClaims, "iss, sub and jti are strings")
         }
         if let audience, document.nodes[audience].kind != .string {
             guard JSONView(document: document, index: audience).strings != nil else {
@@ -71,15 +63,14 @@ public struct JWTClaims: Sendable {
 
     /// Whether `iss` has exactly these bytes.
     package func isIssued(by issuer: String) -> Bool {
-        issuerNode.map { JSONView(document: document, index: $0).hasText(issuer) } ?? false
+        issuerNode.map { document.hasText(issuer, $0) } ?? false
     }
 
     /// Whether `aud` is, or holds, exactly these bytes.
     package func isMeant(for audience: String) -> Bool {
         guard let audienceNode else { return false }
-        let view = JSONView(document: document, index: audienceNode)
-        if view.hasText(audience) { return true }
-        return view.array?.contains { $0.hasText(audience) } ?? false
+        if document.hasText(audience, audienceNode) { return true }
+        return JSONView(document: document, index: audienceNode).array?.contains { $0.hasText(audience) } ?? false
     }
 
     private func string(_ node: Int?) -> String? { node.flatMap { JSONView(document: document, index: $0).string } }

@@ -65,7 +65,7 @@ public final class AuditLog: Sendable {
 /// Writes each event as one line of JSON (JSON Lines) to a file descriptor.
 public final class JSONLinesAuditSink: AuditSink {
     private let descriptor: Int32
-    private let lock = Mutex<Void>(())
+    private let lock = Mutex(false)
     private let lost = Counter(label: "mcp_auth_audit_lost_total")
 
     /// An open descriptor, such as 2 for standard error. It is not closed here.
@@ -81,8 +81,10 @@ public final class JSONLinesAuditSink: AuditSink {
 
     public func record(_ event: AuditEvent) {
         let line = event.json.serialized + [0x0A]
-        let isWritten = lock.withLock { _ in
-            line.withUnsafeBytes { buffer in
+        let isWritten = lock.withLock { isBroken in
+            // After half a line, the next event begins on a line of its own.
+            let line = isBroken ? [0x0A] + line : line
+            let isWritten = line.withUnsafeBytes { buffer in
                 var offset = 0
                 while offset < buffer.count {
                     let count = write(descriptor, buffer.baseAddress! + offset, buffer.count - offset)
@@ -92,6 +94,8 @@ public final class JSONLinesAuditSink: AuditSink {
                 }
                 return true
             }
+            isBroken = !isWritten
+            return isWritten
         }
         if !isWritten { lost.increment() }
     }

@@ -33,6 +33,8 @@ public struct TransportSecurity: Sendable {
             refusesForwardedHTTP: url.isSecure)
     }
 
+    private static let hostField = HTTPField.Name("Host")!
+
     /// Takes everything. Only behind something that checks Host and Origin itself.
     public static let insecureUnchecked = TransportSecurity(allowedHosts: nil, allowedOrigins: nil, refusesForwardedHTTP: false)
 
@@ -40,6 +42,8 @@ public struct TransportSecurity: Sendable {
     public func violation(_ request: HTTPRequest) -> String? {
         if let allowedHosts {
             guard let authority = request.authority, !authority.isEmpty else { return "the request names no Host" }
+            // The first Host becomes the authority; a second one stays a field (RFC 9112 §3.2).
+            guard !request.headerFields.contains(Self.hostField) else { return "the request names more than one Host" }
             guard allowedHosts.contains(authority) || allowedHosts.contains(String(decoding: authority.utf8.map(URLBytes.lowercased), as: UTF8.self))
             else {
                 return "this server is not reached by that Host; add it to the allowed hosts if it should be"

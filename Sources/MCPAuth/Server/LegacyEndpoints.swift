@@ -1,7 +1,6 @@
 public import HTTPTypes
 public import JOSE
 public import OAuth
-import Synchronization
 
 /// Help for clients of MCP 2025-03-26, which look for the authorization server on the MCP server's own origin.
 ///
@@ -9,13 +8,12 @@ import Synchronization
 /// because a redirect would carry secrets to another origin. Not needed where the authorization server runs on the same origin.
 public final class LegacyEndpoints: Sendable {
     private let issuer: Issuer
-    private let fetcher: any HTTPFetcher
     private let clock: Clock
-    private let known = Mutex<(metadata: AuthorizationServerMetadata, until: NumericDate)?>(nil)
+    private let remote: RemoteMetadata
 
     public init(issuer: Issuer, fetcher: any HTTPFetcher, clock: Clock = .system) {
         self.issuer = issuer
-        self.fetcher = fetcher
+        remote = RemoteMetadata(issuer, fetcher: fetcher)
         self.clock = clock
     }
 
@@ -27,7 +25,7 @@ public final class LegacyEndpoints: Sendable {
         let path = URLBytes.path(of: target)
         guard Self.paths.contains(path) else { return nil }
         let metadata: AuthorizationServerMetadata
-        do throws(OAuthError) { metadata = try await current() } catch {
+        do throws(OAuthError) { metadata = try await remote.current(at: clock.now) } catch {
             return HTTPReply.error(OAuthError(.temporarilyUnavailable, "the authorization server cannot be reached"), status: .serviceUnavailable)
         }
         switch path {
@@ -43,13 +41,5 @@ public final class LegacyEndpoints: Sendable {
                 OAuthError(.invalidRequest, "this is the MCP server; send this to its authorization server: \(endpoint?.text ?? issuer.text)"),
                 status: .notFound)
         }
-    }
-
-    private func current() async throws(OAuthError) -> AuthorizationServerMetadata {
-        let now = clock.now
-        if let known = known.withLock({ $0 }), now < known.until { return known.metadata }
-        let metadata = try await AuthorizationServerMetadata.discover(issuer, with: fetcher)
-        known.withLock { $0 = (metadata, now.advanced(by: 600)) }
-        return metadata
     }
 }

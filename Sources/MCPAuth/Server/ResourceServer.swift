@@ -190,7 +190,9 @@ public final class ResourceServer: Sendable {
             record(.denied, operation, caller, reason: "insufficient_scope", missing: missing)
             // What it has and what it lacks: clients ask for exactly this set next, and some forget what they had (R9, R10).
             let scope = required.union(caller.principal?.scopes ?? [])
-            return reply(.forbidden, OAuthError(.insufficientScope, "\(operation) needs also: \(missing.text)"), scope: scope)
+            return reply(
+                .forbidden, OAuthError(.insufficientScope, HTTPReply.printable("\(operation.description.prefix(120)) needs also: \(missing.text)")),
+                scope: scope)
         case .forbiddenTransport(let why):
             record(.denied, operation, caller, reason: "forbidden_transport", detail: why)
             return .json(["error": "forbidden", "error_description": .string(why)], status: .forbidden)

@@ -2,7 +2,6 @@ import Crypto
 import HTTPTypes
 public import JOSE
 public import OAuth
-import Synchronization
 
 /// Verifies tokens by asking their issuer (RFC 7662). For opaque tokens, and wherever a revocation has to count within a minute.
 public final class IntrospectionVerifier: TokenVerifier {
@@ -23,7 +22,7 @@ public final class IntrospectionVerifier: TokenVerifier {
     private let audiences: [String]?
     private let fetcher: any HTTPFetcher
     private let opaqueTokensOnly: Bool
-    private let discovered = Mutex<(url: WebURL, until: NumericDate)?>(nil)
+    private let metadata: RemoteMetadata?
     public let cacheLifetime: Int64
 
     /// Where the endpoint is.
@@ -44,6 +43,7 @@ public final class IntrospectionVerifier: TokenVerifier {
         self.opaqueTokensOnly = opaqueTokensOnly
         self.issuer = issuer
         self.endpoint = endpoint
+        metadata = if case .discovered(let issuer) = endpoint { RemoteMetadata(issuer, fetcher: fetcher) } else { nil }
         self.authentication = authentication
         self.audiences = audiences
         self.fetcher = fetcher
@@ -87,11 +87,9 @@ public final class IntrospectionVerifier: TokenVerifier {
         switch endpoint {
         case .url(let url): return url
         case .discovered(let issuer):
-            if let known = discovered.withLock({ $0 }), now < known.until { return known.url }
-            guard let url = try await AuthorizationServerMetadata.discover(issuer, with: fetcher).introspectionEndpoint else {
+            guard let url = try await metadata?.current(at: now).introspectionEndpoint else {
                 throw OAuthError(.invalidMetadata, "the metadata of \(issuer) has no introspection_endpoint")
             }
-            discovered.withLock { $0 = (url, now.advanced(by: RemoteKeySet.refreshInterval)) }
             return url
         }
     }

@@ -36,7 +36,9 @@ public final class JWTVerifier: TokenVerifier {
             if let violation = requirements.violation(header: jws.header, claims: claims, now: now) {
                 return .rejected(RejectionReason(violation.rawValue, Self.advice(violation, jws.header)))
             }
-            if refusesIDTokens, Self.isIDToken(claims) { return .rejected(RejectionReason("wrong_type", "this is an ID token")) }
+            if refusesIDTokens, Self.isIDToken(claims) {
+                return .rejected(RejectionReason("wrong_type", "this is no access token but an ID, refresh or logout token"))
+            }
             if claims["cnf"] != nil { return .rejected(RejectionReason("sender_constrained", "the token is bound to a key that was not proven")) }
             guard algorithms.contains(jws.header.algorithm) else { return .rejected(RejectionReason(JOSEError.Code.algorithmNotAllowed.rawValue)) }
             guard let snapshot = keys.snapshot(at: now) else { return mayRefresh ? .undecided : .unavailable("no keys of \(requirements.issuer)") }
@@ -55,9 +57,11 @@ public final class JWTVerifier: TokenVerifier {
         }
     }
 
-    /// What OpenID Connect Core §2 puts into ID tokens and nobody into access tokens; `token_use` is Cognito's word for it.
+    /// What OpenID Connect puts into ID and logout tokens and nobody into access tokens; `token_use` is Cognito's word for it, `typ` Keycloak's.
     private static func isIDToken(_ claims: JWTClaims) -> Bool {
-        claims["nonce"] != nil || claims["at_hash"] != nil || claims["c_hash"] != nil || claims["token_use"].map { $0.string != "access" } ?? false
+        claims["events"] != nil || claims["typ"]?.string.map { ["ID", "Refresh", "Offline", "Logout"].contains($0) } ?? false
+            || claims["nonce"] != nil || claims["at_hash"] != nil || claims["c_hash"] != nil
+            || claims["token_use"].map { $0.string != "access" } ?? false
     }
 
     private static func advice(_ violation: JWTViolation, _ header: JWSHeader) -> String {

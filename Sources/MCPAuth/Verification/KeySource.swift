@@ -97,7 +97,8 @@ public final class RemoteKeySet: KeySource {
     private static func isDue(_ state: State, _ now: NumericDate) -> Bool {
         guard let attemptedAt = state.attemptedAt else { return true }
         let elapsed = now.seconds(since: attemptedAt)
-        return elapsed >= cooldown || elapsed < 0
+        // A little less than nothing is a request that came in earlier; much less is a clock that was set back.
+        return elapsed >= cooldown || elapsed < -60
     }
 
     private func fetch(at now: NumericDate) async -> String? {

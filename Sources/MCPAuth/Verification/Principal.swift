@@ -83,7 +83,7 @@ public struct Principal: Sendable {
 extension Principal {
     /// The principal of a claims set, or nil when nobody is named in it.
     package init?(issuer: String, claims: JWTClaims, expiration: NumericDate) {
-        let clientID = ["client_id", "azp", "cid", "appid"].lazy.compactMap { claims[$0]?.string }.first
+        let clientID = claims["client_id"]?.string ?? claims["azp"]?.string ?? claims["cid"]?.string ?? claims["appid"]?.string
         guard let subject = claims.subject ?? clientID, !subject.isEmpty else { return nil }
         self.init(
             issuer: issuer, subject: subject, clientID: clientID, scopes: Self.scopes(claims.document.root), roles: Self.roles(claims.document.root),
@@ -95,15 +95,18 @@ extension Principal {
         var scopes = claims["scope"]?.string.map(ScopeSet.init(lenient:)) ?? []
         if let scp = claims["scp"] {
             if let text = scp.string { scopes = scopes.union(ScopeSet(lenient: text)) }
-            for text in scp.strings ?? [] { if let scope = Scope(text) { scopes.insert(scope) } }
+            for text in scp.strings?.prefix(ScopeSet.maximumCount) ?? [] { if let scope = Scope(text) { scopes.insert(scope) } }
         }
-        for text in claims["permissions"]?.strings ?? [] { if let scope = Scope(text) { scopes.insert(scope) } }
+        for text in claims["permissions"]?.strings?.prefix(ScopeSet.maximumCount) ?? [] { if let scope = Scope(text) { scopes.insert(scope) } }
         return scopes
     }
 
     private static func roles(_ claims: JSONView) -> [String] {
         var roles: [String] = []
-        for view in [claims["roles"], claims["groups"], claims["realm_access"]?["roles"], claims["cognito:groups"]] { roles += view?.strings ?? [] }
+        if let own = claims["roles"]?.strings { roles += own }
+        if let groups = claims["groups"]?.strings { roles += groups }
+        if let realm = claims["realm_access"]?["roles"]?.strings { roles += realm }
+        if let groups = claims["cognito:groups"]?.strings { roles += groups }
         return roles
     }
 }

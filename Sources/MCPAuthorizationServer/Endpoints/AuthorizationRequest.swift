@@ -13,6 +13,9 @@ struct AuthorizationRequest: Sendable {
     let prompt: Set<String>
     let maximumAge: Int64?
     let loginHint: String?
+
+    /// It comes back in a URL, percent-encoded, which proxies want to be short.
+    static let maximumStateBytes = 2048
 }
 
 /// Why an authorization request is not valid, and whether the client may be told.
@@ -46,7 +49,9 @@ extension AuthorizationServer {
                 throw OAuthError(.invalidRequest, "redirect_uri is not one that this client has registered")
             }
             let state = try form.single("state")
-            guard (state?.utf8.count ?? 0) <= 8192 else { throw OAuthError(.invalidRequest, "state is longer than 8192 bytes") }
+            guard (state?.utf8.count ?? 0) <= AuthorizationRequest.maximumStateBytes else {
+                throw OAuthError(.invalidRequest, "state is longer than \(AuthorizationRequest.maximumStateBytes) bytes")
+            }
             return (client, redirectURI, state)
         } catch { throw .local(error) }
     }
@@ -89,7 +94,7 @@ extension AuthorizationServer {
         return AuthorizationRequest(
             clientID: client.id, redirectURI: redirectURI, state: state, challenge: challenge, scopes: scopes, resource: resource.identifier.text,
             prompt: prompt,
-            maximumAge: maximumAge, loginHint: try form.single("login_hint"))
+            maximumAge: maximumAge, loginHint: try form.single("login_hint").flatMap { $0.utf8.count <= 64 ? $0 : nil })
     }
 
     /// The resource that a request names (RFC 8707 §2), or the only one there is (requirement 140). Throws `invalid_target`.

@@ -44,8 +44,11 @@ extension AuthorizationServer {
         do throws(OAuthError) {
             let now = clock.now
             let signedIn = try await self.signedIn(call)
+            let isTooLongAgo =
+                request.maximumAge.map { limit in signedIn.map { now.seconds(since: $0.session.authenticatedAt) > limit || limit == 0 } ?? true }
+                ?? false
             if request.prompt.contains("none") {
-                guard let signedIn else { return silent(.loginRequired, "nobody is signed in", request, client) }
+                guard let signedIn, !isTooLongAgo else { return silent(.loginRequired, "nobody is signed in", request, client) }
                 guard try await isAgreed(request, client, signedIn.user, call) else {
                     return silent(.consentRequired, "the user has to be asked", request, client)
                 }
@@ -55,8 +58,7 @@ extension AuthorizationServer {
             let browser = browser(call)
             let transaction = newTransaction(.authorize(request), browser: SecretHash(of: browser.value))
             let mustSignInAgain =
-                request.prompt.contains("login") || request.prompt.contains("select_account")
-                || request.maximumAge.map { limit in signedIn.map { now.seconds(since: $0.session.authenticatedAt) > limit } ?? true } ?? false
+                request.prompt.contains("login") || request.prompt.contains("select_account") || isTooLongAgo
             guard let signedIn, !mustSignInAgain else {
                 return browser.set(
                     on: signInPage(try transactions.seal(transaction), client: client, name: User.normalizedName(request.loginHint ?? "") ?? ""))

@@ -10,7 +10,9 @@ extension AuthorizationServer {
     func authenticatedClient(_ form: Form, _ call: HTTPCall) async throws(OAuthError) -> Client {
         let presented = try Presented(form, call.request)
         guard let clientID = ClientID(presented.clientID) else { throw OAuthError(.invalidClient, "client_id is not printable ASCII") }
-        if presented.secret != nil, let seconds = limits.clientSecret.wait(for: (call.peer ?? "") + " " + clientID.text, at: clock.now) {
+        // Only wrong secrets count: a client that asks often with the right one is no guesser.
+        let limitKey = limitKey(call) + " " + clientID.text
+        if presented.secret != nil, let seconds = limits.clientSecret.isBlocked(limitKey, at: clock.now) {
             throw OAuthError(.slowDown, "too many attempts; wait \(seconds) seconds")
         }
         let client = try await client(clientID)
@@ -20,10 +22,10 @@ extension AuthorizationServer {
         }
         if client.authenticationMethod != .none {
             guard let secret = presented.secret, let hash = client.secretHash, hash.isHash(of: secret) else {
+                _ = limits.clientSecret.wait(for: limitKey, at: clock.now)
                 record("client.authentication", .denied, call, reason: "wrong_secret", client: clientID)
                 throw OAuthError(.invalidClient, "the client is not known, or does not authenticate in the way it registered")
             }
-            limits.clientSecret.reset((call.peer ?? "") + " " + clientID.text)
         }
         return client
     }

@@ -24,16 +24,17 @@ extension AuthorizationServer {
                 record("sign_in", .denied, call, reason: "wrong_password")
                 return try again("The user name or the password is wrong.", .unauthorized)
             }
+            limits.signInByAddress.giveBack(limitKey(call))
             limits.signInByAccount.reset(user.name)
             return try await enter(user, transaction, call)
         }
     }
 
+    /// Every attempt counts until it has succeeded. An address that is throttled does not count against the account, so that it cannot lock anybody out.
     private func throttled(_ name: String, _ call: HTTPCall) -> Int64? {
         let now = clock.now
-        let byAddress = limits.signInByAddress.wait(for: call.peer ?? "", at: now)
-        let byAccount = limits.signInByAccount.wait(for: User.normalizedName(name) ?? "", at: now)
-        return [byAddress, byAccount].compactMap { $0 }.max()
+        return limits.signInByAddress.wait(for: limitKey(call), at: now)
+            ?? limits.signInByAccount.wait(for: User.normalizedName(name) ?? "", at: now)
     }
 
     /// Takes as long for a user who does not exist as for one who does.
@@ -47,7 +48,8 @@ extension AuthorizationServer {
         return user
     }
 
-    /// A new session, and new cookies, so that none that was set before sign-in means anything after it (B-05).
+    /// A new session under a new cookie, to which what was begun is bound from now on: nothing that was set before sign-in means anything after it (B-05).
+    /// The browser keeps its own cookie, so that what it began in another tab goes on there (B-07).
     private func enter(_ user: User, _ transaction: Transaction, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
         let now = clock.now
         let value = random.token()
@@ -58,10 +60,8 @@ extension AuthorizationServer {
             try await store.add(session)
         } catch { throw unavailable(error) }
         record("sign_in", .allowed, call, subject: user.id)
-        let browser = random.token()
         let next = Transaction(
-            id: transaction.id, purpose: transaction.purpose, browser: SecretHash(of: browser), session: session.hash,
-            expiresAt: transaction.expiresAt)
+            id: transaction.id, purpose: transaction.purpose, browser: transaction.browser, session: session.hash, expiresAt: transaction.expiresAt)
         let sealed = try transactions.seal(next)
         let location: String
         switch transaction.purpose {
@@ -71,7 +71,6 @@ extension AuthorizationServer {
         var reply = PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure)
         reply.response.headerFields.append(
             HTTPField(name: .setCookie, value: cookies.set(.session, value, maximumAge: configuration.sessionLifetime)))
-        reply.response.headerFields.append(HTTPField(name: .setCookie, value: cookies.set(.browser, browser, maximumAge: 86400)))
         return reply
     }
 

@@ -10,8 +10,8 @@ extension AuthorizationServer {
             return .error(OAuthError(.invalidRequest, "clients are registered by the operator of this server"), status: .notFound)
         }
         guard call.request.method == .post else { return methodNotAllowed("POST") }
-        if let seconds = limits.registration.wait(for: call.peer ?? "", at: clock.now) {
-            return HTTPReply.error(OAuthError(.temporarilyUnavailable, "too many registrations; wait \(seconds) seconds"), status: .tooManyRequests)
+        if let seconds = limits.registration.wait(for: limitKey(call), at: clock.now) {
+            return HTTPReply.error(OAuthError(.slowDown, "too many registrations; wait \(seconds) seconds"), status: .tooManyRequests)
                 .with(.retryAfter, "\(seconds)")
         }
         do throws(OAuthError) {

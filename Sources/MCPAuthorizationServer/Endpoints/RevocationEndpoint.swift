@@ -39,7 +39,8 @@ extension AuthorizationServer {
                 return .json(["active": false])
             }
             let grant = try await stored { try await store.grant(TokenIdentifier.grantID(of: tokenID)) }
-            guard let grant, grant.isLive(at: clock.now) else { return .json(["active": false]) }
+            guard let grant, grant.isLive(at: clock.now), let user = try await stored({ try await store.user(id: grant.userID) }), !user.isDisabled
+            else { return .json(["active": false]) }
             var json = JSONObject()
             json["active"] = true
             json["token_type"] = "Bearer"

@@ -77,6 +77,8 @@ enum DisplayText {
                 guard let last = output.last, last != " " else { continue }
                 output.append(" ")
             case .format, .privateUse, .surrogate, .unassigned: continue
+            // Letters that show nothing, such as the Hangul fillers, and the blank Braille pattern.
+            case _ where scalar.properties.isDefaultIgnorableCodePoint || scalar == "\u{2800}": continue
             case .nonspacingMark, .enclosingMark, .spacingMark:
                 marks += 1
                 guard marks <= 2, !output.isEmpty else { continue }

@@ -18,13 +18,27 @@ final class RateLimiter: Sendable {
     /// Nil when one more may pass, which counts; otherwise the seconds to wait.
     func wait(for key: String, at now: NumericDate) -> Int64? {
         arrivals.withLock { arrivals in
-            let arrival = max(arrivals[key] ?? now.seconds, now.seconds)
+            let arrival = arrival(arrivals[key], now)
             let excess = arrival - tolerance - now.seconds
             guard excess <= 0 else { return excess }
             if arrivals[key] == nil, arrivals.count >= capacity { Self.makeRoom(&arrivals, now.seconds) }
             arrivals[key] = arrival + interval
             return nil
         }
+    }
+
+    /// The seconds to wait, or nil. Counts nothing.
+    func isBlocked(_ key: String, at now: NumericDate) -> Int64? {
+        let excess = arrivals.withLock { arrival($0[key], now) } - tolerance - now.seconds
+        return excess > 0 ? excess : nil
+    }
+
+    /// Takes back one that counted and turned out to be harmless.
+    func giveBack(_ key: String) { arrivals.withLock { if let arrival = $0[key] { $0[key] = arrival - interval } } }
+
+    /// Never further ahead than a limit that was just used up, so that a clock that jumped forward and back locks nobody out.
+    private func arrival(_ stored: Int64?, _ now: NumericDate) -> Int64 {
+        min(max(stored ?? now.seconds, now.seconds), now.seconds + tolerance + interval)
     }
 
     /// Forgets a key, for example after a success.

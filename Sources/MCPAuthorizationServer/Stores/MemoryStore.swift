@@ -28,6 +28,18 @@ public final class MemoryStore: AuthorizationServerStore {
         var consents: Set<RememberedConsent> = []
         var keys: [SealedKey] = []
 
+        /// Oldest first.
+        func unusedClients(before moment: NumericDate) -> [ClientID] {
+            let used = Set(grants.values.map(\.clientID) + codes.values.map(\.code.clientID))
+            return clients.values.filter { $0.origin == .dynamic && $0.createdAt <= moment && !used.contains($0.id) }
+                .sorted { $0.createdAt < $1.createdAt }.map(\.id)
+        }
+
+        mutating func forgetClient(_ id: ClientID) {
+            clients[id] = nil
+            consents = consents.filter { $0.clientID != id }
+        }
+
         mutating func revoke(_ grantID: String, _ now: NumericDate) {
             if grants[grantID]?.revokedAt == nil { grants[grantID]?.revokedAt = now }
         }
@@ -41,7 +53,11 @@ public final class MemoryStore: AuthorizationServerStore {
 
     public func save(_ client: Client, limit: Int) throws(StoreError) {
         let isFull = state.withLock { state in
-            if state.clients[client.id] == nil, state.clients.values.count(where: { $0.origin == client.origin }) >= limit { return true }
+            func isFull() -> Bool { state.clients[client.id] == nil && state.clients.values.count(where: { $0.origin == client.origin }) >= limit }
+            if isFull() {
+                for id in state.unusedClients(before: client.createdAt.advanced(by: -600)).prefix(100) { state.forgetClient(id) }
+                if isFull() { return true }
+            }
             state.clients[client.id] = client
             return false
         }
@@ -118,8 +134,9 @@ public final class MemoryStore: AuthorizationServerStore {
             guard let entry = state.refreshTokens[hash], var grant = state.grants[entry.token.grantID], grant.isLive(at: now) else { return .unknown }
             if let usedAt = entry.usedAt {
                 let successorIsUnused = entry.successor.map { state.refreshTokens[$0]?.usedAt == nil } ?? false
+                // Requests that came in together may be decided in another order, and clocks may differ by a little: that is no theft.
                 let age = now.seconds(since: usedAt)
-                if age >= 0, age < grace, successorIsUnused { return .repeated(grant, sealedSuccessor: entry.sealedSuccessor) }
+                if age > -60, age < grace, successorIsUnused { return .repeated(grant, sealedSuccessor: entry.sealedSuccessor) }
                 state.revoke(grant.id, now)
                 return .reused(grantID: grant.id)
             }
@@ -189,7 +206,9 @@ public final class MemoryStore: AuthorizationServerStore {
             let gone = Set(grants)
             let refreshTokens = expired(state.refreshTokens) { $0.token.expiresAt.advanced(by: 86400) <= now || gone.contains($0.token.grantID) }
             for key in refreshTokens { state.refreshTokens[key] = nil }
-            return sessions.count + transactions.count + codes.count + tokens.count + grants.count + refreshTokens.count
+            let clients = state.unusedClients(before: now.advanced(by: -86400)).prefix(limit)
+            for id in clients { state.forgetClient(id) }
+            return clients.count + sessions.count + transactions.count + codes.count + tokens.count + grants.count + refreshTokens.count
         }
     }
 }

@@ -26,7 +26,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
 public protocol ClientStore: Sendable {
     func client(_ id: ClientID) async throws(StoreError) -> Client?
-    /// Adds a client, or replaces the one of the same ID. Throws `full` when there would be more than `limit` clients of its origin.
+    /// Adds a client, or replaces the one of the same ID. When there would be more than `limit` clients of its origin, dynamic ones that are older than
+    /// ten minutes and of no use (no grant, no code) go first, oldest before newest; if there are none, throws `full`.
     func save(_ client: Client, limit: Int) async throws(StoreError)
     /// Also ends every grant of the client.
     func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError)
@@ -113,6 +114,6 @@ public protocol KeyStore: Sendable {
 
 /// Everything an authorization server stores. `MCPAuthTesting` proves a store with `StoreConformance`.
 public protocol AuthorizationServerStore: ClientStore, UserStore, SessionStore, GrantStore, ConsentStore, KeyStore {
-    /// Forgets what expired, at most `limit` rows of each kind, and returns how many rows went.
+    /// Forgets what expired, and dynamic clients of a day ago that were never of use, at most `limit` rows of each kind. Returns how many rows went.
     func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int
 }

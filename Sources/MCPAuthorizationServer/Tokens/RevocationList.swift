@@ -6,15 +6,19 @@ final class RevocationList: Sendable {
     private struct State {
         var grants: [String: NumericDate] = [:]
         var tokens: [String: NumericDate] = [:]
+        var latest = NumericDate(seconds: .min)
     }
 
     private let state = Mutex(State())
 
     func insert(_ revocation: Revocation, at now: NumericDate) {
         state.withLock { state in
+            // A clock that was set back must not make a revocation look old.
+            state.latest = max(state.latest, now)
+            let moment = state.latest
             switch revocation {
-            case .grant(let id): state.grants[id] = state.grants[id] ?? now
-            case .accessToken(let id): state.tokens[id] = state.tokens[id] ?? now
+            case .grant(let id): state.grants[id] = max(state.grants[id] ?? moment, moment)
+            case .accessToken(let id): state.tokens[id] = max(state.tokens[id] ?? moment, moment)
             }
         }
     }

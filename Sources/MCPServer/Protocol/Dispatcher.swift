@@ -30,7 +30,10 @@ struct Dispatcher: Sendable {
             return (.tool(name), tool?.requirement, tool?.isOpen ?? false)
         case "resources/read":
             let uri = params["uri"]?.string ?? ""
-            return (.resource(uri), server.resources.first { $0.match(uri) != nil }?.requirement, false)
+            let resource = server.resources.first { $0.match(uri) != nil }
+            // A rule for a template counts for everything that it stands for, in lists and here.
+            let hasOwnRule = resourceServer?.policy.operations[.resource(uri)] != nil
+            return (.resource(hasOwnRule ? uri : resource?.uri ?? uri), resource?.requirement, false)
         case "prompts/get":
             let name = params["name"]?.string ?? ""
             return (.prompt(name), server.prompts.first { $0.name.utf8.elementsEqual(name.utf8) }?.requirement, false)

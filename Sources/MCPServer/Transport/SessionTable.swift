@@ -54,8 +54,13 @@ final class SessionTable: Sendable {
         return true
     }
 
-    func register(_ id: String, _ request: String, _ cancel: @escaping @Sendable () -> Void) {
-        sessions.withLock { $0[id]?.running[request] = cancel }
+    /// False when a request of this id is running in the session already.
+    func register(_ id: String, _ request: String, _ cancel: @escaping @Sendable () -> Void) -> Bool {
+        sessions.withLock { sessions in
+            guard sessions[id]?.running[request] == nil else { return false }
+            sessions[id]?.running[request] = cancel
+            return true
+        }
     }
 
     func unregister(_ id: String, _ request: String) { sessions.withLock { $0[id]?.running[request] = nil } }

@@ -9,7 +9,7 @@ public struct MCPReply: Sendable {
     public enum Body: Sendable {
         case bytes([UInt8])
         /// Server-sent events. Whoever sends them owes: when the client goes away, stop reading, which cancels the work.
-        case events(AsyncStream<[UInt8]>)
+        case events(ServerSentEvents)
     }
 
     public let response: HTTPResponse
@@ -20,7 +20,7 @@ public struct MCPReply: Sendable {
         body = .bytes(reply.body)
     }
 
-    init(events: AsyncStream<[UInt8]>) {
+    init(events: ServerSentEvents) {
         response = HTTPResponse(
             status: .ok,
             headerFields: [.contentType: "text/event-stream", .cacheControl: "no-store, no-transform", .init("X-Accel-Buffering")!: "no"])
@@ -40,6 +40,8 @@ public final class StreamableHTTP: Sendable {
 
     /// Longer bodies are refused with 413 before they are looked at.
     public static let maximumBodyBytes = 4 << 20
+    /// The same where anybody may call something without a token.
+    public static let maximumAnonymousBodyBytes = 64 << 10
 
     /// Throws `invalid_configuration` when a definition of the server has a mistake.
     public init(_ server: MCPServer, protectedBy resourceServer: ResourceServer, random: RandomSource = .system) throws(OAuthError) {
@@ -52,20 +54,47 @@ public final class StreamableHTTP: Sendable {
 
     /// Answers one request to the MCP endpoint.
     public func reply(to call: HTTPCall) async -> MCPReply {
-        let requestID = random.token(bytes: 9)
-        switch await resourceServer.identify(call.request, peer: call.peer, requestID: requestID) {
-        case .rejected(let reply): return MCPReply(reply)
-        case .accepted(let caller):
-            let versions = call.request.headerFields[values: .mcpProtocolVersion]
-            let isHandshake = versions.isEmpty || (versions.count == 1 && ProtocolVersion.handshake.contains(versions[0]))
-            return isHandshake ? await handshake(call, caller) : await modern(call, caller)
+        switch await admit(call.request, peer: call.peer) {
+        case .refused(let reply): return reply
+        case .admitted(let caller): return await reply(to: call, from: caller)
         }
     }
+
+    /// What the head of a request is enough to decide.
+    public enum Admission: Sendable {
+        case refused(MCPReply)
+        case admitted(Caller)
+    }
+
+    /// Decides by the head alone, before a byte of the body is read: whoever has no good token is refused here, unless something is open to anybody.
+    public func admit(_ request: HTTPRequest, peer: String? = nil) async -> Admission {
+        switch await resourceServer.identify(request, peer: peer, requestID: random.token(bytes: 9)) {
+        case .rejected(let reply): return .refused(MCPReply(reply))
+        case .accepted(let caller):
+            if caller.principal == nil, !dispatcher.server.hasOpenOperations {
+                // The headers only make the challenge more exact; they decide nothing.
+                let params: JSONValue = request.headerFields[.mcpName].map { ["name": .string($0), "uri": .string($0)] } ?? [:]
+                if let reply = dispatcher.authorize(caller, request.headerFields[.mcpMethod] ?? "any", params) { return .refused(MCPReply(reply)) }
+            }
+            return .admitted(caller)
+        }
+    }
+
+    /// Answers a request whose head was admitted.
+    public func reply(to call: HTTPCall, from caller: Caller) async -> MCPReply {
+        guard call.body.count <= bodyLimit(for: caller) else { return MCPReply(HTTPReply(.contentTooLarge)) }
+        let versions = call.request.headerFields[values: .mcpProtocolVersion]
+        let isHandshake = versions.isEmpty || (versions.count == 1 && ProtocolVersion.handshake.contains(versions[0]))
+        return isHandshake ? await handshake(call, caller) : await modern(call, caller)
+    }
+
+    /// The longest body that is read of this caller: strangers do not get to send much.
+    public func bodyLimit(for caller: Caller) -> Int { caller.principal == nil ? Self.maximumAnonymousBodyBytes : Self.maximumBodyBytes }
 
     // MARK: The stateless wire
 
     private func modern(_ call: HTTPCall, _ caller: Caller) async -> MCPReply {
-        if let refusal = refuseHead(call, caller) { return refusal }
+        if let refusal = refuseHead(call) { return refusal }
         let message: RPCMessage
         do throws(RPCError) { message = try RPCMessage(parsing: call.body) } catch { return modernError(error) }
         switch message {
@@ -90,7 +119,6 @@ public final class StreamableHTTP: Sendable {
     private func handshake(_ call: HTTPCall, _ caller: Caller) async -> MCPReply {
         // Whoever holds a session must be who opened it, on every method; the session itself proves nothing.
         let sessionID = call.request.headerFields[.mcpSessionID]
-        if caller.principal == nil, let reply = dispatcher.authorize(caller, "session", [:]) { return MCPReply(reply) }
         if call.request.method == .delete {
             guard let sessionID, sessions.remove(sessionID, owner: caller.principal?.owner, at: resourceServer.clock.now) else {
                 return Self.noSession
@@ -101,7 +129,7 @@ public final class StreamableHTTP: Sendable {
             // Nothing is ever sent outside an answer, so there is no stream to offer.
             return MCPReply(HTTPReply(.methodNotAllowed, [.allow: "POST, DELETE"]))
         }
-        if let refusal = refuseHead(call, caller) { return refusal }
+        if let refusal = refuseHead(call) { return refusal }
         let message: RPCMessage
         do throws(RPCError) { message = try RPCMessage(parsing: call.body) } catch {
             return MCPReply(.json(error.json(), status: .badRequest))
@@ -146,16 +174,12 @@ public final class StreamableHTTP: Sendable {
     // MARK: Both
 
     /// Method, content type and what the client accepts.
-    private func refuseHead(_ call: HTTPCall, _ caller: Caller) -> MCPReply? {
-        guard call.request.method == .post else {
-            if let reply = dispatcher.authorize(caller, "any", [:]) { return MCPReply(reply) }
-            return MCPReply(HTTPReply(.methodNotAllowed, [.allow: "POST"]))
-        }
+    private func refuseHead(_ call: HTTPCall) -> MCPReply? {
+        guard call.request.method == .post else { return MCPReply(HTTPReply(.methodNotAllowed, [.allow: "POST"])) }
         guard MediaType.isJSON(call.request.headerFields[.contentType]) else {
             return MCPReply(.error(OAuthError(.invalidRequest, "send Content-Type: application/json"), status: .badRequest))
         }
         guard MediaType.accepts(call.request.headerFields[values: .accept], "application/json") else { return MCPReply(HTTPReply(.notAcceptable)) }
-        guard call.body.count <= Self.maximumBodyBytes else { return MCPReply(HTTPReply(.contentTooLarge)) }
         return nil
     }
 
@@ -168,11 +192,14 @@ public final class StreamableHTTP: Sendable {
         guard canStream, method == "tools/call", progressToken != nil else {
             return answer(id, await dispatcher.run(method, params, caller: caller, wire: wire, messages: .nowhere), wire)
         }
+        let running = EventStream.Running()
+        if let key, !sessions.register(key, id.text, running.cancel) {
+            return answer(id, .error(RPCError(.invalidRequest, "a request of this id is still running")), wire)
+        }
         return await EventStream.run(
-            minimumLevel: level, progressToken: progressToken,
+            running, minimumLevel: level, progressToken: progressToken,
             isAlive: { [resourceServer] in caller.principal.map(resourceServer.stillAccepts) ?? true },
-            register: { [sessions] cancel in if let key { sessions.register(key, id.text, cancel) } },
-            unregister: { [sessions] in if let key { sessions.unregister(key, id.text) } },
+            finished: { [sessions] in if let key { sessions.unregister(key, id.text) } },
             work: { [self] messages in await dispatcher.run(method, params, caller: caller, wire: wire, messages: messages) },
             whole: { [self] outcome in answer(id, outcome, wire) }, last: { [self] outcome in body(id, outcome, wire) })
     }

@@ -35,6 +35,15 @@ public enum IPAddress: Sendable, Hashable {
         }
     }
 
+    /// What one host cannot have many of: an IPv4 address, also where it is mapped into IPv6, or the /64 of an IPv6 address.
+    package var networkKey: String {
+        switch self {
+        case .v4(let address): return String(address, radix: 16)
+        case .v6(0, let low) where low >> 32 == 0xFFFF: return String(low & 0xFFFF_FFFF, radix: 16)
+        case .v6(let high, _): return String(high, radix: 16) + "/64"
+        }
+    }
+
     /// Whether this is an ordinary public address: none of the special-use blocks of RFC 6890 and its successors, and no IPv6 form that carries an
     /// IPv4 address inside (mapped, compatible, NAT64, 6to4, Teredo, ISATAP), whatever that address is.
     public var isPublic: Bool {

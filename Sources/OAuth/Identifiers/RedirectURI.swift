@@ -68,7 +68,12 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// What a browser may be sent to by a form of the sign-in pages, for `Content-Security-Policy: form-action`.
-    public var contentSecuritySource: String { url?.origin ?? String(text.prefix { $0 != ":" }) + ":" }
+    ///
+    /// An IPv6 address cannot be written there (CSP Level 3 §2.3.1), so its scheme has to do.
+    public var contentSecuritySource: String {
+        guard let url, !url.hostForURL.utf8.starts(with: "[".utf8) else { return String(text.prefix { $0 != ":" }) + ":" }
+        return url.origin
+    }
 
     public var description: String { text }
 

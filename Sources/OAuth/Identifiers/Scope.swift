@@ -59,8 +59,15 @@ public struct ScopeSet: Sendable, Hashable, Sequence, CustomStringConvertible, E
     /// From a token's claim: split on U+0020 and nothing else; what is no scope token grants nothing (RFC 9068 §2.2.3).
     public init(lenient text: String) {
         ordered = []
-        for part in text.utf8.split(separator: UInt8(ascii: " ")).prefix(Self.maximumCount) {
-            if let scope = Scope(String(decoding: part, as: UTF8.self)) { insert(scope) }
+        var text = text
+        text.withUTF8 { bytes in
+            var start = 0
+            while start < bytes.count, ordered.count < Self.maximumCount {
+                var end = start
+                while end < bytes.count, bytes[end] != UInt8(ascii: " ") { end += 1 }
+                if end > start, let scope = Scope(String(decoding: bytes[start..<end], as: UTF8.self)) { insert(scope) }
+                start = end + 1
+            }
         }
     }
 

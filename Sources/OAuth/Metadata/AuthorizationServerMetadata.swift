@@ -51,6 +51,11 @@ public struct AuthorizationServerMetadata: Sendable {
                     lastError = OAuthError(.fetchFailed, "no metadata found for the issuer \(issuer): \(text) answers \(reply.response.status.code)")
                     continue
                 }
+                guard (try? JSONDocument(parsing: reply.body))?.root.isObject == true else {
+                    // A site that answers everything with its front page has no metadata here, and may have it at the next address.
+                    lastError = OAuthError(.invalidMetadata, "\(text) is not a JSON document")
+                    continue
+                }
                 return try AuthorizationServerMetadata(parsing: reply.body, expected: issuer)
             } catch {
                 if error.code == .invalidMetadata { throw error }

@@ -86,13 +86,16 @@ struct DemoCommand: AsyncParsableCommand {
             router.get("health") { _, _ in
                 Response(status: .ok, headers: [.contentType: "application/json"], body: .init(byteBuffer: .init(string: #"{"status":"ok"}"#)))
             }
-            router.get("metrics") { _, _ in
-                Response(status: .ok, headers: [.contentType: "text/plain; version=0.0.4"], body: .init(byteBuffer: .init(string: metrics.text)))
+            router.get("metrics") { request, _ in
+                // As everything else here, for this machine's own names only: a page elsewhere could rebind its name to this address.
+                guard auth.transport.violation(request.head) == nil else { return Response(status: .forbidden) }
+                return Response(
+                    status: .ok, headers: [.contentType: "text/plain; version=0.0.4"], body: .init(byteBuffer: .init(string: metrics.text)))
             }
         } onRunning: { [data] _ in
             DemoWelcome.print(origin: origin, data: data, passwords: passwords)
         }
-        do { try await application.runService() } catch let error as IOError where error.errnoCode == EADDRINUSE {
+        do { try await MCPApplication.run(application) } catch let error as IOError where error.errnoCode == EADDRINUSE {
             throw OAuthError(.temporarilyUnavailable, "port \(port) is in use; stop what listens there, or choose another with --port")
         }
     }

@@ -1,0 +1,65 @@
+import JOSE
+import OAuth
+import Synchronization
+
+/// The metadata of an issuer, fetched by one flight at a time, kept for ten minutes, served stale while the issuer is away, and not asked for more often
+/// than every thirty seconds, whatever requests arrive.
+final class RemoteMetadata: Sendable {
+    private struct State {
+        var metadata: AuthorizationServerMetadata?
+        var fetchedAt: NumericDate?
+        var attemptedAt: NumericDate?
+        var failure: OAuthError?
+        var flight: Task<Result<AuthorizationServerMetadata, OAuthError>, Never>?
+    }
+
+    private let issuer: Issuer
+    private let fetcher: any HTTPFetcher
+    private let state = Mutex(State())
+
+    init(_ issuer: Issuer, fetcher: any HTTPFetcher) {
+        self.issuer = issuer
+        self.fetcher = fetcher
+    }
+
+    /// Throws what the last attempt threw, when there is nothing to serve.
+    func current(at now: NumericDate) async throws(OAuthError) -> AuthorizationServerMetadata {
+        enum Step { case known(AuthorizationServerMetadata), failed(OAuthError), wait(Task<Result<AuthorizationServerMetadata, OAuthError>, Never>) }
+        let step: Step = state.withLock { state in
+            func isOver(_ seconds: Int64, _ moment: NumericDate?) -> Bool { moment.map { !(-60..<seconds).contains(now.seconds(since: $0)) } ?? true }
+            if let metadata = state.metadata, !isOver(RemoteKeySet.refreshInterval, state.fetchedAt) { return .known(metadata) }
+            if let flight = state.flight { return .wait(flight) }
+            guard isOver(RemoteKeySet.cooldown, state.attemptedAt) else {
+                if let metadata = state.metadata { return .known(metadata) }
+                return .failed(state.failure ?? OAuthError(.fetchFailed, "the metadata of \(issuer) could not be fetched a moment ago"))
+            }
+            state.attemptedAt = now
+            let flight = Task { await self.fetch(at: now) }
+            state.flight = flight
+            return .wait(flight)
+        }
+        switch step {
+        case .known(let metadata): return metadata
+        case .failed(let error): throw error
+        case .wait(let flight): return try await flight.value.get()
+        }
+    }
+
+    private func fetch(at now: NumericDate) async -> Result<AuthorizationServerMetadata, OAuthError> {
+        do throws(OAuthError) {
+            let metadata = try await AuthorizationServerMetadata.discover(issuer, with: fetcher)
+            state.withLock { state in
+                state.metadata = metadata
+                state.fetchedAt = now
+                state.flight = nil
+            }
+            return .success(metadata)
+        } catch {
+            return state.withLock { state in
+                state.flight = nil
+                state.failure = error
+                return state.metadata.map { .success($0) } ?? .failure(error)
+            }
+        }
+    }
+}
