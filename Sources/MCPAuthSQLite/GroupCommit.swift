@@ -25,6 +25,7 @@ final class GroupCommit: Sendable {
     private struct State {
         var jobs: [Job] = []
         var isDraining = false
+        var lastBatch = 0
     }
 
     private let database: DatabaseQueue
@@ -94,9 +95,14 @@ final class GroupCommit: Sendable {
         } catch { throw Self.translate(error) }
     }
 
-    /// Reads, outside any transaction of writers.
+    /// Reads what is committed, between two batches of writers. `work` must not write.
     func read<Result: Sendable>(_ work: @escaping @Sendable (Database) throws -> Result) async throws(StoreError) -> Result {
-        do { return try await database.read(work) } catch { throw Self.translate(error) }
+        do {
+            return try await withCheckedThrowingContinuation { continuation in
+                // GRDB's own `read` makes the connection read-only and writable again each time, which costs more than most of what is read here.
+                database.asyncWriteWithoutTransaction { db in continuation.resume(with: Swift.Result { try work(db) }) }
+            }
+        } catch { throw Self.translate(error) }
     }
 
     private func submit(_ job: Job) {
@@ -118,10 +124,12 @@ final class GroupCommit: Sendable {
     /// Commits what waits. False when nothing did: then whoever comes next starts anew.
     private func commitBatch(_ db: Database) -> Bool {
         do {
+            gather()
             let batch = state.withLock { state -> [Job] in
                 let batch = Array(state.jobs.prefix(Self.maximumBatch))
                 state.jobs.removeFirst(batch.count)
                 if batch.isEmpty { state.isDraining = false }
+                state.lastBatch = batch.count
                 return batch
             }
             guard !batch.isEmpty else { return false }
@@ -134,12 +142,7 @@ final class GroupCommit: Sendable {
                         if batch.count == 1 {
                             try job.work(db)
                         } else {
-                            do {
-                                try db.inSavepoint {
-                                    try job.work(db)
-                                    return .commit
-                                }
-                            } catch { failures[index] = error }
+                            do { try Self.apart(job.work, db) } catch { failures[index] = error }
                         }
                     }
                     return .commit
@@ -151,6 +154,30 @@ final class GroupCommit: Sendable {
             for (job, failure) in zip(batch, failures) { job.finish(failure) }
             return true
         }
+    }
+
+    /// Where many commit at the same time, waits a moment for those who were in the last batch and are coming back: one commit for all costs less than one
+    /// for each half. A lone caller never waits.
+    private func gather() {
+        for _ in 0..<Self.gatheringSteps {
+            let (last, waiting) = state.withLock { ($0.lastBatch, $0.jobs.count) }
+            guard last >= 4, waiting > 0, waiting < last * 3 / 4 else { return }
+            usleep(50)
+        }
+    }
+
+    private static let gatheringSteps = 6
+
+    /// In a savepoint, by statements that are prepared once.
+    private static func apart(_ work: (Database) throws -> Void, _ db: Database) throws {
+        try db.cachedStatement(sql: "SAVEPOINT job").execute()
+        do { try work(db) } catch {
+            // If the whole transaction is gone already (disk full, I/O error), this throws, as does every statement after it.
+            try db.cachedStatement(sql: "ROLLBACK TO job").execute()
+            try db.cachedStatement(sql: "RELEASE job").execute()
+            throw error
+        }
+        try db.cachedStatement(sql: "RELEASE job").execute()
     }
 
     static func translate(_ error: any Error) -> StoreError {

@@ -65,12 +65,17 @@ extension Row {
         }
     }
 
+    /// From a row that begins with every column of `grants`, in their order: looking columns up by name is most of what a refresh would cost here.
     var grant: Grant {
         get throws {
-            Grant(
-                id: try text("id"), clientID: try clientID("client_id"), userID: try text("user_id"), scopes: try scopes("scope"),
-                resource: try text("resource"),
-                createdAt: date("created_at"), expiresAt: date("expires_at"), lastUsedAt: date("last_used_at"), revokedAt: optionalDate("revoked_at"))
+            guard let id: String = self[0], let clientText: String = self[1], let clientID = ClientID(clientText), let userID: String = self[2],
+                let scopeText: String = self[3], let scopes = ScopeSet(scopeText), let resource: String = self[4]
+            else { throw CorruptRow() }
+            func date(_ index: Int) -> NumericDate? { (self[index] as Int64?).map { NumericDate(seconds: $0) } }
+            let none = NumericDate(seconds: 0)
+            return Grant(
+                id: id, clientID: clientID, userID: userID, scopes: scopes, resource: resource, createdAt: date(5) ?? none,
+                expiresAt: date(6) ?? none, lastUsedAt: date(7) ?? none, revokedAt: date(8))
         }
     }
 }

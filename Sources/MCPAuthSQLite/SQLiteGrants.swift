@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 public import JOSE
 public import MCPAuthorizationServer
-import OAuth
+public import OAuth
 
 /// The single-use things. Each step is one transaction that at most one caller wins, in this process or another.
 extension SQLiteStore {
@@ -57,12 +57,13 @@ extension SQLiteStore {
     }
 
     public func rotate(
-        _ hash: SecretHash, to successor: RefreshToken, sealedSuccessor: [UInt8], grace: Int64, at now: NumericDate
+        _ hash: SecretHash, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @escaping @Sendable (Grant) -> OAuthError?
     ) async throws(StoreError) -> Rotation {
         try await database.write { db in
             guard let row = try Row.fetchOne(db.cachedStatement(sql: Self.tokenWithGrant), arguments: [hash.data]) else { return .unknown }
             var grant = try row.grant
-            guard grant.isLive(at: now) else { return .unknown }
+            guard grant.isLive(at: now), row["is_disabled"] == false else { return .unknown }
+            if let error = refusal(grant) { return .refused(error) }
             if let usedAt = row.optionalDate("used_at") {
                 // Requests that came in together may be decided in another order, and clocks may differ by a little: that is no theft.
                 let age = now.seconds(since: usedAt)
@@ -75,9 +76,9 @@ extension SQLiteStore {
             guard now < row.date("token_expires_at") else { return .unknown }
             let use = try db.cachedStatement(
                 sql: "UPDATE refresh_tokens SET used_at = ?, successor = ?, sealed_successor = ? WHERE hash = ? AND used_at IS NULL")
-            try use.execute(arguments: [now.seconds, successor.hash.data, Data(sealedSuccessor), hash.data])
+            try use.execute(arguments: [now.seconds, successor.hash.data, Data(successor.sealed), hash.data])
             guard db.changesCount == 1 else { return .unknown }
-            try Self.insert(successor, db)
+            try Self.insert(successor.token(of: grant), db)
             try db.cachedStatement(sql: "UPDATE grants SET last_used_at = ? WHERE id = ?").execute(arguments: [now.seconds, grant.id])
             grant.lastUsedAt = now
             return .rotated(grant)
@@ -118,7 +119,7 @@ extension SQLiteStore {
     // MARK: Statements
 
     private static let tokenWithGrant = """
-        SELECT g.*, t.expires_at AS token_expires_at, t.used_at, t.sealed_successor,
+        SELECT g.*, (SELECT is_disabled FROM users WHERE id = g.user_id) AS is_disabled, t.expires_at AS token_expires_at, t.used_at, t.sealed_successor,
           EXISTS (SELECT 1 FROM refresh_tokens s WHERE s.hash = t.successor AND s.used_at IS NULL) AS successor_is_unused
         FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id WHERE t.hash = ?
         """

@@ -61,6 +61,7 @@ public enum StoreConformance {
 
     /// A store that holds one grant with the refresh token "r1".
     static func granted(_ store: any AuthorizationServerStore) async throws {
+        try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
         _ = try await store.issue(try code(), consuming: SecretHash(of: "t1"), until: now.advanced(by: 900))
         let outcome = try await store.redeem(SecretHash(of: "code"), for: try grant(), refreshToken: token("r1"), at: now)
         try expect(outcome == .redeemed, "a fresh code is redeemed")
@@ -69,7 +70,11 @@ public enum StoreConformance {
     static func rotate(_ store: any AuthorizationServerStore, _ from: String, _ to: String, at time: NumericDate = now, grace: Int64 = 30)
         async throws -> Rotation
     {
-        try await store.rotate(SecretHash(of: from), to: token(to), sealedSuccessor: Array("sealed \(to)".utf8), grace: grace, at: time)
+        try await store.rotate(SecretHash(of: from), to: successor(to), grace: grace, at: time) { _ in nil }
+    }
+
+    static func successor(_ text: String) -> Successor {
+        Successor(hash: SecretHash(of: text), sealed: Array("sealed \(text)".utf8), expiresAt: now.advanced(by: 500))
     }
 
     // MARK: The checks
@@ -242,18 +247,36 @@ public enum StoreConformance {
                 throw Failure(description: "expected: a clock that differs by a second revokes nothing")
             }
         },
+        Check(description: "F-05: who may not exchange a token changes nothing, also when it was used before") { store in
+            try await granted(store)
+            let error = OAuthError(.invalidGrant, "no")
+            for _ in 0..<2 {
+                let refused = try await store.rotate(SecretHash(of: "r1"), to: successor("x"), grace: 30, at: now) { _ in error }
+                try expect(refused == .refused(error), "refused")
+            }
+            _ = try await rotate(store, "r1", "r2")
+            let late = try await store.rotate(SecretHash(of: "r1"), to: successor("x"), grace: 30, at: now.advanced(by: 100)) { _ in error }
+            try expect(late == .refused(error), "refused before it counts as reuse")
+            guard case .rotated = try await rotate(store, "r2", "r3", at: now.advanced(by: 101)) else {
+                throw Failure(description: "expected: still alive")
+            }
+        },
+        Check(description: "F-06: the tokens of somebody who is disabled are exchanged for nothing") { store in
+            try await granted(store)
+            try await store.update(User(id: "user-1", name: "ada", passwordHash: nil, isDisabled: true, createdAt: now))
+            try expect(try await rotate(store, "r1", "r2") == .unknown, "a disabled user")
+        },
         Check(description: "F-12: whoever wins, revocation or refresh, no live token is left") { store in
+            try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
             for round in 0..<20 {
                 let grant = try grant("g\(round)")
                 _ = try await store.issue(try code("c\(round)"), consuming: SecretHash(of: "t\(round)"), until: now.advanced(by: 900))
                 _ = try await store.redeem(SecretHash(of: "c\(round)"), for: grant, refreshToken: token("r\(round)", grant: grant.id), at: now)
                 async let revoked: Void = store.revokeGrant(grant.id, at: now)
-                async let rotation = store.rotate(
-                    SecretHash(of: "r\(round)"), to: token("s\(round)", grant: grant.id), sealedSuccessor: [], grace: 30, at: now)
+                async let rotation = store.rotate(SecretHash(of: "r\(round)"), to: successor("s\(round)"), grace: 30, at: now) { _ in nil }
                 _ = try await (revoked, rotation)
                 try expect(
-                    try await store.rotate(
-                        SecretHash(of: "s\(round)"), to: token("u\(round)", grant: grant.id), sealedSuccessor: [], grace: 30, at: now) == .unknown,
+                    try await store.rotate(SecretHash(of: "s\(round)"), to: successor("u\(round)"), grace: 30, at: now) { _ in nil } == .unknown,
                     "the successor is dead")
             }
         },

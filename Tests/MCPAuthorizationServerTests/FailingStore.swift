@@ -38,11 +38,11 @@ final class FailingStore: AuthorizationServerStore {
         return store.redeem(hash, for: grant, refreshToken: refreshToken, at: now)
     }
     func refreshToken(_ hash: SecretHash) async throws(StoreError) -> (token: RefreshToken, grant: Grant)? { store.refreshToken(hash) }
-    func rotate(_ hash: SecretHash, to successor: RefreshToken, sealedSuccessor: [UInt8], grace: Int64, at now: NumericDate) async throws(StoreError)
-        -> Rotation
-    {
+    func rotate(
+        _ hash: SecretHash, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @escaping @Sendable (Grant) -> OAuthError?
+    ) async throws(StoreError) -> Rotation {
         try check()
-        return store.rotate(hash, to: successor, sealedSuccessor: sealedSuccessor, grace: grace, at: now)
+        return store.rotate(hash, to: successor, grace: grace, at: now, unless: refusal)
     }
     func grant(_ id: String) async throws(StoreError) -> Grant? { store.grant(id) }
     func grants(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Grant] { store.grants(ofUser: userID, at: now) }

@@ -21,7 +21,13 @@ enum RefreshBenchmark {
         for _ in 0..<5 {
             let transaction = try await wallRate(seconds: 1.5) { try bare.transaction() }
             let single = try await server.rate(callers: 1, seconds: 1.5)
+            let before = processNanoseconds()
             let crowd = try await server.rate(callers: 32, seconds: 1.5)
+            if CommandLine.arguments.contains("profile") {
+                print(
+                    "bare", Int(transaction), "single", Int(single), "crowd", Int(crowd), "cpu us",
+                    Double(processNanoseconds() - before) / 1500 / crowd)
+            }
             one.append(single / transaction)
             many.append(crowd / transaction)
             rate.append(crowd)

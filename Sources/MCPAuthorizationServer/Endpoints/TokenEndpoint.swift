@@ -38,7 +38,9 @@ extension AuthorizationServer {
             record("token.issued", .denied, call, reason: "wrong_verifier", client: client.id)
             throw refusal
         }
-        try checkTarget(form, code.resource)
+        if let target = try target(form), !target.utf8.elementsEqual(code.resource.utf8) {
+            throw OAuthError(.invalidTarget, "the user allowed access to \(code.resource) only")
+        }
         if let text = try form.single("scope") {
             guard let scopes = ScopeSet(text), scopes.subtracting(["offline_access"]).isSubset(of: code.scopes) else {
                 throw OAuthError(.invalidScope, "the scopes of a code are fixed")
@@ -74,46 +76,58 @@ extension AuthorizationServer {
     private func refresh(_ form: Form, _ client: Client, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
         let refusal = OAuthError(.invalidGrant, "the refresh token is unknown, expired, revoked, or belongs to another client; sign in again")
         guard let text = try form.single("refresh_token") else { throw OAuthError(.invalidRequest, "refresh_token is missing") }
+        let target = try self.target(form)
+        let requested = try requestedScopes(form)
         let now = clock.now
-        let hash = SecretHash(of: text)
-        let found = try await stored { try await store.refreshToken(hash) }
-        guard let grant = found?.grant, grant.clientID == client.id else {
-            record("token.refreshed", .denied, call, reason: found == nil ? "unknown_refresh_token" : "foreign_refresh_token", client: client.id)
-            throw refusal
-        }
-        try checkTarget(form, grant.resource)
-        var scopes = grant.scopes
-        if let text = try form.single("scope") {
-            guard let requested = ScopeSet(text)?.subtracting(["offline_access"]), requested.isSubset(of: grant.scopes) else {
-                throw OAuthError(.invalidScope, "a refresh cannot get more than was granted: \(grant.scopes.text)")
-            }
-            scopes = requested
-        }
-        let access = try tokens.issue(for: grant, scopes: scopes, at: now)
         let successorText = random.token()
         let sealer = Sealer(derivedFrom: text, purpose: "refresh successor")
-        let sealed = try sealer.seal(Array(successorText.utf8), owner: client.id.text)
-        let successor = RefreshToken(hash: SecretHash(of: successorText), grantID: grant.id, expiresAt: refreshExpiry(grant, now))
-        try await checkUser(grant.userID, refusal)
+        let successor = Successor(
+            hash: SecretHash(of: successorText), sealed: try sealer.seal(Array(successorText.utf8), owner: client.id.text),
+            expiresAt: now.advanced(by: configuration.refreshTokenIdleLifetime))
         let outcome = try await stored {
-            try await store.rotate(hash, to: successor, sealedSuccessor: sealed, grace: configuration.refreshGrace, at: now)
+            try await store.rotate(SecretHash(of: text), to: successor, grace: configuration.refreshGrace, at: now) { grant in
+                // Whoever is not the client of this token learns nothing and changes nothing: reuse handling must not be a weapon.
+                guard grant.clientID == client.id else { return refusal }
+                if let target, !target.utf8.elementsEqual(grant.resource.utf8) {
+                    return OAuthError(.invalidTarget, "the user allowed access to \(grant.resource) only")
+                }
+                if let requested, !requested.isSubset(of: grant.scopes) {
+                    return OAuthError(.invalidScope, "a refresh cannot get more than was granted: \(grant.scopes.text)")
+                }
+                return nil
+            }
+        }
+        // Signed after the exchange: should it ever fail, the client's next attempt within the grace period gets the same successor.
+        func reply(_ grant: Grant, _ refreshToken: String, _ reason: String?) throws(OAuthError) -> HTTPReply {
+            let scopes = requested ?? grant.scopes
+            let access = try tokens.issue(for: grant, scopes: scopes, at: now)
+            record("token.refreshed", .allowed, call, reason: reason, subject: grant.userID, client: client.id, scopes: scopes)
+            return tokenReply(access, refreshToken, scopes)
         }
         switch outcome {
-        case .rotated:
-            record("token.refreshed", .allowed, call, subject: grant.userID, client: client.id, scopes: scopes)
-            return tokenReply(access, successorText, scopes)
-        case .repeated(_, let sealed):
+        case .rotated(let grant): return try reply(grant, successorText, nil)
+        case .repeated(let grant, let sealed):
             guard let bytes = sealer.open(sealed, owner: client.id.text) else { throw refusal }
-            record("token.refreshed", .allowed, call, reason: "repeated_within_grace", subject: grant.userID, client: client.id, scopes: scopes)
-            return tokenReply(access, String(decoding: bytes, as: UTF8.self), scopes)
+            return try reply(grant, String(decoding: bytes, as: UTF8.self), "repeated_within_grace")
         case .reused(let grantID):
             revocations.insert(.grant(grantID), at: now)
-            record("refresh_token.reused", .denied, call, reason: "grant_revoked", subject: grant.userID, client: client.id)
+            record("refresh_token.reused", .denied, call, reason: "grant_revoked", client: client.id)
             throw refusal
+        case .refused(let error):
+            record("token.refreshed", .denied, call, reason: error.code.rawValue, client: client.id)
+            throw error
         case .unknown:
-            record("token.refreshed", .denied, call, reason: "ended", subject: grant.userID, client: client.id)
+            record("token.refreshed", .denied, call, reason: "unknown_refresh_token", client: client.id)
             throw refusal
         }
+    }
+
+    private func requestedScopes(_ form: Form) throws(OAuthError) -> ScopeSet? {
+        guard let text = try form.single("scope") else { return nil }
+        guard let scopes = ScopeSet(text) else {
+            throw OAuthError(.invalidScope, "scope is not a list of scope tokens separated by single spaces")
+        }
+        return scopes.subtracting(["offline_access"])
     }
 
     // MARK: Shared
@@ -126,13 +140,10 @@ extension AuthorizationServer {
         min(now.advanced(by: configuration.refreshTokenIdleLifetime), grant.expiresAt)
     }
 
-    /// A token request may name the resource again, and no other (RFC 8707 §2.2).
-    private func checkTarget(_ form: Form, _ resource: String) throws(OAuthError) {
+    /// The resource that a token request names again, if it does (RFC 8707 §2.2).
+    private func target(_ form: Form) throws(OAuthError) -> String? {
         let named = form.all("resource").filter { !$0.isEmpty }
-        guard !named.isEmpty else { return }
-        guard try self.resource(named: named).identifier.text == resource else {
-            throw OAuthError(.invalidTarget, "the user allowed access to \(resource) only")
-        }
+        return named.isEmpty ? nil : try resource(named: named).identifier.text
     }
 
     private func tokenReply(_ access: (token: String, expiresIn: Int64), _ refreshToken: String?, _ scopes: ScopeSet) -> HTTPReply {

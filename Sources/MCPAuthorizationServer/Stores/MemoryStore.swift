@@ -129,9 +129,14 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
-    public func rotate(_ hash: SecretHash, to successor: RefreshToken, sealedSuccessor: [UInt8], grace: Int64, at now: NumericDate) -> Rotation {
+    public func rotate(
+        _ hash: SecretHash, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @Sendable (Grant) -> OAuthError?
+    ) -> Rotation {
         state.withLock { state in
-            guard let entry = state.refreshTokens[hash], var grant = state.grants[entry.token.grantID], grant.isLive(at: now) else { return .unknown }
+            guard let entry = state.refreshTokens[hash], var grant = state.grants[entry.token.grantID], grant.isLive(at: now),
+                state.users[grant.userID]?.isDisabled == false
+            else { return .unknown }
+            if let error = refusal(grant) { return .refused(error) }
             if let usedAt = entry.usedAt {
                 let successorIsUnused = entry.successor.map { state.refreshTokens[$0]?.usedAt == nil } ?? false
                 // Requests that came in together may be decided in another order, and clocks may differ by a little: that is no theft.
@@ -143,8 +148,8 @@ public final class MemoryStore: AuthorizationServerStore {
             guard now < entry.token.expiresAt else { return .unknown }
             state.refreshTokens[hash]?.usedAt = now
             state.refreshTokens[hash]?.successor = successor.hash
-            state.refreshTokens[hash]?.sealedSuccessor = sealedSuccessor
-            state.refreshTokens[successor.hash] = RefreshEntry(token: successor)
+            state.refreshTokens[hash]?.sealedSuccessor = successor.sealed
+            state.refreshTokens[successor.hash] = RefreshEntry(token: successor.token(of: grant))
             grant.lastUsedAt = now
             state.grants[grant.id] = grant
             return .rotated(grant)

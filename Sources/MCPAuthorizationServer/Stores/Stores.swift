@@ -59,8 +59,11 @@ public protocol GrantStore: Sendable {
     /// Looks, without consuming anything.
     func refreshToken(_ hash: SecretHash) async throws(StoreError) -> (token: RefreshToken, grant: Grant)?
     /// Exchanges a refresh token for its successor, in one step, by the rules of `Rotation`.
+    ///
+    /// `refusal` is asked first, about the token's live grant: when it gives an error, nothing changes, however often the token was used. It may be called
+    /// on any thread, inside the store's transaction, so it computes and does not wait.
     func rotate(
-        _ hash: SecretHash, to successor: RefreshToken, sealedSuccessor: [UInt8], grace: Int64, at now: NumericDate
+        _ hash: SecretHash, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @escaping @Sendable (Grant) -> OAuthError?
     ) async throws(StoreError) -> Rotation
     func grant(_ id: String) async throws(StoreError) -> Grant?
     /// Live grants, newest first.
@@ -90,8 +93,28 @@ public enum Rotation: Sendable, Hashable {
     case repeated(Grant, sealedSuccessor: [UInt8])
     /// The token was used before and is no longer the immediate predecessor: the grant is now revoked.
     case reused(grantID: String)
-    /// No such token, or its grant is revoked, or it expired.
+    /// No such token, or it expired, or its grant or its user ended.
     case unknown
+    /// It may not be exchanged by this caller.
+    case refused(OAuthError)
+}
+
+/// What a refresh token is exchanged for.
+public struct Successor: Sendable, Hashable {
+    public let hash: SecretHash
+    /// Its text, which only the holder of its predecessor can open again: what `Rotation.repeated` gives back.
+    public let sealed: [UInt8]
+    /// When it ends, unless its grant ends earlier.
+    public let expiresAt: NumericDate
+
+    public init(hash: SecretHash, sealed: [UInt8], expiresAt: NumericDate) {
+        self.hash = hash
+        self.sealed = sealed
+        self.expiresAt = expiresAt
+    }
+
+    /// As a token of a grant.
+    public func token(of grant: Grant) -> RefreshToken { RefreshToken(hash: hash, grantID: grant.id, expiresAt: min(expiresAt, grant.expiresAt)) }
 }
 
 public enum Revocation: Sendable, Hashable {
