@@ -13,17 +13,20 @@ enum Conversion {
     static func withCall(
         _ request: Request, _ context: some CallerRequestContext, limit: Int, _ body: (HTTPCall) async throws -> Response
     ) async throws -> Response {
-        if let length = request.headers[.contentLength].flatMap(Int.init), length > limit { return Response(status: .contentTooLarge) }
+        if let length = request.headers[.contentLength].flatMap(Int.init), length > limit { return tooLarge(limit) }
         guard request.head.method == .post || request.head.method == .put else { return try await body(HTTPCall(request.head, peer: context.peer)) }
         let buffer: ByteBuffer
         do { buffer = try await collect(request.body, limit) } catch is NIOTooManyBytesError {
-            return Response(status: .contentTooLarge)
+            return tooLarge(limit)
         } catch is TooSlow {
             // Whoever sends a byte now and then would otherwise hold the connection, and a shutdown, for as long as they like.
-            context.closeConnection()
-            return Response(status: .requestTimeout)
+            return response(.error(OAuthError(.invalidRequest, "the body did not arrive in time"), status: .requestTimeout))
         }
         return try await body(HTTPCall(request.head, body: Array(buffer.readableBytesView), peer: context.peer))
+    }
+
+    private static func tooLarge(_ limit: Int) -> Response {
+        response(.error(OAuthError(.invalidRequest, "the body is longer than \(limit) bytes"), status: .contentTooLarge))
     }
 
     private struct TooSlow: Error {}

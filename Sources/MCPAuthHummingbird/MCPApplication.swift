@@ -57,6 +57,7 @@ public enum MCPApplication {
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) throws -> Application<RouterResponder<MCPRequestContext>> {
         let router = Router(context: MCPRequestContext.self)
+        router.add(middleware: AnswerOnce())
         if trustedProxies > 0 { router.add(middleware: TrustProxies(trustedProxies)) }
         router.add(middleware: try MCPEndpoint(server, protectedBy: resourceServer, legacy: legacy))
         if let authorizationServer { router.add(middleware: AuthorizationServerEndpoints(authorizationServer)) }

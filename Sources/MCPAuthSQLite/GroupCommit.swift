@@ -1,3 +1,4 @@
+import Dispatch
 import GRDB
 import GRDBSQLite
 import MCPAuthorizationServer
@@ -68,10 +69,12 @@ final class GroupCommit: Sendable {
     }
 
     deinit {
-        // The last connection to close checkpoints the log.
-        let isMine = (try? writeLock?.take()) != nil
-        try? database.close()
-        if isMine { writeLock?.release() }
+        // The last connection to close checkpoints the log. Elsewhere, since the last reference may go on the database's own queue, and it may have to wait.
+        DispatchQueue.global(qos: .utility).async { [database, writeLock] in
+            let isMine = (try? writeLock?.take()) != nil
+            try? database.close()
+            if isMine { writeLock?.release() }
+        }
     }
 
     /// Runs the work in a shared transaction and returns its result once that is durable.

@@ -181,6 +181,8 @@ extension AuthorizationServer {
 
     /// Checks that the form comes from one of our own pages, shown to this browser, and hands it on.
     private func posted(_ call: HTTPCall, _ body: (Form, Transaction) async throws(OAuthError) -> HTTPReply) async -> HTTPReply {
+        // Whoever opens such an address by hand, or goes back to it, gets to where they can begin.
+        if call.request.method == .get { return PageHeaders.redirect(to: routes.path("/account"), isSecure: issuer.url.isSecure) }
         guard call.request.method == .post else { return methodNotAllowed("POST") }
         if let site = call.request.headerFields[.secFetchSite], site != "same-origin" {
             record("form", .denied, call, reason: "cross_site")

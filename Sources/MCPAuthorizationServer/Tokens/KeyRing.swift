@@ -33,7 +33,8 @@ struct KeyRing: Sendable {
                 else {
                     throw OAuthError(
                         .invalidConfiguration,
-                        "the store was begun by another issuer, or with another master key; give back the old ones, or start with an empty store")
+                        "the store was begun under another issuer (another address or port), or with another master key; use those again, or start with an empty store"
+                    )
                 }
                 keys.append(try SigningKey(pem: String(decoding: pem, as: UTF8.self), algorithm: algorithm, keyID: entry.keyID))
             }

@@ -1,0 +1,344 @@
+"""What the server has answered is true for good: after SIGKILL at any moment, after a restart, in the same data folder.
+
+Threads work as clients do and write down every answer. Then the process is killed, started again, and asked about everything on the list. What was
+under way when it was killed may have happened or not, but never halfway and never twice.
+"""
+
+import json
+import os
+import random
+import re
+import secrets
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from support import (
+    PASSWORD, Browser, Client, Failure, Forms, Server, call, challenge_of, check, claims_of, equal, free_port, in_parallel, main,
+    new_verifier, query_of, send, structured, test,
+)
+
+ROUNDS = 25
+WORKERS = 4
+
+
+class Chain:
+    """The life of one grant as its client knows it."""
+
+    def __init__(self, client, user):
+        self.client = client
+        self.user = user
+        self.code = None  # (code, verifier), once it was handed out
+        self.access = []  # every access token
+        self.refresh = []  # every refresh token, oldest first
+        self.revoked = False  # acknowledged
+        self.pending = None  # what was asked for last and not answered
+        self.asked = 0.0
+
+
+class Worker(threading.Thread):
+    """A person and their client, as fast as they can, until the server goes away."""
+
+    def __init__(self, server, client, cookies, user, seed):
+        super().__init__(daemon=True)
+        self.server = server
+        self.client = client
+        self.browser = Browser(user)
+        self.browser.cookies = dict(cookies)
+        self.random = random.Random(seed)
+        self.chains = []
+        self.tasks = {}  # text: id
+        self.unsure_task = None
+        self.problem = None
+
+    def run(self):
+        try:
+            while True:
+                self.live()
+        except OSError:
+            pass  # the server is gone, in the middle of `pending`
+        except Exception as error:
+            # A connection may also end in the middle of an answer.
+            if type(error).__module__ != "http.client":
+                self.problem = error
+
+    def live(self):
+        chain = Chain(self.client, self.browser.user)
+        verifier = new_verifier()
+        page = self.browser.get(self.client.authorization_url(code_challenge=challenge_of(verifier)))
+        form = next(form for form in Forms(page.text).forms if any(name == "decision" for name, _ in form["buttons"]))
+        reply = self.browser.submit(self.server.origin + "/consent", form, {"decision": "allow"})
+        equal(reply.status, 303, "consent")
+        chain.code = (query_of(reply.header("Location"))["code"], verifier)
+        self.chains.append(chain)
+        if self.random.random() < 0.2:
+            return  # a code that waits
+        self.ask(chain, "redeem", lambda: self.client.redeem(*chain.code))
+        for _ in range(self.random.randrange(4)):
+            if self.random.random() < 0.5:
+                self.create_task(chain)
+            self.ask(chain, "refresh", lambda: self.client.refresh(chain.refresh[-1]))
+        if self.random.random() < 0.4:
+            kind = self.random.choice(["revoke", "revoke", "revoke access"])
+            token = chain.refresh[-1] if kind == "revoke" else chain.access[-1]
+            chain.pending = kind
+            equal(self.client.revoke(token).status, 200, kind)
+            chain.pending = None
+            if kind == "revoke":
+                chain.revoked = True
+            else:
+                chain.access.pop()
+
+    def ask(self, chain, what, request):
+        chain.pending, chain.asked = what, time.monotonic()
+        reply = request()
+        equal(reply.status, 200, f"{what}: {reply!r}")
+        chain.access.append(reply.json["access_token"])
+        chain.refresh.append(reply.json["refresh_token"])
+        chain.pending = None
+
+    def create_task(self, chain):
+        self.unsure_task = text = secrets.token_hex(8)
+        self.tasks[text] = structured(call(self.server, chain.access[-1], "create-task", {"text": text}))["id"]
+        self.unsure_task = None
+
+
+def works(server, access):
+    return call(server, access, "whoami").status == 200
+
+
+def refused(reply, what):
+    equal((reply.status, reply.error), (400, "invalid_grant"), what)
+
+
+def verify(server, chain):
+    """Asks the restarted server about one chain, and ends it."""
+    client = chain.client
+    if chain.pending == "redeem":
+        statuses = [client.redeem(*chain.code).status for _ in range(2)]
+        check(statuses in ([200, 400], [400, 400]), f"a code whose redemption was not answered: {statuses}")
+        return "unsure"
+    if not chain.refresh:
+        # Handed out and never used: it still works, unless its minute is over, and works once.
+        statuses = [client.redeem(*chain.code).status for _ in range(2)]
+        equal(statuses, [200, 400], "a code that was handed out before the crash")
+        return "code"
+    if chain.revoked:
+        refused(client.refresh(chain.refresh[-1]), "a refresh token whose revocation was acknowledged")
+        for access in chain.access:
+            check(not works(server, access), "an access token whose revocation was acknowledged works again")
+        return "revoked"
+    if chain.pending == "revoke":
+        alive = works(server, chain.access[-1])
+        equal(client.refresh(chain.refresh[-1]).status, 200 if alive else 400, f"halfway revoked; the access token works: {alive}")
+        return "unsure"
+    if chain.pending == "refresh":
+        # The answer was lost: asking again, within the grace, must give tokens, and always the same ones.
+        replies = [client.refresh(chain.refresh[-1]) for _ in range(2)]
+        equal([reply.status for reply in replies], [200, 200], "a refresh whose answer was lost in the crash")
+        equal(len({reply.json["refresh_token"] for reply in replies}), 1, "successors")
+        chain.refresh.append(replies[0].json["refresh_token"])
+    else:
+        for access in chain.access[: -1 if chain.pending == "revoke access" else None]:
+            check(works(server, access), "an access token that was issued before the crash is refused")
+        reply = client.refresh(chain.refresh[-1])
+        equal(reply.status, 200, f"the last refresh token before the crash {reply!r}")
+        chain.refresh.append(reply.json["refresh_token"])
+    latest = client.refresh(chain.refresh[-1])
+    equal(latest.status, 200, "the refresh token after it")
+    # Whatever is older than the last predecessor is never good again, and neither is the code; either ends the chain.
+    if len(chain.refresh) > 2:
+        refused(client.refresh(chain.refresh[0]), "a refresh token that was used up before the crash")
+    else:
+        refused(client.redeem(*chain.code), "a code that was used up before the crash")
+    check(not works(server, latest.json["access_token"]), "the replay did not end the chain")
+    return "alive"
+
+
+def integrity(server):
+    """Looks at a copy, as the crash left it, log and all."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in os.listdir(server.data):
+            if ".db" in name and not name.endswith("-shm"):
+                shutil.copy(os.path.join(server.data, name), folder)
+        for name in ("auth.db", "tasks.db"):
+            connection = sqlite3.connect(os.path.join(folder, name))
+            equal(connection.execute("PRAGMA integrity_check").fetchall(), [("ok",)], f"integrity of {name}")
+            equal(connection.execute("PRAGMA foreign_key_check").fetchall(), [], f"foreign keys of {name}")
+            connection.close()
+
+
+def restart(server):
+    """Starts it again on the same port: the port is part of the issuer."""
+    for _ in range(20):
+        if server.start():
+            return
+        time.sleep(0.2)
+    raise Failure("the server did not start again: " + server.output()[-400:])
+
+
+@test("M-01, I1, I2, I3: 25 times SIGKILL in the middle of the work, and every answer stays true")
+def _():
+    seed = int(os.environ.get("SEED", secrets.randbelow(10**6)))
+    chance = random.Random(seed)
+    with Server() as server:
+        cookies = {user: Browser(user).sign_in(server.origin).cookies for user in ("ada", "grace")}
+        clients = [Client(server), Client(server, token_endpoint_auth_method="client_secret_basic")]
+        tasks, keep = {"ada": {}, "grace": {}}, {}
+        seen = {}
+        for round_number in range(ROUNDS):
+            workers = [Worker(server, clients[index // 2], cookies[user], user, chance.random())
+                       for index, user in enumerate(("ada", "grace") * (WORKERS // 2))]
+            for worker in workers:
+                worker.start()
+            time.sleep(chance.uniform(0.05, 0.5))
+            server.stop(signal.SIGKILL)
+            for worker in workers:
+                worker.join(20)
+                check(not worker.is_alive(), "a worker hangs")
+                if worker.problem is not None:
+                    raise Failure(f"round {round_number}, SEED={seed}: {worker.problem}")
+            integrity(server)
+            restart(server)
+            chains = [chain for worker in workers for chain in worker.chains]
+            try:
+                for chain in chains:
+                    result = verify(server, chain)
+                    seen[result] = seen.get(result, 0) + 1
+                    if chain.pending:
+                        seen[chain.pending] = seen.get(chain.pending, 0) + 1
+                # One chain of each person stays for all rounds.
+                for user in ("ada", "grace"):
+                    keep[user] = keep_going(server, clients[0], cookies[user], user, keep.get(user))
+                for worker in workers:
+                    tasks[worker.browser.user].update(worker.tasks)
+                    for text, id in worker.tasks.items():
+                        found = structured(call(server, keep[worker.browser.user][0], "search-tasks", {"text": text}))["tasks"]
+                        equal(found, [{"id": id, "text": text}], "a task that was created before the crash")
+                    if worker.unsure_task:
+                        found = structured(call(server, keep[worker.browser.user][0], "search-tasks", {"text": worker.unsure_task}))["tasks"]
+                        check(len(found) <= 1, "a task that was not acknowledged is there twice")
+            except Failure as failure:
+                raise Failure(f"round {round_number}, SEED={seed}: {failure}") from None
+        integrity(server)
+        for user in ("ada", "grace"):
+            for text, id in chance.sample(sorted(tasks[user].items()), min(20, len(tasks[user]))):
+                equal(structured(call(server, keep[user][0], "search-tasks", {"text": text}))["tasks"], [{"id": id, "text": text}], "an old task")
+            check(works(server, keep[user][2]), "an access token of the first round, after the last")
+        # The rounds must have met what they are about.
+        for what in ("alive", "revoked", "code"):
+            check(seen.get(what, 0) >= 5, f"too few chains were {what}: {seen} (SEED={seed})")
+        check(sum(map(len, tasks.values())) >= 10, "too few tasks")
+        for line in server.audit_lines():
+            json.loads(line)
+        print(f"crash rounds: {seen}, SEED={seed}", file=sys.stderr, flush=True)
+
+
+def keep_going(server, client, cookies, user, kept):
+    """A chain that is refreshed once a round: (access token, refresh token, the first access token)."""
+    if kept is None:
+        browser = Browser(user)
+        browser.cookies = dict(cookies)
+        access, refresh = client.tokens(browser)
+        return access, refresh, access
+    reply = client.refresh(kept[1])
+    equal(reply.status, 200, f"the chain that is refreshed in every round {reply!r}")
+    return reply.json["access_token"], reply.json["refresh_token"], kept[2]
+
+
+@test("I3, O-01: a restart keeps users, sessions, clients, keys and tokens, and shows no password again")
+def _():
+    with Server(password=None) as server:
+        shown = dict(re.findall(r"^  (ada|grace) +(\S+)$", server.output(), re.MULTILINE))
+        equal(set(shown), {"ada", "grace"}, f"passwords of the first start: {server.output()[-300:]}")
+        check(shown["ada"] != shown["grace"] and min(map(len, shown.values())) >= 12, "weak or equal passwords")
+        keys = send("GET", server.origin + "/jwks").body
+        browser = Browser("ada", shown["ada"]).sign_in(server.origin)
+        client = Client(server, token_endpoint_auth_method="client_secret_post")
+        access, refresh = client.tokens(browser)
+        revoked, revoked_refresh = client.tokens(browser)
+        equal(client.revoke(revoked_refresh).status, 200, "revocation")
+        alone, alone_refresh = client.tokens(browser)
+        equal(client.revoke(alone).status, 200, "revocation of an access token")
+        code = client.code(browser)
+        equal(server.stop(), 0, "exit status after SIGTERM")
+
+        before = len(server.output())
+        restart(server)
+        said = server.output()[before:]
+        check("are there already" in said, f"what the second start says: {said}")
+        check(not any(password in said for password in shown.values()), "a password is shown again")
+        equal(server.output().count(shown["ada"]), 1, "how often a password was shown")
+        equal(send("GET", server.origin + "/jwks").body, keys, "keys")
+        check(works(server, access), "an access token of before")
+        check(not works(server, revoked) and not works(server, alone), "a revoked access token of before")
+        refused(client.refresh(revoked_refresh), "a revoked refresh token of before")
+        equal(client.refresh(alone_refresh).status, 200, "a refresh token whose access token was revoked")
+        latest = client.refresh(refresh)
+        equal(latest.status, 200, "a refresh token of before")
+        equal(claims_of(latest.json["access_token"])["sub"], claims_of(access)["sub"], "the same person")
+        equal([client.redeem(*code).status for _ in range(2)], [200, 400], "T-04: a code of before, twice")
+        check("Signed in as" in browser.get(server.origin + "/account").text, "the session of before")
+        Browser("grace", shown["grace"]).sign_in(server.origin)
+        wrong = Browser("grace", shown["ada"])
+        page = wrong.get(server.origin + "/account")
+        equal(wrong.answer(server.origin + "/account", page)[1].status, 401, "another one's password")
+
+        # A password in the environment is for the first start only: it changes nobody's password later.
+        server.stop()
+        server.password = PASSWORD
+        restart(server)
+        other = Browser("grace", PASSWORD)
+        page = other.get(server.origin + "/account")
+        equal(other.answer(server.origin + "/account", page)[1].status, 401, "a password that the environment names later")
+
+
+@test("O-03, I3: another master key opens nothing, and is said so; the right one still does")
+def _():
+    with Server() as server:
+        client = Client(server)
+        access, _ = client.tokens(Browser())
+        check(works(server, access), "before")
+        server.stop()
+        path = os.path.join(server.data, "master.key")
+        with open(path, "rb") as file:
+            right = file.read()
+        with open(path, "wb") as file:
+            file.write(os.urandom(32))
+        equal(server.start(), False, "a start with another master key")
+        equal(server.process.returncode, 78, "exit status")
+        check("master key" in server.output() and PASSWORD not in server.output(), server.output()[-300:])
+        with open(path, "wb") as file:
+            file.write(right)
+        restart(server)
+        check(works(server, access), "after")
+
+
+@test("M-07, O-03: a second start on the same data, under the same name or another, ends by itself and disturbs nobody")
+def _():
+    with Server() as server:
+        client = Client(server)
+        browser = Browser().sign_in(server.origin)
+        access, refresh = client.tokens(browser)
+        for port, status in ((server.port, 69), (free_port(), 78)):
+            command = [server.binary, "demo", "--port", str(port), "--data", server.data]
+            result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+            equal(result.returncode, status, f"exit status: {result.stderr[-300:]}")
+            check(len(result.stderr) > 20 and "Fatal" not in result.stderr and server.data not in result.stdout, result.stderr[-300:])
+        check(works(server, access), "the access token of before")
+        equal(client.refresh(refresh).status, 200, "the refresh token of before")
+        replies = in_parallel(8, lambda index, code=client.code(browser): client.redeem(*code))
+        equal(sorted(reply.status for reply in replies), [200] + [400] * 7, "eight redemptions of a code")
+        server.stop()
+        integrity(server)
+        restart(server)
+        check(works(server, access), "the access token of before, after a restart")
+
+
+if __name__ == "__main__":
+    main("durability")
