@@ -1702,7 +1702,7 @@ def _():
     form = next(form for form in Forms(account.text).forms if form["action"] == "/sign-out")
     stranger = Browser()
     equal(stranger.submit(server.origin + "/account", form).status, 403, "somebody else's sign-out")
-    equal(browser.get(server.origin + "/sign-out").status, 200, "a link to the sign-out leads to the account page")
+    equal(browser.get(server.origin + "/sign-out").header("Location"), "/account", "a link to the sign-out leads to the account page")
     check("Signed in as" in browser.get(server.origin + "/account").text, "a link signed somebody out")
     equal(browser.submit(server.origin + "/account", form).status, 200, "sign-out")
     check("mcp-auth-session" not in browser.cookies, "the cookie stayed")

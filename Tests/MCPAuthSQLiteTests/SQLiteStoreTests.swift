@@ -26,7 +26,9 @@ struct SQLiteStoreTests {
     @Test("M-05: the log is ahead of the file, and everything acknowledged is on disk")
     func pragmas() async throws {
         _ = try SQLiteStore(path: folder.path("auth.db"))
-        let queue = try DatabaseQueue(path: folder.path("auth.db"))
+        var patient = Configuration()
+        patient.busyMode = .timeout(5)
+        let queue = try DatabaseQueue(path: folder.path("auth.db"), configuration: patient)
         #expect(try await queue.read { try String.fetchOne($0, sql: "PRAGMA journal_mode") } == "wal")
     }
 
