@@ -33,7 +33,7 @@ bench: ## Measure; docs/performance.md says what the numbers mean
 	@Scripts/setup tests
 	@Benchmarks/run
 
-fuzz: ## Fuzz every decoder, a minute each (FUZZ_SECONDS)
+fuzz: ## Fuzz every decoder, twenty seconds each (FUZZ_SECONDS)
 	@Scripts/setup
 	@Fuzz/run
 

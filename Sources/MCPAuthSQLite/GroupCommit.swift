@@ -37,7 +37,7 @@ final class GroupCommit: Sendable {
     /// More work than this in one transaction makes the first caller wait too long.
     private static let maximumBatch = 256
 
-    /// Opens or creates the file, readable by its owner only. One connection a process, always.
+    /// Opens or creates the file, readable by its owner only. One connection, always.
     init(path: String, migrate: (Database) throws -> Void) throws(StoreError) {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw StoreError(.unavailable, "\(path): \(String(cString: strerror(errno)))") }

@@ -28,6 +28,9 @@ extension SQLiteStore {
         _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate
     ) async throws(StoreError) -> CodeRedemption {
         try await database.write { db in
+            guard try Bool.fetchOne(db, sql: "SELECT is_disabled FROM users WHERE id = ?", arguments: [grant.userID]) == false else {
+                return .unknown
+            }
             try db.execute(
                 sql: "UPDATE codes SET grant_id = ? WHERE hash = ? AND grant_id IS NULL AND expires_at > ?",
                 arguments: [grant.id, hash.data, now.seconds])

@@ -165,7 +165,7 @@ public final class SQLiteStore: AuthorizationServerStore {
                 // A used code is kept for an hour, so that a replay is still recognized and answered.
                 ("codes", "hash", "expires_at <= ?", 3600), ("revoked_tokens", "id", "expires_at <= ?", 0),
                 ("refresh_tokens", "hash", "expires_at <= ?", 86400), ("grants", "id", "expires_at <= ?", 0),
-                ("grants", "id", "revoked_at <= ?", 86400),
+                ("grants", "id", "revoked_at <= ?", 90000),
                 ("refresh_tokens", "hash", "grant_id NOT IN (SELECT id FROM grants) AND ?", 0),
             ] as [(String, String, String, Int64)] {
                 try db.execute(

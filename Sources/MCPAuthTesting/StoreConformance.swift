@@ -174,6 +174,7 @@ public enum StoreConformance {
             try expect(try await store.redeem(SecretHash(of: "other"), for: try grant(), refreshToken: nil, at: now) == .unknown, "unknown")
         },
         Check(description: "T-05: of fifty who redeem a code at once, one wins") { store in
+            try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
             for round in 0..<10 {
                 _ = try await store.issue(try code("code\(round)"), consuming: SecretHash(of: "t\(round)"), until: now.advanced(by: 900))
                 let wins = try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -265,6 +266,9 @@ public enum StoreConformance {
             try await granted(store)
             try await store.update(User(id: "user-1", name: "ada", passwordHash: nil, isDisabled: true, createdAt: now))
             try expect(try await rotate(store, "r1", "r2") == .unknown, "a disabled user")
+            _ = try await store.issue(try code("late"), consuming: SecretHash(of: "t2"), until: now.advanced(by: 900))
+            let outcome = try await store.redeem(SecretHash(of: "late"), for: try grant("grant-2"), refreshToken: nil, at: now)
+            try expect(outcome == .unknown, "nor are their codes")
         },
         Check(description: "F-12: whoever wins, revocation or refresh, no live token is left") { store in
             try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))

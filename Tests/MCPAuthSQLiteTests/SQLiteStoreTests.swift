@@ -45,6 +45,7 @@ struct SQLiteStoreTests {
     @Test("M-07, T-05: two instances on one file: of forty who redeem a code at once, one wins, in every round")
     func twoInstances() async throws {
         let one = try SQLiteStore(path: folder.path("auth.db"))
+        try await one.add(User(id: "u", name: "ada", passwordHash: nil, createdAt: NumericDate(seconds: 1)))
         let two = try SQLiteStore(path: folder.path("auth.db"))
         let now = NumericDate(seconds: 1_800_000_000)
         let client = try #require(ClientID("c"))

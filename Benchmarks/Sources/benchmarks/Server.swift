@@ -13,7 +13,7 @@ enum Server {
     static func run(port: Int) async throws {
         let origin = "http://127.0.0.1:\(port)"
         let resource = origin + "/mcp"
-        let mints = try [("rs256", SigningAlgorithm.rs256), ("es256", .es256)].map { name, algorithm in
+        let mints: [(String, TokenMint)] = try [("rs256", SigningAlgorithm.rs256), ("es256", .es256)].map { name, algorithm in
             (name, try TokenMint(issuer: "https://issuer.example.com/\(name)", algorithm: algorithm, keyID: name))
         }
         func protection(_ mint: TokenMint, cacheCapacity: Int) throws -> ResourceServer {
@@ -41,7 +41,7 @@ enum Server {
                 let good = try? mint.token(subject: "benchmark", audience: resource, scopes: "read:tasks write:tasks")
                 let expired = try? mint.token(subject: "benchmark", audience: resource, scopes: "read:tasks write:tasks", expiresIn: -3600)
                 print(
-                    #"{"name":"\#(name)","token":"\#(good ?? "")","expired":"\#(expired ?? "")","issuer":"\#(mint.issuer)","pem":"\#(mint.publicKeyPEM.replacing("\n", with: "\\n"))"}"#
+                    #"{"name":"\#(name)","token":"\#(good ?? "")","expired":"\#(expired ?? "")","issuer":"\#(mint.issuer)","pem":"\#(mint.publicKeyPEM.split(separator: "\n").joined(separator: "\\n"))"}"#
                 )
             }
             print("ready")

@@ -40,6 +40,12 @@ public struct ScopePolicy: Sendable {
         requirement.scopes.isEmpty ? [] : requirement.scopes.subtracting(effective(granted))
     }
 
+    /// Whether a literal in it was mistyped.
+    var holdsInvalidLiteral: Bool {
+        ([self.default.scopes, advertised, initialScopes ?? []] + operations.values.map(\.scopes) + implications.values
+            + [ScopeSet(implications.keys)]).contains { $0.contains(.invalidLiteral) }
+    }
+
     /// Every scope that some operation needs, without `offline_access`, which is the client's business (R12).
     public var allScopes: ScopeSet {
         let sets = [self.default.scopes] + operations.sorted { $0.key.description < $1.key.description }.map(\.value.scopes) + [advertised]

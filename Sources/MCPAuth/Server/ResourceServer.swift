@@ -36,7 +36,7 @@ public final class ResourceServer: Sendable {
         cacheCapacity: Int = 32768, logger: Logger = Logger(label: "mcp-auth.resource-server"), insecureAllowHTTP: Bool = false
     ) throws(OAuthError) {
         let resource = try ResourceIdentifier(resource, insecureAllowHTTP: insecureAllowHTTP)
-        guard !policy.allScopes.contains(.invalidLiteral) else {
+        guard !policy.holdsInvalidLiteral else {
             throw OAuthError(
                 .invalidConfiguration, "a scope in the policy is mistyped: scopes are printable ASCII without quotes, separated by spaces")
         }

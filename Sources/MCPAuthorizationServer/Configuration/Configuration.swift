@@ -72,6 +72,11 @@ public struct AuthorizationServerConfiguration: Sendable {
     func check() throws(OAuthError) {
         func require(_ condition: Bool, _ message: String) throws(OAuthError) { if !condition { throw OAuthError(.invalidConfiguration, message) } }
         try require(!resources.isEmpty, "name at least one protected resource: the URL of your MCP server, such as https://mcp.example.com/mcp")
+        for resource in resources {
+            try require(
+                !resource.allScopes.union(resource.defaultScopes ?? []).contains(.invalidLiteral),
+                "a scope of \(resource.identifier) is mistyped: scopes are printable ASCII without quotes, separated by spaces")
+        }
         try require((1...Self.maximumAccessTokenLifetime).contains(accessTokenLifetime), "accessTokenLifetime is 1 to 86400 seconds")
         try require((1...600).contains(codeLifetime), "codeLifetime is 1 to 600 seconds")
         try require((0...60).contains(refreshGrace), "refreshGrace is 0 to 60 seconds")

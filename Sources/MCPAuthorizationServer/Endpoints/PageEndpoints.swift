@@ -30,7 +30,7 @@ extension AuthorizationServer {
         }
     }
 
-    /// Every attempt counts until it has succeeded. An address that is throttled does not count against the account, so that it cannot lock anybody out.
+    /// Every attempt counts until it has succeeded. An address that is throttled does not count against the account, so that it cannot go on locking people out.
     private func throttled(_ name: String, _ call: HTTPCall) -> Int64? {
         let now = clock.now
         return limits.signInByAddress.wait(for: limitKey(call), at: now)

@@ -109,7 +109,7 @@ public final class MemoryStore: AuthorizationServerStore {
 
     public func redeem(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) -> CodeRedemption {
         state.withLock { state in
-            guard let entry = state.codes[hash] else { return .unknown }
+            guard let entry = state.codes[hash], state.users[grant.userID]?.isDisabled == false else { return .unknown }
             if let earlier = entry.grantID {
                 state.revoke(earlier, now)
                 return .replayed(grantID: earlier)
@@ -202,7 +202,7 @@ public final class MemoryStore: AuthorizationServerStore {
             // A used code is kept for an hour, so that a replay is still recognized and answered.
             let codes = expired(state.codes) { $0.code.expiresAt.advanced(by: 3600) <= now }
             let tokens = expired(state.revokedTokens) { $0.until <= now }
-            let grants = expired(state.grants) { $0.expiresAt <= now || ($0.revokedAt.map { $0.advanced(by: 86400) <= now } ?? false) }
+            let grants = expired(state.grants) { $0.expiresAt <= now || ($0.revokedAt.map { $0.advanced(by: 90000) <= now } ?? false) }
             for key in sessions { state.sessions[key] = nil }
             for key in transactions { state.transactions[key] = nil }
             for key in codes { state.codes[key] = nil }

@@ -81,7 +81,7 @@ public enum CodeRedemption: Sendable, Hashable {
     case redeemed
     /// The code was used before. The grant that came of it is now revoked (RFC 6749 §4.1.2).
     case replayed(grantID: String)
-    /// No such code, or too late.
+    /// No such code, or too late, or its user is gone or disabled.
     case unknown
 }
 
@@ -137,6 +137,6 @@ public protocol KeyStore: Sendable {
 
 /// Everything an authorization server stores. `MCPAuthTesting` proves a store with `StoreConformance`.
 public protocol AuthorizationServerStore: ClientStore, UserStore, SessionStore, GrantStore, ConsentStore, KeyStore {
-    /// Forgets what expired, and dynamic clients of a day ago that were never of use, at most `limit` rows of each kind. Returns how many rows went.
+    /// Forgets what expired, and dynamic clients of a day ago that have neither grant nor code, at most `limit` rows of each kind. Returns how many rows went.
     func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int
 }

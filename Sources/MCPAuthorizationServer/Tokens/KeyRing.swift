@@ -18,7 +18,19 @@ struct KeyRing: Sendable {
         func owner(_ keyID: String) -> String { issuer.text + " " + keyID }
         let sealer = master.sealer(for: "signing keys")
         do {
+            func opened(_ entry: SealedKey) throws -> SigningKey {
+                guard let algorithm = SigningAlgorithm(rawValue: entry.algorithm), let pem = sealer.open(entry.sealed, owner: owner(entry.keyID))
+                else {
+                    throw OAuthError(
+                        .invalidConfiguration,
+                        "the store was begun under another issuer (another address or port), or with another master key; use those again, or start with an empty store"
+                    )
+                }
+                return try SigningKey(pem: String(decoding: pem, as: UTF8.self), algorithm: algorithm, keyID: entry.keyID)
+            }
             var sealed = try await store.signingKeys()
+            // What is there is opened before anything is added, so that a start with the wrong key leaves no trace.
+            for entry in sealed { _ = try opened(entry) }
             for algorithm in algorithms where !sealed.contains(where: { $0.algorithm == algorithm.rawValue }) {
                 let key = try SigningKey.generate(algorithm)
                 guard let keyID = key.keyID, let pem = key.pem else { continue }
@@ -27,17 +39,7 @@ struct KeyRing: Sendable {
                         keyID: keyID, algorithm: algorithm.rawValue, sealed: try sealer.seal(Array(pem.utf8), owner: owner(keyID)),
                         createdAt: clock.now))
             }
-            var keys: [SigningKey] = []
-            for entry in sealed {
-                guard let algorithm = SigningAlgorithm(rawValue: entry.algorithm), let pem = sealer.open(entry.sealed, owner: owner(entry.keyID))
-                else {
-                    throw OAuthError(
-                        .invalidConfiguration,
-                        "the store was begun under another issuer (another address or port), or with another master key; use those again, or start with an empty store"
-                    )
-                }
-                keys.append(try SigningKey(pem: String(decoding: pem, as: UTF8.self), algorithm: algorithm, keyID: entry.keyID))
-            }
+            let keys = try sealed.map(opened)
             guard let current = keys.first(where: { $0.algorithm == algorithms.first }) else {
                 throw OAuthError(.invalidConfiguration, "there is no signing key")
             }
