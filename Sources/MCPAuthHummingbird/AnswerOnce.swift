@@ -31,7 +31,7 @@ public struct AnswerOnce<Context: CallerRequestContext>: RouterMiddleware {
         case .untouched:
             guard (request.headers[.contentLength].flatMap(Int.init) ?? 0) <= Self.maximumRest else { return closing(response, context) }
             do {
-                return try await drain(body) ? response : closing(response, context)
+                return try await drain(body, context) ? response : closing(response, context)
             } catch {
                 // It was no body. That is the answer, and the only one.
                 return closing(Response(status: .badRequest), context)
@@ -40,23 +40,15 @@ public struct AnswerOnce<Context: CallerRequestContext>: RouterMiddleware {
         }
     }
 
-    /// False when there is too much of it, or it takes too long. Throws when it is no body.
-    private func drain(_ body: RequestBody) async throws -> Bool {
-        try await withThrowingTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                var count = 0
-                for try await buffer in body {
-                    count += buffer.readableBytes
-                    guard count <= Self.maximumRest else { return false }
-                }
-                return true
+    /// False when there is too much of it. Throws when it is no body.
+    private func drain(_ body: RequestBody, _ context: Context) async throws -> Bool {
+        try await context.closingConnection(after: Conversion.bodyTimeout) {
+            var count = 0
+            for try await buffer in body {
+                count += buffer.readableBytes
+                guard count <= Self.maximumRest else { return false }
             }
-            group.addTask {
-                try? await Task.sleep(for: Conversion.bodyTimeout)
-                return false
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? false
+            return true
         }
     }
 

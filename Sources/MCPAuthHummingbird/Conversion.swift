@@ -6,42 +6,25 @@ import OAuth
 
 /// Between Hummingbird's messages and this package's.
 enum Conversion {
-    /// How long a client may take to send its body, as a whole.
-    static let bodyTimeout = Duration.seconds(15)
+    /// Seconds that a client may take to send its body, as a whole. Whoever sends a byte now and then would otherwise hold the connection, and a shutdown,
+    /// for as long as they like.
+    static let bodyTimeout: Int64 = 15
 
-    /// Reads the body and goes on; or answers 413 for one that is longer than `limit`, and 408 for one that takes too long.
+    /// Reads the body and goes on; or answers 413 for one that is longer than `limit`; one that takes too long ends the connection.
     static func withCall(
         _ request: Request, _ context: some CallerRequestContext, limit: Int, _ body: (HTTPCall) async throws -> Response
     ) async throws -> Response {
         if let length = request.headers[.contentLength].flatMap(Int.init), length > limit { return tooLarge(limit) }
         guard request.head.method == .post || request.head.method == .put else { return try await body(HTTPCall(request.head, peer: context.peer)) }
         let buffer: ByteBuffer
-        do { buffer = try await collect(request.body, limit) } catch is NIOTooManyBytesError {
-            return tooLarge(limit)
-        } catch is TooSlow {
-            // Whoever sends a byte now and then would otherwise hold the connection, and a shutdown, for as long as they like.
-            return response(.error(OAuthError(.invalidRequest, "the body did not arrive in time"), status: .requestTimeout))
-        }
+        do {
+            buffer = try await context.closingConnection(after: bodyTimeout) { try await request.body.collect(upTo: limit) }
+        } catch is NIOTooManyBytesError { return tooLarge(limit) }
         return try await body(HTTPCall(request.head, body: Array(buffer.readableBytesView), peer: context.peer))
     }
 
     private static func tooLarge(_ limit: Int) -> Response {
         response(.error(OAuthError(.invalidRequest, "the body is longer than \(limit) bytes"), status: .contentTooLarge))
-    }
-
-    private struct TooSlow: Error {}
-
-    private static func collect(_ body: RequestBody, _ limit: Int) async throws -> ByteBuffer {
-        try await withThrowingTaskGroup(of: ByteBuffer.self) { group in
-            group.addTask { try await body.collect(upTo: limit) }
-            group.addTask {
-                try await Task.sleep(for: bodyTimeout)
-                throw TooSlow()
-            }
-            defer { group.cancelAll() }
-            guard let buffer = try await group.next() else { throw TooSlow() }
-            return buffer
-        }
     }
 
     static func response(_ reply: HTTPReply) -> Response {

@@ -8,12 +8,15 @@ public protocol CallerRequestContext: RequestContext {
     var caller: Caller? { get set }
     /// The client's address as text: the connection's, unless `TrustProxies` knows better.
     var peer: String? { get set }
-    /// Ends the connection, for a client that does not finish its request. Does nothing unless a context knows how.
+    /// Ends the connection. Does nothing unless a context knows how.
     func closeConnection()
+    /// Runs `body`, and ends the connection when it takes longer, for clients that do not finish what they send. Without a limit unless a context knows how.
+    func closingConnection<Result>(after seconds: Int64, _ body: () async throws -> Result) async rethrows -> Result
 }
 
 extension CallerRequestContext {
     public func closeConnection() {}
+    public func closingConnection<Result>(after seconds: Int64, _ body: () async throws -> Result) async rethrows -> Result { try await body() }
 }
 
 /// The context of this package's own applications.
@@ -24,6 +27,13 @@ public struct MCPRequestContext: CallerRequestContext {
     private let channel: any Channel
 
     public func closeConnection() { channel.close(promise: nil) }
+
+    public func closingConnection<Result>(after seconds: Int64, _ body: () async throws -> Result) async rethrows -> Result {
+        // A timer of the event loop costs far less than a second task for every request.
+        let timer = channel.eventLoop.scheduleTask(in: .seconds(seconds)) { [channel] in channel.close(promise: nil) }
+        defer { timer.cancel() }
+        return try await body()
+    }
 
     public init(source: ApplicationRequestContextSource) {
         channel = source.channel

@@ -33,11 +33,16 @@ public final class AuditLog: Sendable {
 
     public init(_ sinks: [any AuditSink] = []) { self.sinks = sinks }
 
-    public func record(_ event: AuditEvent) {
+    public func record(_ event: AuditEvent) { record(event.action, event.verdict, event.reason) { event } }
+
+    /// The same, on ways where every allocation counts: the event is made only when somebody takes it.
+    package func record(_ action: String, _ verdict: AuditEvent.Verdict, _ reason: String?, _ makeEvent: () -> AuditEvent) {
+        counter(CounterKey(action: action, verdict: verdict, reason: reason ?? "")).increment()
+        let continuations = listeners.withLock { $0.isEmpty ? [] : Array($0.values) }
+        guard !sinks.isEmpty || !continuations.isEmpty else { return }
+        let event = makeEvent()
         for sink in sinks { sink.record(event) }
-        let continuations = listeners.withLock { Array($0.values) }
         for continuation in continuations { continuation.yield(event) }
-        counter(for: event).increment()
     }
 
     /// The events from now on. A listener that falls more than 1024 events behind loses the oldest.
@@ -50,9 +55,8 @@ public final class AuditLog: Sendable {
     }
 
     /// Counters are made once a label set; reasons come from code, so there are few of them.
-    private func counter(for event: AuditEvent) -> Counter {
-        let key = CounterKey(action: event.action, verdict: event.verdict, reason: event.reason ?? "")
-        return counters.withLock { counters in
+    private func counter(_ key: CounterKey) -> Counter {
+        counters.withLock { counters in
             if let counter = counters[key] { return counter }
             let counter = Counter(
                 label: "mcp_auth_events_total", dimensions: [("action", key.action), ("verdict", key.verdict.rawValue), ("reason", key.reason)])

@@ -25,8 +25,9 @@ public struct Operation: Sendable, Hashable, CustomStringConvertible {
     }
 
     public func hash(into hasher: inout Hasher) {
-        for byte in kind.utf8 { hasher.combine(byte) }
-        for byte in name.utf8 { hasher.combine(byte) }
+        var (kind, name) = (kind, name)
+        kind.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        name.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     }
 }
 

@@ -37,7 +37,7 @@ public struct ScopePolicy: Sendable {
 
     /// What is missing: everything at once (R10), after the hierarchy (R11).
     public func missing(_ granted: ScopeSet, for requirement: Requirement) -> ScopeSet {
-        requirement.scopes.isEmpty ? [] : requirement.scopes.subtracting(effective(granted))
+        requirement.scopes.isSubset(of: granted) ? [] : requirement.scopes.subtracting(effective(granted))
     }
 
     /// Whether a literal in it was mistyped.

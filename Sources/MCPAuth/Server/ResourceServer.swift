@@ -210,12 +210,13 @@ public final class ResourceServer: Sendable {
         _ verdict: AuditEvent.Verdict, _ operation: Operation, _ caller: Caller, reason: String? = nil, detail: String? = nil,
         missing: ScopeSet? = nil
     ) {
-        audit.record(
+        audit.record("access", verdict, reason) {
             AuditEvent(
                 "access", verdict, at: clock.now, reason: reason, detail: detail, issuer: caller.principal?.issuer,
                 subject: caller.principal?.subject,
                 clientID: caller.principal?.clientID, operation: operation.description, scopes: caller.principal?.scopes, missingScopes: missing,
-                requestID: caller.requestID, peer: caller.peer))
+                requestID: caller.requestID, peer: caller.peer)
+        }
     }
 }
 

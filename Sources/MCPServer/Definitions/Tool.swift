@@ -1,5 +1,6 @@
 public import JOSE
 public import MCPAuth
+import Metrics
 
 /// Something that a model can do here.
 public struct Tool: Sendable {
@@ -37,6 +38,7 @@ public struct Tool: Sendable {
     public let annotations: Annotations?
     /// Whether it can run without a principal.
     let isOpen: Bool
+    let timers: (ok: Metrics.Timer, error: Metrics.Timer)
     let inputSchema: Result<JSONValue, JOSEError>
     let outputSchema: Result<JSONValue?, JOSEError>
     let run: @Sendable (JSONValue, Principal?, MessageSink) async throws -> ToolResult
@@ -107,6 +109,10 @@ public struct Tool: Sendable {
         _ run: @escaping @Sendable (JSONValue, Principal?, MessageSink) async throws -> ToolResult
     ) {
         self.isOpen = isOpen
+        func timer(_ outcome: String) -> Metrics.Timer {
+            Metrics.Timer(label: "mcp_tool_call_seconds", dimensions: [("tool", name), ("outcome", outcome)])
+        }
+        timers = (timer("ok"), timer("error"))
         self.name = name
         self.description = description
         self.requirement = requirement

@@ -112,8 +112,7 @@ struct Dispatcher: Sendable {
                 return ToolResult([.text("The tool failed.")], isError: true)
             }
         }
-        Metrics.Timer(label: "mcp_tool_call_seconds", dimensions: [("tool", tool.name), ("outcome", result.isError ? "error" : "ok")])
-            .record(duration: ContinuousClock.now - start)
+        (result.isError ? tool.timers.error : tool.timers.ok).record(duration: ContinuousClock.now - start)
         return result.json
     }
 

@@ -37,6 +37,7 @@ public final class StreamableHTTP: Sendable {
     public let resourceServer: ResourceServer
     private let sessions: SessionTable
     private let random: RandomSource
+    private let requestIDs: RequestIDs
 
     /// Longer bodies are refused with 413 before they are looked at.
     public static let maximumBodyBytes = 4 << 20
@@ -49,6 +50,7 @@ public final class StreamableHTTP: Sendable {
         self.resourceServer = resourceServer.advertising(server.scopes)
         dispatcher = Dispatcher(server: server, resourceServer: self.resourceServer)
         self.random = random
+        requestIDs = RequestIDs(random)
         sessions = SessionTable()
     }
 
@@ -68,7 +70,7 @@ public final class StreamableHTTP: Sendable {
 
     /// Decides by the head alone, before a byte of the body is read: whoever has no good token is refused here, unless something is open to anybody.
     public func admit(_ request: HTTPRequest, peer: String? = nil) async -> Admission {
-        switch await resourceServer.identify(request, peer: peer, requestID: random.token(bytes: 9)) {
+        switch await resourceServer.identify(request, peer: peer, requestID: requestIDs.next()) {
         case .rejected(let reply): return .refused(MCPReply(reply))
         case .accepted(let caller):
             if caller.principal == nil, !dispatcher.server.hasOpenOperations {
@@ -217,6 +219,16 @@ public final class StreamableHTTP: Sendable {
         case .error(let error): error.json(id: id)
         }
     }
+}
+
+/// Identifiers of requests, for the audit trail: different, but no secret.
+private final class RequestIDs: Sendable {
+    private let prefix: String
+    private let count = Atomic<UInt64>(0)
+
+    init(_ random: RandomSource) { prefix = random.token(bytes: 6) }
+
+    func next() -> String { prefix + "-" + String(count.add(1, ordering: .relaxed).newValue, radix: 36) }
 }
 
 extension HTTPField.Name {
