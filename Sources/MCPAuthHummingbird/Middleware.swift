@@ -27,7 +27,11 @@ public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
         if !excludedPaths.isEmpty, excludedPaths.contains(URLBytes.path(of: request.head.path ?? "")) {
             return try await next(request, context)
         }
-        switch await resourceServer.identify(request.head, peer: context.peer) {
+        let identification =
+            if let known = resourceServer.identifyAtOnce(request.head, peer: context.peer) { known } else {
+                await resourceServer.identify(request.head, peer: context.peer)
+            }
+        switch identification {
         case .rejected(let reply): return Conversion.response(reply)
         case .accepted(let caller):
             let requirement: Requirement? =

@@ -14,15 +14,15 @@ enum Credential: Sendable {
             self = .none
             return
         }
-        if let token = value.withUTF8(Self.token) {
-            self = .bearer(token)
+        if let start = value.withUTF8(Self.tokenStart) {
+            self = .bearer(AccessToken(value, droppingFirst: start))
         } else {
             self = Self.problem(value, count: request.headerFields[values: .authorization].count)
         }
     }
 
-    /// `Bearer`, in any case, spaces, and a token68 (RFC 9110 §11.2).
-    private static func token(_ bytes: UnsafeBufferPointer<UInt8>) -> AccessToken? {
+    /// Where the token begins: `Bearer`, in any case, spaces, and a token68 (RFC 9110 §11.2). Nil for anything else.
+    private static func tokenStart(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         guard bytes.count > 7, bytes[6] == 0x20, bytes[..<6].elementsEqual("bearer".utf8, by: { URLBytes.lowercased($0) == $1 }) else { return nil }
         var start = 7
         while start < bytes.count, bytes[start] == 0x20 { start += 1 }
@@ -30,7 +30,7 @@ enum Credential: Sendable {
         while end < bytes.count, isToken68(bytes[end]) { end += 1 }
         guard end > start else { return nil }
         for byte in bytes[end...] where byte != UInt8(ascii: "=") { return nil }
-        return AccessToken(bytes: Array(bytes[start...]))
+        return start
     }
 
     private static func isToken68(_ byte: UInt8) -> Bool {

@@ -92,22 +92,49 @@ public final class ResourceServer: Sendable {
 
     /// Who is calling, before anything is known of what they want. Nobody is a possible answer; a bad token is not.
     public func identify(_ request: HTTPRequest, peer: String? = nil, requestID: String? = nil) async -> Identification {
-        var caller = Caller(principal: nil, peer: peer, requestID: requestID)
+        switch decide(request, peer: peer, requestID: requestID) {
+        case .decided(let identification): return identification
+        case .undecided(let token, let caller):
+            let start = ContinuousClock.now
+            defer { resolution.record(duration: ContinuousClock.now - start) }
+            return identification(await verifier.resolve(token, at: clock.now), caller)
+        }
+    }
+
+    /// The same, when it can be said from memory: nil when somebody has to be asked, for which there is `identify`. Most requests bring a token that is known.
+    public func identifyAtOnce(_ request: HTTPRequest, peer: String? = nil, requestID: String? = nil) -> Identification? {
+        if case .decided(let identification) = decide(request, peer: peer, requestID: requestID) { identification } else { nil }
+    }
+
+    private enum Decision {
+        case decided(Identification)
+        case undecided(AccessToken, Caller)
+    }
+
+    private func decide(_ request: HTTPRequest, peer: String?, requestID: String?) -> Decision {
+        let caller = Caller(principal: nil, peer: peer, requestID: requestID)
         if let violation = transport.violation(request) {
-            return .rejected(refuse(.forbiddenTransport(violation), for: .any, caller: caller))
+            return .decided(.rejected(refuse(.forbiddenTransport(violation), for: .any, caller: caller)))
         }
         switch Credential(request) {
-        case .none: return .accepted(caller)
-        case .malformed(let why): return .rejected(refuse(.malformed(why), for: .any, caller: caller))
+        case .none: return .decided(.accepted(caller))
+        case .malformed(let why): return .decided(.rejected(refuse(.malformed(why), for: .any, caller: caller)))
         case .bearer(let token):
-            switch await verify(token) {
-            case .accepted(let principal):
-                caller.principal = principal
-                return .accepted(caller)
-            case .rejected(let reason): return .rejected(refuse(.invalidToken(reason), for: .any, caller: caller))
-            case .undecided: return .rejected(refuse(.unavailable("the verifier did not decide"), for: .any, caller: caller))
-            case .unavailable(let why): return .rejected(refuse(.unavailable(why), for: .any, caller: caller))
-            }
+            let verification = verifier.verify(token, at: clock.now)
+            if case .undecided = verification { return .undecided(token, caller) }
+            return .decided(identification(verification, caller))
+        }
+    }
+
+    private func identification(_ verification: Verification, _ caller: Caller) -> Identification {
+        switch verification {
+        case .accepted(let principal):
+            var caller = caller
+            caller.principal = principal
+            return .accepted(caller)
+        case .rejected(let reason): return .rejected(refuse(.invalidToken(reason), for: .any, caller: caller))
+        case .undecided: return .rejected(refuse(.unavailable("the verifier did not decide"), for: .any, caller: caller))
+        case .unavailable(let why): return .rejected(refuse(.unavailable(why), for: .any, caller: caller))
         }
     }
 
@@ -136,17 +163,6 @@ public final class ResourceServer: Sendable {
 
     /// Whether a token, or what stands for it, is still good: for streams that outlive the request that opened them.
     public func stillAccepts(_ principal: Principal) -> Bool { clock.now < principal.expiration && verifier.stillAccepts(principal) }
-
-    // MARK: Verification
-
-    private func verify(_ token: AccessToken) async -> Verification {
-        let now = clock.now
-        let verification = verifier.verify(token, at: now)
-        guard case .undecided = verification else { return verification }
-        let start = ContinuousClock.now
-        defer { resolution.record(duration: ContinuousClock.now - start) }
-        return await verifier.resolve(token, at: now)
-    }
 
     // MARK: Refusal
 

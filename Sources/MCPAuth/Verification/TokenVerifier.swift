@@ -53,20 +53,31 @@ public struct RejectionReason: Sendable, Hashable, CustomStringConvertible {
 
 /// The text of a bearer token (RFC 6750 §2.1). It does not print itself.
 public struct AccessToken: Sendable, CustomStringConvertible, CustomReflectable {
-    public let bytes: [UInt8]
+    /// A text that ends with the token, so that a header's value is not copied for a token that is known already.
+    private let storage: String
+    /// How many bytes of it stand before the token.
+    private let offset: Int
 
-    public init(_ text: String) { bytes = Array(text.utf8) }
+    public init(_ text: String) { self.init(text, droppingFirst: 0) }
 
-    public init(bytes: [UInt8]) { self.bytes = bytes }
+    /// What is left of a header's value after its first bytes.
+    package init(_ value: String, droppingFirst count: Int) {
+        storage = value
+        offset = count
+    }
 
-    public var text: String { String(decoding: bytes, as: UTF8.self) }
+    public var bytes: [UInt8] { Array(storage.utf8.dropFirst(offset)) }
+    public var text: String { offset == 0 ? storage : String(decoding: storage.utf8.dropFirst(offset), as: UTF8.self) }
 
     /// Whether it could be a JWT: it has dots.
-    package var looksLikeJWT: Bool { bytes.count { $0 == UInt8(ascii: ".") } == 2 }
+    package var looksLikeJWT: Bool { storage.utf8.dropFirst(offset).count { $0 == UInt8(ascii: ".") } == 2 }
 
-    package var digest: TokenDigest { TokenDigest(SHA256.hash(data: bytes)) }
+    package var digest: TokenDigest {
+        var value = storage
+        return value.withUTF8 { TokenDigest(SHA256.hash(data: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[offset...]))) }
+    }
 
-    public var description: String { "AccessToken(\(bytes.count) bytes)" }
+    public var description: String { "AccessToken(\(storage.utf8.count - offset) bytes)" }
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 

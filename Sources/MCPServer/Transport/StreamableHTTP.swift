@@ -70,7 +70,12 @@ public final class StreamableHTTP: Sendable {
 
     /// Decides by the head alone, before a byte of the body is read: whoever has no good token is refused here, unless something is open to anybody.
     public func admit(_ request: HTTPRequest, peer: String? = nil) async -> Admission {
-        switch await resourceServer.identify(request, peer: peer, requestID: requestIDs.next()) {
+        let requestID = requestIDs.next()
+        let identification =
+            if let known = resourceServer.identifyAtOnce(request, peer: peer, requestID: requestID) { known } else {
+                await resourceServer.identify(request, peer: peer, requestID: requestID)
+            }
+        switch identification {
         case .rejected(let reply): return .refused(MCPReply(reply))
         case .accepted(let caller):
             if caller.principal == nil, !dispatcher.server.hasOpenOperations {
