@@ -19,15 +19,19 @@ public struct CompactJWS: Sendable {
         guard token.count <= Self.maximumBytes else { throw JOSEError(.malformedJWS, "the token is longer than \(Self.maximumBytes) bytes") }
         let text = token.span
         var dots: (Int, Int) = (-1, -1)
-        for index in 0..<text.count where text[index] == UInt8(ascii: ".") {
-            if dots.0 < 0 {
-                dots.0 = index
-            } else if dots.1 < 0 {
-                dots.1 = index
-            } else {
-                throw JOSEError(.malformedJWS, "a compact JWS has three segments, this has more")
+        let hasMore = token.withUnsafeBufferPointer { bytes in
+            for index in bytes.indices where bytes[index] == UInt8(ascii: ".") {
+                if dots.0 < 0 {
+                    dots.0 = index
+                } else if dots.1 < 0 {
+                    dots.1 = index
+                } else {
+                    return true
+                }
             }
+            return false
         }
+        guard !hasMore else { throw JOSEError(.malformedJWS, "a compact JWS has three segments, this has more") }
         guard dots.0 > 0, dots.1 > dots.0, dots.1 + 1 < text.count else {
             throw JOSEError(.malformedJWS, "a compact JWS has three segments, and neither header nor signature is empty")
         }

@@ -66,7 +66,10 @@ public struct AccessToken: Sendable, CustomStringConvertible, CustomReflectable 
         offset = count
     }
 
-    public var bytes: [UInt8] { Array(storage.utf8.dropFirst(offset)) }
+    public var bytes: [UInt8] {
+        var value = storage
+        return value.withUTF8 { Array(UnsafeBufferPointer(rebasing: $0[offset...])) }
+    }
     public var text: String { offset == 0 ? storage : String(decoding: storage.utf8.dropFirst(offset), as: UTF8.self) }
 
     /// Whether it could be a JWT: it has dots.
