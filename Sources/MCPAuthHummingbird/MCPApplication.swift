@@ -71,6 +71,7 @@ public enum MCPApplication {
             configuration: .init(
                 address: .hostname(host, port: port), availableConnectionsDelegate: MaximumAvailableConnections(maximumConnections)),
             onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? port) }, logger: logger)
+        application.addServices(BodyDeadlines.shared)
         if let authorizationServer { application.addServices(Maintenance(authorizationServer)) }
         return application
     }

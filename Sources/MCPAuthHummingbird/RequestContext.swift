@@ -10,7 +10,8 @@ public protocol CallerRequestContext: RequestContext {
     var peer: String? { get set }
     /// Ends the connection. Does nothing unless a context knows how.
     func closeConnection()
-    /// Runs `body`, and ends the connection when it takes longer, for clients that do not finish what they send. Without a limit unless a context knows how.
+    /// Runs `body`, and ends the connection when it takes longer, for clients that do not finish what they send. Without a limit unless a context knows how;
+    /// `MCPRequestContext` does in applications of `MCPApplication`.
     func closingConnection<Result>(after seconds: Int64, _ body: () async throws -> Result) async rethrows -> Result
 }
 
@@ -29,9 +30,8 @@ public struct MCPRequestContext: CallerRequestContext {
     public func closeConnection() { channel.close(promise: nil) }
 
     public func closingConnection<Result>(after seconds: Int64, _ body: () async throws -> Result) async rethrows -> Result {
-        // A timer of the event loop costs far less than a second task for every request.
-        let timer = channel.eventLoop.scheduleTask(in: .seconds(seconds)) { [channel] in channel.close(promise: nil) }
-        defer { timer.cancel() }
+        let id = BodyDeadlines.shared.begin(channel, seconds: seconds)
+        defer { BodyDeadlines.shared.end(id) }
         return try await body()
     }
 
