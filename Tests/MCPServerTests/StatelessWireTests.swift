@@ -164,6 +164,9 @@ struct StatelessWireTests {
         arguments: [
             (HTTPRequest.Method.get, [:], 405), (.put, [:], 405), (.delete, [:], 405), (.post, [.contentType: "text/plain"], 400),
             (.post, [.accept: "text/html"], 406),
+            (.post, [.accept: "Application/JSON ;q=1"], 200), (.post, [.accept: "text/html, application/*;q=0.5"], 200),
+            (.post, [.accept: "*/*"], 200),
+            (.post, [.accept: "application/jsonx, text/*"], 406), (.post, [.accept: "application/"], 406), (.post, [.accept: ","], 406),
             (.post, [.contentType: "application/json; charset=utf-8"], 200), (.post, [.contentType: "application/jsonx"], 400),
         ] as [(HTTPRequest.Method, HTTPFields, Int)])
     func heads(_ method: HTTPRequest.Method, _ fields: HTTPFields, _ status: Int) async throws {
