@@ -150,6 +150,7 @@ final class Gate: Sendable {
     private let state = Mutex(State())
 
     func open() { state.withLock { $0.isOpen = true } }
+    func close() { state.withLock { $0.isOpen = false } }
     var wasCancelled: Bool { state.withLock { $0.wasCancelled } }
 
     func pass() async {
@@ -166,6 +167,24 @@ final class Gate: Sendable {
         }
         return false
     }
+}
+
+/// Takes every token as ada's, until it is told not to.
+final class RevocableVerifier: TokenVerifier {
+    private let isRevoked = Mutex(false)
+
+    func revoke() { isRevoked.withLock { $0 = true } }
+
+    func verify(_ token: AccessToken, at now: NumericDate) -> Verification {
+        guard let claims = try? JSONDocument(parsing: "{}") else { return .unavailable("no claims") }
+        return stillAccepts
+            ? .accepted(Principal(issuer: "test", subject: "ada", expiration: now.advanced(by: 1000), claims: claims))
+            : .rejected(RejectionReason("revoked"))
+    }
+
+    func stillAccepts(_ principal: Principal) -> Bool { stillAccepts }
+
+    private var stillAccepts: Bool { isRevoked.withLock { !$0 } }
 }
 
 final class Recorder: AuditSink {

@@ -339,6 +339,38 @@ struct StatelessWireTests {
         #expect(messages[3]["result"]?["resultType"]?.string == "complete" && messages[3]["id"]?.number?.int64 == 1)
     }
 
+    @Test("R-12: a result is not delivered on a stream whose token was revoked meanwhile")
+    func revokedDuringStream() async throws {
+        let gate = Gate()
+        let verifier = RevocableVerifier()
+        let slow = MCPServer("x", version: "1") {
+            Tool("work", "Works") { (call: ToolCall) -> String in
+                call.progress(1)
+                await gate.pass()
+                return "the result"
+            }
+        }
+        let transport = try StreamableHTTP(slow, protectedBy: ResourceServer(Harness.resource, trusting: .verifier(verifier)))
+        let meta: JSONValue = [
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": [:], "progressToken": 1,
+        ]
+        let message: JSONValue = ["jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ["name": "work", "_meta": meta]]
+        let fields: HTTPFields = [
+            .contentType: "application/json", .authorization: "Bearer x", .mcpProtocolVersion: "2026-07-28", .mcpMethod: "tools/call",
+            .mcpName: "work",
+        ]
+        for isRevoked in [false, true] {
+            let request = HTTPRequest(method: .post, scheme: "https", authority: "rs.example", path: "/mcp", headerFields: fields)
+            let answer = Answer(await transport.reply(to: HTTPCall(request, body: message.serialized)))
+            if isRevoked { verifier.revoke() }
+            gate.open()
+            var text = ""
+            for await event in try #require(answer.stream) { text += String(decoding: event, as: UTF8.self) }
+            #expect(text.contains("the result") == !isRevoked)
+            gate.close()
+        }
+    }
+
     @Test("when the reader goes away, the work is cancelled")
     func abandoned() async throws {
         let gate = Gate()

@@ -63,6 +63,16 @@ struct DemoCommand: AsyncParsableCommand {
         }
     }
 
+    /// The address is part of what is stored, so that data of one port is of no use on another.
+    private func authorizationServer(
+        _ origin: String, _ configuration: AuthorizationServerConfiguration, _ folder: DataFolder, _ audit: AuditLog
+    ) async throws(OAuthError) -> AuthorizationServer {
+        do throws(OAuthError) { return try await AuthorizationServer(origin, configuration: configuration, in: folder, audit: audit) } catch {
+            guard error.code == .invalidConfiguration else { throw error }
+            throw OAuthError(error.code, error.message + ". Here: start with the --port of before, or name another folder with --data")
+        }
+    }
+
     private func serve(_ metrics: PrometheusMetrics) async throws {
         let folder = try DataFolder(data)
         let origin = "http://127.0.0.1:\(port)"
@@ -74,7 +84,7 @@ struct DemoCommand: AsyncParsableCommand {
         ])
         configuration.name = "Tasks (demo)"
         configuration.accessTokenLifetime = tokenLifetime
-        let issuer = try await AuthorizationServer(origin, configuration: configuration, in: folder, audit: audit)
+        let issuer = try await authorizationServer(origin, configuration, folder, audit)
         let passwords = try await DemoUsers.create(on: issuer)
 
         var policy = TaskServer.policy
