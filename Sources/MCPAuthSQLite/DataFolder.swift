@@ -10,15 +10,23 @@ public import OAuth
 public struct DataFolder: Sendable {
     private let url: URL
 
-    /// Opens or makes the folder. Throws `invalid_configuration` saying why it cannot be used.
+    /// Opens or makes the folder, and makes it private. A folder that holds other people's things is not touched: unless it is private already, it is
+    /// refused. Throws `invalid_configuration` saying why it cannot be used.
     public init(_ path: String) throws(OAuthError) {
         url = URL(fileURLWithPath: path)
         do {
             try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-            // Also when it was there before.
+            let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
+            guard let mode = (attributes[.posixPermissions] as? NSNumber)?.intValue, mode & 0o077 != 0 else { return }
+            let names = try FileManager.default.contentsOfDirectory(atPath: url.path)
+            guard names.isEmpty || names.contains("master.key") else {
+                throw OAuthError(
+                    .invalidConfiguration,
+                    "the folder \(path) holds other things, and others can look into it; choose a folder of its own for the data")
+            }
             try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: url.path)
-        } catch {
-            throw OAuthError(.invalidConfiguration, "the folder \(path) cannot be made private to its owner; choose another place for the data")
+        } catch let error as OAuthError { throw error } catch {
+            throw OAuthError(.invalidConfiguration, "the folder \(path) cannot be made; choose another place for the data")
         }
     }
 

@@ -126,37 +126,35 @@ final class GroupCommit: Sendable {
 
     /// Commits what waits. False when nothing did: then whoever comes next starts anew.
     private func commitBatch(_ db: Database) -> Bool {
-        do {
-            gather()
-            let batch = state.withLock { state -> [Job] in
-                let batch = Array(state.jobs.prefix(Self.maximumBatch))
-                state.jobs.removeFirst(batch.count)
-                if batch.isEmpty { state.isDraining = false }
-                state.lastBatch = batch.count
-                return batch
-            }
-            guard !batch.isEmpty else { return false }
-            var failures = [(any Error)?](repeating: nil, count: batch.count)
-            do {
-                try writeLock?.take()
-                defer { writeLock?.release() }
-                try db.inTransaction(.immediate) {
-                    for (index, job) in batch.enumerated() {
-                        if batch.count == 1 {
-                            try job.work(db)
-                        } else {
-                            do { try Self.apart(job.work, db) } catch { failures[index] = error }
-                        }
-                    }
-                    return .commit
-                }
-            } catch {
-                // Not committed: nobody's work happened.
-                for index in batch.indices { failures[index] = error }
-            }
-            for (job, failure) in zip(batch, failures) { job.finish(failure) }
-            return true
+        gather()
+        let batch = state.withLock { state -> [Job] in
+            let batch = Array(state.jobs.prefix(Self.maximumBatch))
+            state.jobs.removeFirst(batch.count)
+            if batch.isEmpty { state.isDraining = false }
+            state.lastBatch = batch.count
+            return batch
         }
+        guard !batch.isEmpty else { return false }
+        var failures = [(any Error)?](repeating: nil, count: batch.count)
+        do {
+            try writeLock?.take()
+            defer { writeLock?.release() }
+            try db.inTransaction(.immediate) {
+                for (index, job) in batch.enumerated() {
+                    if batch.count == 1 {
+                        try job.work(db)
+                    } else {
+                        do { try Self.apart(job.work, db) } catch { failures[index] = error }
+                    }
+                }
+                return .commit
+            }
+        } catch {
+            // Not committed: nobody's work happened.
+            for index in batch.indices { failures[index] = error }
+        }
+        for (job, failure) in zip(batch, failures) { job.finish(failure) }
+        return true
     }
 
     /// Where many commit at the same time, waits a moment for those who were in the last batch and are coming back: one commit for all costs less than one

@@ -22,7 +22,6 @@ public struct OAuthError: Error, Hashable, CustomStringConvertible {
         // RFC 6750 §3.1
         public static let invalidToken: Code = "invalid_token"
         public static let insufficientScope: Code = "insufficient_scope"
-        // RFC 7009 §2.2.1
         /// Too many attempts (RFC 8628 §3.5 gave it its name).
         public static let slowDown: Code = "slow_down"
         // RFC 7591 §3.2.2

@@ -112,3 +112,44 @@ struct SQLiteStoreTests {
         #expect(try await SQLiteStore(path: folder.path("auth.db")).revocations(since: now) == [.accessToken("jti")])
     }
 }
+
+@Suite("Data folder")
+struct DataFolderTests {
+    let folder: TemporaryFolder
+    init() throws { folder = try TemporaryFolder() }
+
+    func mode(_ name: String) throws -> Int? {
+        let attributes = try FileManager.default.attributesOfItem(atPath: folder.path(name))
+        return (attributes[.posixPermissions] as? NSNumber)?.intValue
+    }
+
+    func make(_ name: String, holding file: String?) throws {
+        try FileManager.default.createDirectory(
+            atPath: folder.path(name), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        if let file { try Data([1]).write(to: folder.url.appendingPathComponent(name).appendingPathComponent(file)) }
+    }
+
+    @Test("M-11: a new, an empty, or an own folder becomes private", arguments: [nil, "", "master.key"])
+    func own(_ file: String?) throws {
+        if let file { try make("data", holding: file.isEmpty ? nil : file) }
+        _ = try DataFolder(folder.path("data"))
+        #expect(try mode("data") == 0o700)
+    }
+
+    @Test("somebody's folder with other things in it is neither used nor changed")
+    func foreign() throws {
+        try make("home", holding: "letters.txt")
+        let error = #expect(throws: OAuthError.self) { try DataFolder(folder.path("home")) }
+        #expect(error?.code == .invalidConfiguration)
+        #expect(try mode("home") == 0o755)
+    }
+
+    @Test("M-11, O-01: the master key is made once, whole and for its owner, also by many who start at once")
+    func masterKey() async throws {
+        let data = try DataFolder(folder.path("data"))
+        await withTaskGroup(of: Void.self) { group in for _ in 0..<20 { group.addTask { _ = try? data.masterKey() } } }
+        #expect(try mode("data/master.key") == 0o600)
+        #expect(try Data(contentsOf: folder.url.appendingPathComponent("data/master.key")).count == 32)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("data")) == ["master.key"])
+    }
+}

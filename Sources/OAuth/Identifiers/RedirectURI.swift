@@ -1,7 +1,7 @@
 /// Where an authorization response may go (RFC 6749 §3.1.2, RFC 8252 §7): validated once, compared byte for byte.
 ///
-/// Allowed are https (to a name, or to a literal address that is public), http to a loopback host, and private-use schemes in reverse domain form (`com.example.app:/callback`,
-/// RFC 8252 §7.1). Everything else, such as `javascript:` or `data:`, is refused everywhere. So are fragments, wildcards and user information.
+/// Allowed are https (to a name, or to a literal address that is public), http to a loopback host, and private-use schemes in reverse domain form
+/// (`com.example.app:/callback`, RFC 8252 §7.1). Everything else, such as `javascript:` or `data:`, is refused everywhere. So are fragments, wildcards and user information.
 public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
     public enum Kind: Sendable, Hashable {
         /// A web site's callback.
