@@ -35,24 +35,47 @@ extension Row {
         get throws {
             guard let method = Client.AuthenticationMethod(rawValue: try text("auth_method")),
                 let origin = Client.Origin(rawValue: try text("origin"))
-            else {
-                throw CorruptRow()
-            }
+            else { throw CorruptRow() }
             let secret: Data? = self["secret_hash"]
-            return Client(
+            var client = Client(
                 id: try clientID("id"), name: self["name"],
                 redirectURIs: try text("redirect_uris").split(separator: " ").map { try RedirectURI(String($0)) },
-                authenticationMethod: method, secretHash: secret.flatMap { SecretHash(bytes: Array($0)) },
-                grantTypes: try text("grant_types").split(separator: " ").map(String.init), origin: origin, createdAt: date("created_at"),
-                introspects: self["introspects"])
+                authenticationMethod: method, secrets: secret.flatMap { SecretHash(bytes: Array($0)) }.map { [ClientSecret($0)] } ?? [],
+                grantTypes: try text("grant_types").split(separator: " ").map { GrantType(rawValue: String($0)) }, origin: origin,
+                createdAt: date("created_at"), introspects: self["introspects"])
+            if let details: String = self["details"] { try ClientDetails(parsing: details).apply(to: &client) }
+            return client
         }
     }
 
     var user: User {
         get throws {
-            User(
-                id: try text("id"), name: try text("name"), passwordHash: (self["password"] as String?).flatMap(PasswordHash.init),
-                isDisabled: self["is_disabled"] ?? true, createdAt: date("created_at"))
+            let issuer: String? = self["identity_issuer"]
+            let subject: String? = self["identity_subject"]
+            let secret: Data? = self["one_time_secret"]
+            return User(
+                id: try text("id"), name: try text("name"), displayName: self["display_name"],
+                passwordHash: (self["password"] as String?).flatMap(PasswordHash.init),
+                identity: issuer.flatMap { issuer in subject.map { ExternalIdentity(issuer: issuer, subject: $0) } },
+                sealedOneTimeSecret: secret.map { Array($0) }, isDisabled: self["is_disabled"] ?? true, createdAt: date("created_at"))
+        }
+    }
+
+    var device: DeviceAuthorization {
+        get throws {
+            let state: DeviceAuthorization.State
+            switch try text("state") {
+            case "pending": state = .pending
+            case "denied": state = .denied
+            case "redeemed": state = .redeemed
+            case "approved":
+                state = .approved(
+                    userID: try text("user_id"), scopes: try scopes("approved_scope"), authenticatedAt: optionalDate("authenticated_at"))
+            default: throw CorruptRow()
+            }
+            return DeviceAuthorization(
+                hash: try hash("hash"), userCode: try hash("user_code"), clientID: try clientID("client_id"), scopes: try scopes("scope"),
+                resource: try text("resource"), interval: self["interval"] ?? 5, expiresAt: date("expires_at"), state: state)
         }
     }
 
@@ -61,7 +84,8 @@ extension Row {
             guard let challenge = CodeChallenge(try text("challenge")) else { throw CorruptRow() }
             return AuthorizationCode(
                 hash: try hash("hash"), clientID: try clientID("client_id"), userID: try text("user_id"), redirectURI: try text("redirect_uri"),
-                challenge: challenge, scopes: try scopes("scope"), resource: try text("resource"), expiresAt: date("expires_at"))
+                challenge: challenge, scopes: try scopes("scope"), resource: try text("resource"), keyThumbprint: self["key_thumbprint"],
+                nonce: self["nonce"], authenticatedAt: optionalDate("authenticated_at"), expiresAt: date("expires_at"))
         }
     }
 
@@ -74,9 +98,60 @@ extension Row {
             func date(_ index: Int) -> NumericDate? { (self[index] as Int64?).map { NumericDate(seconds: $0) } }
             let none = NumericDate(seconds: 0)
             return Grant(
-                id: id, clientID: clientID, userID: userID, scopes: scopes, resource: resource, createdAt: date(5) ?? none,
-                expiresAt: date(6) ?? none, lastUsedAt: date(7) ?? none, revokedAt: date(8))
+                id: id, type: GrantType(rawValue: self[9] ?? ""), clientID: clientID, userID: userID.isEmpty ? nil : userID, scopes: scopes,
+                resource: resource, keyThumbprint: self[10], authenticatedAt: date(11), createdAt: date(5) ?? none, expiresAt: date(6) ?? none,
+                lastUsedAt: date(7) ?? none, lastOperation: self[12], revokedAt: date(8))
         }
+    }
+}
+
+/// What few clients have, as one JSON object in one column.
+struct ClientDetails {
+    private let json: JSONValue
+
+    init(parsing text: String) throws { json = try JSONValue(parsing: text) }
+
+    init(_ client: Client) {
+        var json = JSONObject()
+        json["secrets"] = .array(
+            client.secrets.map { secret in
+                var entry: JSONObject = ["hash": .string(Base64URL.encode(secret.hash.bytes))]
+                entry["expires_at"] = secret.expiresAt.map { .int($0.seconds) }
+                return .object(entry)
+            })
+        switch client.keys {
+        case .inline(let text): json["jwks"] = .string(text)
+        case .url(let url): json["jwks_uri"] = .string(url.text)
+        case nil: break
+        }
+        json["assertion_alg"] = client.assertionAlgorithm.map { .string($0.rawValue) }
+        json["scope"] = client.scopes.map { .string($0.text) }
+        if client.requiresPushedRequests { json["requires_par"] = true }
+        if client.requiresDPoP { json["requires_dpop"] = true }
+        json["web_page"] = client.webPage.map { .string($0.text) }
+        if client.isDisabled { json["is_disabled"] = true }
+        json["registration_token"] = client.registrationToken.map { .string(Base64URL.encode($0.bytes)) }
+        self.json = .object(json)
+    }
+
+    var text: String { String(decoding: json.serialized, as: UTF8.self) }
+
+    func apply(to client: inout Client) throws {
+        func hash(_ value: JSONValue?) throws -> SecretHash {
+            guard let text = value?.string, let hash = SecretHash(bytes: try Base64URL.decode(text)) else { throw CorruptRow() }
+            return hash
+        }
+        client.secrets = try (json["secrets"]?.array ?? []).map { entry in
+            ClientSecret(try hash(entry["hash"]), expiresAt: entry["expires_at"]?.int.map { NumericDate(seconds: Int64($0)) })
+        }
+        client.keys = json["jwks"]?.string.map { .inline($0) } ?? json["jwks_uri"]?.string.flatMap(WebURL.init).map { .url($0) }
+        client.assertionAlgorithm = json["assertion_alg"]?.string.flatMap(SigningAlgorithm.init)
+        client.scopes = json["scope"]?.string.flatMap { ScopeSet($0) }
+        client.requiresPushedRequests = json["requires_par"]?.bool ?? false
+        client.requiresDPoP = json["requires_dpop"]?.bool ?? false
+        client.webPage = json["web_page"]?.string.flatMap(WebURL.init)
+        client.isDisabled = json["is_disabled"]?.bool ?? false
+        if json["registration_token"] != nil { client.registrationToken = try hash(json["registration_token"]) }
     }
 }
 

@@ -11,10 +11,10 @@ extension SQLiteStore {
             try db.execute(sql: "INSERT OR IGNORE INTO transactions VALUES (?, ?)", arguments: [transaction.data, expiry.seconds])
             guard db.changesCount == 1 else { return false }
             try db.execute(
-                sql: "INSERT INTO codes VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                sql: "INSERT INTO codes VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)",
                 arguments: [
                     code.hash.data, code.clientID.text, code.userID, code.redirectURI, code.challenge.text, code.scopes.text, code.resource,
-                    code.expiresAt.seconds,
+                    code.expiresAt.seconds, code.keyThumbprint, code.nonce, code.authenticatedAt?.seconds,
                 ])
             return true
         }
@@ -28,9 +28,7 @@ extension SQLiteStore {
         _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate
     ) async throws(StoreError) -> CodeRedemption {
         try await database.write { db in
-            guard try Bool.fetchOne(db, sql: "SELECT is_disabled FROM users WHERE id = ?", arguments: [grant.userID]) == false else {
-                return .unknown
-            }
+            guard try Self.isActive(grant.userID, db) else { return .unknown }
             try db.execute(
                 sql: "UPDATE codes SET grant_id = ? WHERE hash = ? AND grant_id IS NULL AND expires_at > ?",
                 arguments: [grant.id, hash.data, now.seconds])
@@ -41,12 +39,7 @@ extension SQLiteStore {
                 try Self.revoke(earlier, now, db)
                 return .replayed(grantID: earlier)
             }
-            try db.execute(
-                sql: "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-                arguments: [
-                    grant.id, grant.clientID.text, grant.userID, grant.scopes.text, grant.resource, grant.createdAt.seconds, grant.expiresAt.seconds,
-                    grant.lastUsedAt.seconds,
-                ])
+            try Self.insert(grant, db)
             if let refreshToken { try Self.insert(refreshToken, db) }
             return .redeemed
         }
@@ -65,7 +58,7 @@ extension SQLiteStore {
         try await database.write { db in
             guard let row = try Row.fetchOne(db.cachedStatement(sql: Self.tokenWithGrant), arguments: [hash.data]) else { return .unknown }
             var grant = try row.grant
-            guard grant.isLive(at: now), row["is_disabled"] == false else { return .unknown }
+            guard grant.isLive(at: now), grant.userID == nil || row["is_disabled"] == false else { return .unknown }
             if let error = refusal(grant) { return .refused(error) }
             if let usedAt = row.optionalDate("used_at") {
                 // Requests that came in together may be decided in another order, and clocks may differ by a little: that is no theft.
@@ -85,6 +78,31 @@ extension SQLiteStore {
             try db.cachedStatement(sql: "UPDATE grants SET last_used_at = ? WHERE id = ?").execute(arguments: [now.seconds, grant.id])
             grant.lastUsedAt = now
             return .rotated(grant)
+        }
+    }
+
+    public func add(_ grant: Grant, consuming use: SingleUse?) async throws(StoreError) -> Bool {
+        try await database.write { db in
+            guard try Self.isActive(grant.userID, db) else { return false }
+            if let use { guard try Self.consume(use, db) else { return false } }
+            try Self.insert(grant, db)
+            return true
+        }
+    }
+
+    public func grants(limit: Int, at now: NumericDate) async throws(StoreError) -> [Grant] {
+        try await database.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM grants WHERE revoked_at IS NULL AND expires_at > ? ORDER BY created_at DESC, id LIMIT ?",
+                arguments: [now.seconds, limit]
+            ).map { try $0.grant }
+        }
+    }
+
+    public func note(_ uses: [GrantUse]) async throws(StoreError) {
+        try await database.write { db in
+            let statement = try db.cachedStatement(sql: "UPDATE grants SET last_used_at = ?, last_operation = ? WHERE id = ?")
+            for use in uses { try statement.execute(arguments: [use.time.seconds, use.operation, use.grantID]) }
         }
     }
 
@@ -119,7 +137,35 @@ extension SQLiteStore {
         }
     }
 
+    // MARK: Single use
+
+    public func consume(_ use: SingleUse) async throws(StoreError) -> Bool { try await database.write { db in try Self.consume(use, db) } }
+
+    public func isConsumed(_ hash: SecretHash) async throws(StoreError) -> Bool {
+        try await database.read { db in
+            try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM transactions WHERE hash = ?)", arguments: [hash.data]) ?? false
+        }
+    }
+
     // MARK: Statements
+
+    static func consume(_ use: SingleUse, _ db: Database) throws -> Bool {
+        try db.cachedStatement(sql: "INSERT OR IGNORE INTO transactions VALUES (?, ?)").execute(arguments: [use.hash.data, use.expiresAt.seconds])
+        return db.changesCount == 1
+    }
+
+    /// Whether a grant of this user may begin: they are there and not disabled, or the client acts for itself.
+    static func isActive(_ userID: String?, _ db: Database) throws -> Bool {
+        guard let userID else { return true }
+        return try Bool.fetchOne(db.cachedStatement(sql: "SELECT is_disabled FROM users WHERE id = ?"), arguments: [userID]) == false
+    }
+
+    static func insert(_ grant: Grant, _ db: Database) throws {
+        try db.cachedStatement(sql: "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?)").execute(arguments: [
+            grant.id, grant.clientID.text, grant.userID ?? "", grant.scopes.text, grant.resource, grant.createdAt.seconds, grant.expiresAt.seconds,
+            grant.lastUsedAt.seconds, grant.type.rawValue, grant.keyThumbprint, grant.authenticatedAt?.seconds, grant.lastOperation,
+        ])
+    }
 
     private static let tokenWithGrant = """
         SELECT g.*, (SELECT is_disabled FROM users WHERE id = g.user_id) AS is_disabled, t.expires_at AS token_expires_at, t.used_at, t.sealed_successor,
@@ -127,7 +173,7 @@ extension SQLiteStore {
         FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id WHERE t.hash = ?
         """
 
-    private static func insert(_ token: RefreshToken, _ db: Database) throws {
+    static func insert(_ token: RefreshToken, _ db: Database) throws {
         try db.cachedStatement(sql: "INSERT INTO refresh_tokens VALUES (?, ?, ?, NULL, NULL, NULL)").execute(
             arguments: [token.hash.data, token.grantID, token.expiresAt.seconds])
     }

@@ -29,11 +29,11 @@ public final class SQLiteStore: AuthorizationServerStore {
                 guard try !isFull() else { throw StoreError(.full, "there are \(limit) clients") }
             }
             try db.execute(
-                sql: "INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                sql: "INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",
                 arguments: [
                     client.id.text, client.name, client.redirectURIs.map(\.text).joined(separator: " "), client.authenticationMethod.rawValue,
-                    client.secretHash?.data, client.grantTypes.joined(separator: " "), client.origin.rawValue, client.createdAt.seconds,
-                    client.introspects,
+                    client.grantTypes.map(\.rawValue).joined(separator: " "), client.origin.rawValue, client.createdAt.seconds, client.introspects,
+                    ClientDetails(client).text,
                 ])
         }
     }
@@ -60,6 +60,12 @@ public final class SQLiteStore: AuthorizationServerStore {
         }
     }
 
+    public func clients(after id: String, limit: Int) async throws(StoreError) -> [Client] {
+        try await database.read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM clients WHERE id > ? ORDER BY id LIMIT ?", arguments: [id, limit]).map { try $0.client }
+        }
+    }
+
     // MARK: Users
 
     public func user(id: String) async throws(StoreError) -> User? {
@@ -70,18 +76,44 @@ public final class SQLiteStore: AuthorizationServerStore {
         try await database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM users WHERE name = ?"), arguments: [name])?.user }
     }
 
+    public func user(_ identity: ExternalIdentity) async throws(StoreError) -> User? {
+        try await database.read { db in
+            try Row.fetchOne(
+                db, sql: "SELECT * FROM users WHERE identity_issuer = ? AND identity_subject = ?", arguments: [identity.issuer, identity.subject])?
+                .user
+        }
+    }
+
+    public func users(after name: String, limit: Int) async throws(StoreError) -> [User] {
+        try await database.read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM users WHERE name > ? ORDER BY name LIMIT ?", arguments: [name, limit]).map { try $0.user }
+        }
+    }
+
     public func add(_ user: User) async throws(StoreError) {
         try await database.write { db in
             try db.execute(
-                sql: "INSERT INTO users VALUES (?, ?, ?, ?, ?)",
-                arguments: [user.id, user.name, user.passwordHash?.text, user.isDisabled, user.createdAt.seconds])
+                sql: "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                arguments: [
+                    user.id, user.name, user.passwordHash?.text, user.isDisabled, user.createdAt.seconds, user.displayName, user.identity?.issuer,
+                    user.identity?.subject, user.sealedOneTimeSecret.map { Data($0) },
+                ])
         }
     }
 
     public func update(_ user: User) async throws(StoreError) {
         try await database.write { db in
             try db.execute(
-                sql: "UPDATE users SET password = ?, is_disabled = ? WHERE id = ?", arguments: [user.passwordHash?.text, user.isDisabled, user.id])
+                sql: "UPDATE users SET password = ?, is_disabled = ?, display_name = ?, one_time_secret = ? WHERE id = ?",
+                arguments: [user.passwordHash?.text, user.isDisabled, user.displayName, user.sealedOneTimeSecret.map { Data($0) }, user.id])
+        }
+    }
+
+    public func useOneTimeStep(_ step: Int64, ofUser id: String) async throws(StoreError) -> Bool {
+        try await database.write { db in
+            try db.execute(
+                sql: "UPDATE users SET one_time_step = ? WHERE id = ? AND (one_time_step IS NULL OR one_time_step < ?)", arguments: [step, id, step])
+            return db.changesCount == 1
         }
     }
 
@@ -105,6 +137,10 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     public func deleteSession(_ hash: SecretHash) async throws(StoreError) {
         try await database.write { db in try db.execute(sql: "DELETE FROM sessions WHERE hash = ?", arguments: [hash.data]) }
+    }
+
+    public func deleteSessions(ofUser userID: String) async throws(StoreError) {
+        try await database.write { db in try db.execute(sql: "DELETE FROM sessions WHERE user_id = ?", arguments: [userID]) }
     }
 
     // MARK: Consent
@@ -138,20 +174,39 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     public func signingKeys() async throws(StoreError) -> [SealedKey] { try await database.read(Self.keys) }
 
-    public func addSigningKey(_ key: SealedKey) async throws(StoreError) -> [SealedKey] {
+    public func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate) async throws(StoreError) -> [SealedKey] {
         try await database.write { db in
             try db.execute(
-                sql: "INSERT INTO signing_keys SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM signing_keys WHERE algorithm = ?)",
-                arguments: [key.keyID, key.algorithm, Data(key.sealed), key.createdAt.seconds, key.algorithm])
+                sql:
+                    "INSERT INTO signing_keys SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM signing_keys WHERE algorithm = ? AND active_from > ?)",
+                arguments: [
+                    key.keyID, key.algorithm, Data(key.sealed), key.createdAt.seconds, key.activeFrom.seconds, key.algorithm, moment.seconds,
+                ])
             return try Self.keys(db)
         }
     }
+
+    public func removeSigningKey(_ keyID: String) async throws(StoreError) {
+        try await database.write { db in try db.execute(sql: "DELETE FROM signing_keys WHERE id = ?", arguments: [keyID]) }
+    }
+
+    public func claim(issuer: String) async throws(StoreError) -> String {
+        try await database.write { db in
+            try db.execute(sql: "INSERT OR IGNORE INTO settings VALUES ('issuer', ?)", arguments: [issuer])
+            return try Self.issuer(db) ?? issuer
+        }
+    }
+
+    public func issuer() async throws(StoreError) -> String? { try await database.read(Self.issuer) }
+
+    private static func issuer(_ db: Database) throws -> String? { try String.fetchOne(db, sql: "SELECT value FROM settings WHERE name = 'issuer'") }
 
     private static func keys(_ db: Database) throws -> [SealedKey] {
         try Row.fetchAll(db, sql: "SELECT * FROM signing_keys ORDER BY created_at, id").map { row in
             guard let sealed: Data = row["sealed"] else { throw CorruptRow() }
             return SealedKey(
-                keyID: try row.text("id"), algorithm: try row.text("algorithm"), sealed: Array(sealed), createdAt: row.date("created_at"))
+                keyID: try row.text("id"), algorithm: try row.text("algorithm"), sealed: Array(sealed), createdAt: row.date("created_at"),
+                activeFrom: row.date("active_from"))
         }
     }
 
@@ -161,7 +216,7 @@ public final class SQLiteStore: AuthorizationServerStore {
         try await database.write { db in
             var count = 0
             for (table, key, condition, age) in [
-                ("sessions", "hash", "expires_at <= ?", 0), ("transactions", "hash", "expires_at <= ?", 0),
+                ("sessions", "hash", "expires_at <= ?", 0), ("transactions", "hash", "expires_at <= ?", 0), ("devices", "hash", "expires_at <= ?", 0),
                 // A used code is kept for an hour, so that a replay is still recognized and answered.
                 ("codes", "hash", "expires_at <= ?", 3600), ("revoked_tokens", "id", "expires_at <= ?", 0),
                 ("refresh_tokens", "hash", "expires_at <= ?", 86400), ("grants", "id", "expires_at <= ?", 0),
@@ -174,6 +229,15 @@ public final class SQLiteStore: AuthorizationServerStore {
                 count += db.changesCount
             }
             return try count + Self.forgetUnusedClients(before: now.advanced(by: -86400), limit: limit, db)
+        }
+    }
+
+    public func endEverything(at now: NumericDate) async throws(StoreError) {
+        try await database.write { db in
+            try db.execute(
+                literal:
+                    "UPDATE grants SET revoked_at = \(now.seconds) WHERE revoked_at IS NULL; DELETE FROM sessions; DELETE FROM codes; DELETE FROM devices"
+            )
         }
     }
 }

@@ -3,7 +3,7 @@ import MCPAuthorizationServer
 
 /// The tables. A version is only ever added to.
 enum Schema {
-    static let version = 1
+    static let version = 2
 
     static func migrate(_ db: Database) throws {
         let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
@@ -11,6 +11,7 @@ enum Schema {
             throw StoreError(.unavailable, "the database was written by a newer version of this program (schema \(found), this one knows \(version))")
         }
         if found < 1 { try db.execute(sql: first) }
+        if found < 2 { try db.execute(sql: second) }
         try db.execute(sql: "PRAGMA user_version = \(version)")
     }
 
@@ -57,5 +58,32 @@ enum Schema {
         CREATE TABLE signing_keys (
           id TEXT PRIMARY KEY NOT NULL, algorithm TEXT NOT NULL, sealed BLOB NOT NULL, created_at INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
+        """
+
+    /// What other grants, devices, key rotation and the command line need.
+    private static let second = """
+        ALTER TABLE clients ADD COLUMN details TEXT;
+        ALTER TABLE users ADD COLUMN display_name TEXT;
+        ALTER TABLE users ADD COLUMN identity_issuer TEXT;
+        ALTER TABLE users ADD COLUMN identity_subject TEXT;
+        ALTER TABLE users ADD COLUMN one_time_secret BLOB;
+        ALTER TABLE users ADD COLUMN one_time_step INTEGER;
+        CREATE UNIQUE INDEX users_by_identity ON users (identity_issuer, identity_subject) WHERE identity_issuer IS NOT NULL;
+        CREATE INDEX sessions_by_user ON sessions (user_id);
+        ALTER TABLE codes ADD COLUMN key_thumbprint TEXT;
+        ALTER TABLE codes ADD COLUMN nonce TEXT;
+        ALTER TABLE codes ADD COLUMN authenticated_at INTEGER;
+        ALTER TABLE grants ADD COLUMN type TEXT NOT NULL DEFAULT 'authorization_code';
+        ALTER TABLE grants ADD COLUMN key_thumbprint TEXT;
+        ALTER TABLE grants ADD COLUMN authenticated_at INTEGER;
+        ALTER TABLE grants ADD COLUMN last_operation TEXT;
+        ALTER TABLE signing_keys ADD COLUMN active_from INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE settings (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE TABLE devices (
+          hash BLOB PRIMARY KEY NOT NULL, user_code BLOB NOT NULL UNIQUE, client_id TEXT NOT NULL, scope TEXT NOT NULL, resource TEXT NOT NULL,
+          interval INTEGER NOT NULL, expires_at INTEGER NOT NULL, state TEXT NOT NULL, user_id TEXT, approved_scope TEXT, authenticated_at INTEGER,
+          polled_at INTEGER
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX devices_by_expiry ON devices (expires_at);
         """
 }

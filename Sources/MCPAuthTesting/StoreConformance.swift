@@ -82,7 +82,16 @@ public enum StoreConformance {
     public static let checks: [Check] = [
         Check(description: "a client is found again as it was saved") { store in
             var client = try client()
-            client.secretHash = SecretHash(of: "secret")
+            client.secrets = [ClientSecret(SecretHash(of: "secret")), ClientSecret(SecretHash(of: "old"), expiresAt: now)]
+            client.keys = .inline(#"{"keys":[]}"#)
+            client.assertionAlgorithm = .es256
+            client.scopes = ["read"]
+            client.requiresPushedRequests = true
+            client.requiresDPoP = true
+            client.webPage = WebURL("https://c.example/")
+            client.isDisabled = true
+            client.registrationToken = SecretHash(of: "registration")
+            client.introspects = "https://rs.example/mcp"
             client.authenticationMethod = .basic
             try await store.save(client, limit: 10)
             try expect(try await store.client(client.id) == client, "the same client")
@@ -320,13 +329,161 @@ public enum StoreConformance {
             let keys = try await withThrowingTaskGroup(of: [SealedKey].self) { group in
                 for index in 0..<8 {
                     group.addTask {
-                        try await store.addSigningKey(SealedKey(keyID: "k\(index)", algorithm: "ES256", sealed: [1, 2, 3], createdAt: now))
+                        try await store.addSigningKey(
+                            SealedKey(keyID: "k\(index)", algorithm: "ES256", sealed: [1, 2, 3], createdAt: now, activeFrom: now),
+                            unlessActiveAfter: NumericDate(seconds: .min))
                     }
                 }
                 return try await group.reduce(into: [[SealedKey]]()) { $0.append($1) }
             }
             try expect(Set(keys).count == 1 && keys[0].count == 1, "one key")
             try expect(try await store.signingKeys() == keys[0], "the same afterwards")
+            func next(_ name: String, at moment: NumericDate, unlessAfter limit: NumericDate) async throws -> Int {
+                let key = SealedKey(keyID: name, algorithm: "ES256", sealed: [4], createdAt: now, activeFrom: moment)
+                return try await store.addSigningKey(key, unlessActiveAfter: limit).count
+            }
+            try expect(try await next("n1", at: now.advanced(by: 50), unlessAfter: now) == 2, "132: a next key is added")
+            try expect(try await next("n2", at: now.advanced(by: 50), unlessAfter: now) == 2, "132: but not by two servers")
+            try await store.removeSigningKey("n1")
+            try await store.removeSigningKey("n1")
+            try expect(try await store.signingKeys() == keys[0], "taken away")
+        },
+        Check(description: "T-08: a store belongs to the issuer that claimed it first") { store in
+            try expect(try await store.issuer() == nil, "to nobody at first")
+            try expect(try await store.claim(issuer: "https://a.example") == "https://a.example", "the first")
+            try expect(try await store.claim(issuer: "https://b.example") == "https://a.example", "still the first")
+            try expect(try await store.issuer() == "https://a.example", "the first")
+        },
+        Check(description: "I1: what may be used once is used once, by whoever comes first") { store in
+            let use = SingleUse(SecretHash(of: "jti"), until: now.advanced(by: 100))
+            try expect(try await !store.isConsumed(use.hash), "not yet")
+            let wins = try await withThrowingTaskGroup(of: Bool.self) { group in
+                for _ in 0..<20 { group.addTask { try await store.consume(use) } }
+                return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+            }
+            try expect(wins == 1, "one of twenty")
+            try expect(try await store.isConsumed(use.hash), "used")
+            _ = try await store.sweep(at: now.advanced(by: 99), limit: 100)
+            try expect(try await !store.consume(use), "remembered as long as it was asked")
+        },
+        Check(description: "X-17: a grant that uses something up is kept once, and not for somebody who is disabled") { store in
+            let use = SingleUse(SecretHash(of: "assertion"), until: now.advanced(by: 100))
+            try expect(try await !store.add(try grant("g0"), consuming: use), "no such user")
+            try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
+            let wins = try await withThrowingTaskGroup(of: Bool.self) { group in
+                for index in 0..<20 { group.addTask { try await store.add(try grant("g\(index)"), consuming: use) } }
+                return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+            }
+            try expect(wins == 1, "one of twenty")
+            try expect(try await store.grants(limit: 100, at: now).count == 1, "one grant")
+            let machine = Grant(
+                id: "machine", type: .clientCredentials, clientID: try id1("client-1"), userID: nil, scopes: [], resource: "https://rs.example/mcp",
+                createdAt: now, expiresAt: now.advanced(by: 10), lastUsedAt: now)
+            try expect(try await store.add(machine, consuming: nil), await store.grant("machine") == machine, "a client of its own")
+            try await store.note([GrantUse(grantID: "machine", operation: "tool x", time: now.advanced(by: 5))])
+            let noted = try await store.grant("machine")
+            try expect(noted?.lastOperation == "tool x", noted?.lastUsedAt == now.advanced(by: 5), "what it did last")
+        },
+        Check(description: "P-08, X-18: people of other tables are found by issuer and subject, and each is there once") { store in
+            let identity = ExternalIdentity(issuer: "https://idp.example", subject: "caf\u{E9}")
+            let user = User(id: "user-1", name: "external.1", displayName: "Ada", passwordHash: nil, identity: identity, createdAt: now)
+            try await store.add(user)
+            try expect(try await store.user(identity) == user, "the same user")
+            for other in [
+                ExternalIdentity(issuer: "https://other.example", subject: "caf\u{E9}"),
+                ExternalIdentity(issuer: "https://idp.example", subject: "cafe\u{301}"),
+            ] { try expect(try await store.user(other) == nil, "nobody else") }
+            do {
+                try await store.add(User(id: "user-2", name: "external.2", passwordHash: nil, identity: identity, createdAt: now))
+                throw Failure(description: "expected: the identity is taken")
+            } catch let error as StoreError { try expect(error.kind == .conflict, "the error says conflict") }
+            try expect(
+                try await store.users(after: "", limit: 10).map(\.id) == ["user-1"], await store.users(after: "external.1", limit: 10).isEmpty,
+                "listed")
+        },
+        Check(description: "a one-time password is good once, and so is everything before it") { store in
+            try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
+            try expect(try await store.useOneTimeStep(100, ofUser: "user-1"), "the first")
+            try expect(try await !store.useOneTimeStep(100, ofUser: "user-1"), await !store.useOneTimeStep(99, ofUser: "user-1"), "not again")
+            try expect(try await store.useOneTimeStep(101, ofUser: "user-1"), await !store.useOneTimeStep(1, ofUser: "user-2"), "the next one")
+        },
+        Check(description: "a user's sessions end together") { store in
+            for (index, user) in ["user-1", "user-1", "user-2"].enumerated() {
+                try await store.add(
+                    Session(hash: SecretHash(of: "s\(index)"), userID: user, authenticatedAt: now, expiresAt: now.advanced(by: 100)))
+            }
+            try await store.deleteSessions(ofUser: "user-1")
+            try expect(
+                try await store.session(SecretHash(of: "s1"), at: now) == nil, await store.session(SecretHash(of: "s2"), at: now) != nil,
+                "theirs only")
+        },
+        Check(description: "X-08: a device code gives one grant, after somebody allowed it") { store in
+            try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
+            let device = DeviceAuthorization(
+                hash: SecretHash(of: "device"), userCode: SecretHash(of: "code"), clientID: try id1("client-1"), scopes: ["read", "write"],
+                resource: "https://rs.example/mcp", expiresAt: now.advanced(by: 600))
+            try await store.add(device, limit: 1, at: now)
+            do {
+                try await store.add(
+                    DeviceAuthorization(
+                        hash: SecretHash(of: "other"), userCode: SecretHash(of: "other"), clientID: device.clientID, scopes: [],
+                        resource: device.resource, expiresAt: now.advanced(by: 600)), limit: 1, at: now)
+                throw Failure(description: "expected: no more than the limit wait")
+            } catch let error as StoreError { try expect(error.kind == .full, "the error says full") }
+            func poll(_ seconds: Int64, _ client: String = "client-1") async throws -> DevicePoll {
+                try await store.poll(device.hash, by: id1(client), at: now.advanced(by: seconds))
+            }
+            try expect(try await poll(0) == .pending, await poll(1) == .slowDown, "asked too soon")
+            try expect(try await poll(7) == .slowDown, await poll(30) == .pending, "and then waits longer")
+            try expect(try await poll(31, "client-2") == .unknown, "another client's")
+            try expect(try await store.device(userCode: device.userCode, at: now)?.hash == device.hash, "found by its user code")
+            let approval = DeviceAuthorization.State.approved(userID: "user-1", scopes: ["read"], authenticatedAt: now)
+            try expect(try await store.decide(approval, userCode: device.userCode, at: now), "decided")
+            try expect(try await !store.decide(.denied, userCode: device.userCode, at: now), "once")
+            guard case .approved(let found) = try await poll(60) else { throw Failure(description: "expected: approved") }
+            try expect(found.state == approval && found.scopes == device.scopes, "as it was approved")
+            let wins = try await withThrowingTaskGroup(of: Bool.self) { group in
+                for index in 0..<20 {
+                    group.addTask {
+                        try await store.redeemDevice(
+                            device.hash, for: try grant("g\(index)"), refreshToken: token("r\(index)", grant: "g\(index)"), at: now)
+                    }
+                }
+                return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+            }
+            try expect(wins == 1, "one of twenty")
+            try expect(try await store.grants(limit: 100, at: now).count == 1, await poll(90) == .unknown, "one grant, and the code is used")
+        },
+        Check(description: "X-08: a device code ends by itself, when it is denied, and with its user") { store in
+            try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, isDisabled: true, createdAt: now))
+            for (name, state) in [
+                ("late", nil), ("denied", DeviceAuthorization.State.denied),
+                ("disabled", .approved(userID: "user-1", scopes: [], authenticatedAt: nil)),
+            ] {
+                let device = DeviceAuthorization(
+                    hash: SecretHash(of: name), userCode: SecretHash(of: "u" + name), clientID: try id1("client-1"), scopes: [],
+                    resource: "https://rs.example/mcp", expiresAt: now.advanced(by: 600))
+                try await store.add(device, limit: 10, at: now)
+                if let state { _ = try await store.decide(state, userCode: device.userCode, at: now) }
+                let late = now.advanced(by: 600)
+                switch name {
+                case "late":
+                    try expect(try await store.poll(device.hash, by: device.clientID, at: late) == .expired, "too late")
+                    try expect(try await !store.decide(.denied, userCode: device.userCode, at: late), "too late to decide")
+                case "denied": try expect(try await store.poll(device.hash, by: device.clientID, at: now) == .denied, "denied")
+                default: try expect(try await !store.redeemDevice(device.hash, for: try grant(), refreshToken: nil, at: now), "a disabled user")
+                }
+            }
+        },
+        Check(description: "M-09: after a restored backup everything ends") { store in
+            try await granted(store)
+            try await store.add(Session(hash: SecretHash(of: "s"), userID: "user-1", authenticatedAt: now, expiresAt: now.advanced(by: 100)))
+            _ = try await store.issue(try code("later"), consuming: SecretHash(of: "t9"), until: now.advanced(by: 900))
+            try await store.endEverything(at: now)
+            try expect(
+                try await store.session(SecretHash(of: "s"), at: now) == nil, await store.code(SecretHash(of: "later")) == nil, "no session, no code")
+            try expect(try await rotate(store, "r1", "r2") == .unknown, "no refresh token")
+            try expect(try await store.revocations(since: now) == [.grant("grant-1")], "and everybody can know")
         },
         Check(description: "M-13: what expired is swept, a bounded number at a time; what lives stays") { store in
             try await granted(store)

@@ -4,7 +4,8 @@ public import Logging
 public import MCPAuth
 public import OAuth
 
-/// An OAuth 2.1 authorization server for MCP (RFC 6749, 7009, 7591, 7636, 7662, 8414, 8707, 9068, 9207), with sign-in and consent pages.
+/// An OAuth 2.1 authorization server for MCP (RFC 6749, 7009, 7523, 7591, 7592, 7636, 7662, 8414, 8628, 8693, 8707, 9068, 9126, 9207, 9449), with sign-in and
+/// consent pages.
 ///
 /// It knows no framework: `reply(to:)` takes a request and gives a whole answer, or nil for paths that are not its own.
 public final class AuthorizationServer: Sendable {
@@ -12,25 +13,58 @@ public final class AuthorizationServer: Sendable {
     public let configuration: AuthorizationServerConfiguration
     let store: any AuthorizationServerStore
     let keys: KeyRing
-    let tokens: AccessTokenIssuer
+    let tokens: AccessTokens
     let revocations = RevocationList()
+    let uses = GrantUses()
     let hasher: PasswordHasher
+    let signInMethod: SignInMethod
     let transactions: TransactionSealer
+    let secrets: Secrets
+    let nonces: DPoPNonces
+    let documents: ClientMetadataDocuments?
+    let assertionKeys: AssertionKeySets
     let audit: AuditLog
     let clock: Clock
     let random: RandomSource
     let logger: Logger
     let transport: TransportSecurity
-    let limits = Limits()
+    let limits: Limits
     let routes: Routes
 
     struct Limits: Sendable {
-        /// By address: twenty wrong passwords at once, then one every ten seconds.
-        let signInByAddress = RateLimiter(burst: 20, every: 10)
-        /// By account, whatever the address: ten at once, then one every thirty seconds.
-        let signInByAccount = RateLimiter(burst: 10, every: 30)
-        let registration = RateLimiter(burst: 60, every: 20)
-        let clientSecret = RateLimiter(burst: 30, every: 5)
+        let signInByAddress, signInByAccount, signInByBrowser, userCode, registration, clientSecret, authorize, begin, token: RateLimiter
+
+        init(_ limits: RateLimits) {
+            signInByAddress = RateLimiter(limits.signInByAddress)
+            signInByAccount = RateLimiter(limits.signInByAccount)
+            signInByBrowser = RateLimiter(limits.signInByAccount)
+            userCode = RateLimiter(limits.userCode)
+            registration = RateLimiter(limits.registration)
+            clientSecret = RateLimiter(limits.clientSecret)
+            authorize = RateLimiter(limits.authorize)
+            begin = RateLimiter(limits.begin)
+            token = RateLimiter(limits.token)
+        }
+    }
+
+    /// Sealers for what must come back, each for one purpose.
+    struct Secrets: Sendable {
+        let pushedRequests, invitations, oneTimeSecrets: Sealer
+        private let userCodes, knownBrowsers: String
+
+        init(_ master: MasterKey) {
+            pushedRequests = master.sealer(for: "pushed requests")
+            invitations = master.sealer(for: "invitations")
+            oneTimeSecrets = master.sealer(for: "one-time secrets")
+            userCodes = master.derivedText(for: "user codes")
+            knownBrowsers = master.derivedText(for: "known browsers")
+        }
+
+        /// What is kept of a user code: it is short, so its hash alone would give it away.
+        func hash(ofUserCode code: String) -> SecretHash { SecretHash(of: userCodes + code) }
+
+        /// What shows that somebody of this name signed in with this browser.
+        func mark(of name: String, in browser: String) -> String { Base64URL.encode(SecretHash(of: "\(knownBrowsers) \(browser) \(name)").bytes) }
     }
 
     /// Opens the server: reads or makes its keys, and what was revoked. Throws `invalid_configuration`, `invalid_identifier` or `temporarily_unavailable`.
@@ -38,11 +72,14 @@ public final class AuthorizationServer: Sendable {
     /// - Parameters:
     ///   - issuer: its public URL, https except on a loopback host. May have a path.
     ///   - master: what secrets are sealed with; the same on every start and every instance.
+    ///   - signIn: how people say who they are.
+    ///   - fetcher: the guarded door out, for documents and keys of clients and identity providers. Without it, clients cannot be named by a document's address.
     ///   - allowedHosts: further values of `Host` under which a proxy may reach it.
     public init(
         _ issuer: String, configuration: AuthorizationServerConfiguration, store: any AuthorizationServerStore, master: MasterKey,
-        hasher: PasswordHasher = PasswordHasher(), audit: AuditLog = AuditLog(), clock: Clock = .system, random: RandomSource = .system,
-        allowedHosts: Set<String> = [], logger: Logger = Logger(label: "mcp-auth.authorization-server")
+        signIn: SignInMethod = .password, fetcher: (any HTTPFetcher)? = nil, hasher: PasswordHasher = PasswordHasher(), audit: AuditLog = AuditLog(),
+        clock: Clock = .system, random: RandomSource = .system, allowedHosts: Set<String> = [],
+        logger: Logger = Logger(label: "mcp-auth.authorization-server")
     ) async throws(OAuthError) {
         try configuration.check()
         let issuer = try Issuer(issuer)
@@ -54,11 +91,26 @@ public final class AuthorizationServer: Sendable {
         self.clock = clock
         self.random = random
         self.logger = logger
-        routes = Routes(issuer)
+        signInMethod = signIn
+        limits = Limits(configuration.rateLimits)
+        routes = Routes(issuer, configuration)
         transport = TransportSecurity(for: issuer.url, additionalHosts: allowedHosts)
         transactions = TransactionSealer(sealer: master.sealer(for: "transactions"))
-        keys = try await KeyRing.open(store, master, issuer: issuer, algorithms: configuration.signingAlgorithms, clock: clock)
-        tokens = AccessTokenIssuer(issuer: issuer, key: keys.current, lifetime: configuration.accessTokenLifetime, random: random)
+        secrets = Secrets(master)
+        nonces = DPoPNonces(key: master.derivedKey(for: "dpop nonces"))
+        assertionKeys = AssertionKeySets(fetcher)
+        documents =
+            configuration.clientMetadataDocuments == .off
+            ? nil
+            : fetcher.map { fetcher in
+                ClientMetadataDocuments(
+                    fetcher, policy: configuration.clientMetadataDocuments, issuer: issuer, grantTypes: configuration.grantTypes,
+                    limit: configuration.rateLimits.clientDocument)
+            }
+        keys = try await KeyRing(
+            store, master, issuer: issuer, algorithms: configuration.signingAlgorithms, rotation: configuration.keyRotation, at: clock.now)
+        tokens = AccessTokens(
+            issuer: issuer, keys: keys, lifetime: configuration.accessTokenLifetime, random: random, sealer: master.sealer(for: "access tokens"))
         do throws(StoreError) {
             try await refreshRevocations()
         } catch { throw OAuthError(.temporarilyUnavailable, "the store cannot be read: \(error.detail)") }
@@ -77,19 +129,27 @@ public final class AuthorizationServer: Sendable {
 
     private func reply(to call: HTTPCall, _ route: Routes.Route) async -> HTTPReply {
         switch route {
-        case .metadata: return metadataReply(call)
-        case .keys: return keysReply(call)
-        case .authorize: return await authorize(call)
-        case .signIn: return await signIn(call)
-        case .consent: return await consent(call)
-        case .signOut: return await signOut(call)
-        case .account: return await account(call)
-        case .disconnect: return await disconnect(call)
-        case .style: return StyleSheet.reply(to: call.request.method)
-        case .token: return await token(call)
-        case .revoke: return await revoke(call)
-        case .introspect: return await introspect(call)
-        case .register: return await register(call)
+        case .metadata: metadataReply(call)
+        case .keys: keysReply(call)
+        case .authorize: await authorize(call)
+        case .push: await push(call)
+        case .signIn: await signIn(call)
+        case .consent: await consent(call)
+        case .signOut: await signOut(call)
+        case .account: await account(call)
+        case .disconnect: await disconnect(call)
+        case .endSessions: await endSessions(call)
+        case .device: await device(call)
+        case .deviceDecision: await decideDevice(call)
+        case .style: StyleSheet.reply(to: call.request.method, configuration.branding)
+        case .logo: logoReply(call)
+        case .token: await token(call)
+        case .deviceAuthorization: await authorizeDevice(call)
+        case .revoke: await revoke(call)
+        case .introspect: await introspect(call)
+        case .userInfo: await userInfo(call)
+        case .register: await register(call)
+        case .registeredClient: await manageRegistration(call)
         }
     }
 
@@ -109,14 +169,14 @@ public final class AuthorizationServer: Sendable {
     }
 
     func record(
-        _ action: String, _ verdict: AuditEvent.Verdict, _ call: HTTPCall, reason: String? = nil, detail: String? = nil, subject: String? = nil,
+        _ action: String, _ verdict: AuditEvent.Verdict, _ call: HTTPCall?, reason: String? = nil, detail: String? = nil, subject: String? = nil,
         client: ClientID? = nil, scopes: ScopeSet? = nil
     ) {
         audit.record(
             AuditEvent(
                 action, verdict, at: clock.now, reason: reason, detail: detail, issuer: issuer.text, subject: subject, clientID: client?.text,
                 scopes: scopes,
-                peer: call.peer))
+                peer: call?.peer))
     }
 
     /// Asks the store. Throws `temporarily_unavailable` when it fails.
@@ -136,9 +196,16 @@ public final class AuthorizationServer: Sendable {
         revocations.insert(.grant(id), at: clock.now)
     }
 
-    /// A client of the configuration, or of the store. The former are never stored, so that one that is taken out of the configuration is gone.
-    func client(_ id: ClientID) async throws(OAuthError) -> Client? {
+    /// A client of the configuration, of the store, or of a document of its own. Those of the configuration are never stored, so that one that is taken out
+    /// of it is gone. `call` is the request for whose sake a document may be fetched; nil fetches none.
+    ///
+    /// Throws `temporarily_unavailable`, and for documents `invalid_client` and `too_many_requests`.
+    func client(_ id: ClientID, _ call: HTTPCall?) async throws(OAuthError) -> Client? {
         if let client = configuration.clients.first(where: { $0.id == id }) { return client }
+        if ClientMetadataDocuments.isDocument(id) {
+            guard let documents, let call else { return nil }
+            return try await documents.client(id, for: limitKey(call), at: clock.now)
+        }
         return try await stored { try await store.client(id) }
     }
 

@@ -3,7 +3,8 @@ import JOSE
 import Logging
 import OAuth
 
-/// Keeps a server in order while it runs: forgets what expired, and learns what other instances revoked. Run it beside the HTTP server.
+/// Keeps a server in order while it runs: forgets what expired, learns what other instances revoked, turns the signing keys, and writes down what grants were
+/// used for. Run it beside the HTTP server.
 public struct Maintenance: Service {
     private let server: AuthorizationServer
     private let interval: Duration
@@ -19,13 +20,35 @@ public struct Maintenance: Service {
         await cancelWhenGracefulShutdown {
             var turn = 0
             while !Task.isCancelled {
-                do throws(StoreError) {
-                    try await server.refreshRevocations()
-                    if turn % 12 == 0 { while try await server.store.sweep(at: server.clock.now, limit: 1000) >= 1000 {} }
-                } catch { server.logger.error("maintenance failed and will be tried again", metadata: ["detail": "\(error.detail)"]) }
+                await server.maintain(sweeps: turn % 12 == 0)
                 turn += 1
                 try? await Task.sleep(for: interval)
             }
+        }
+        await server.writeDownUses()
+    }
+}
+
+extension AuthorizationServer {
+    /// One turn of maintenance. Each part is tried, whatever became of the others.
+    func maintain(sweeps: Bool) async {
+        func attempt(_ name: String, _ work: () async throws -> Void) async {
+            do { try await work() } catch {
+                logger.error("maintenance failed and will be tried again", metadata: ["part": "\(name)", "error": "\(error)"])
+            }
+        }
+        await attempt("revocations") { try await refreshRevocations() }
+        await attempt("keys") { try await keys.turn(at: clock.now) }
+        await writeDownUses()
+        if sweeps { await attempt("sweep") { while try await store.sweep(at: clock.now, limit: 1000) >= 1000 {} } }
+    }
+
+    func writeDownUses() async {
+        let uses = uses.take()
+        guard !uses.isEmpty else { return }
+        // What was seen in these seconds is lost if the store fails: it is for people to look at, and nothing hangs on it.
+        do throws(StoreError) { try await store.note(uses) } catch {
+            logger.error("uses of grants were not written down", metadata: ["detail": "\(error.detail)"])
         }
     }
 }

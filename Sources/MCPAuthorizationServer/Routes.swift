@@ -4,7 +4,8 @@ import OAuth
 /// The paths of the server, below the path of its issuer.
 struct Routes: Sendable {
     enum Route: Sendable {
-        case metadata, keys, authorize, signIn, consent, signOut, account, disconnect, style, token, revoke, introspect, register
+        case metadata, keys, authorize, push, signIn, consent, signOut, account, disconnect, endSessions, device, deviceDecision, style, logo
+        case token, deviceAuthorization, revoke, introspect, userInfo, register, registeredClient
 
         /// The same for everybody, and harmless to read from anywhere.
         var isPublicDocument: Bool {
@@ -17,7 +18,7 @@ struct Routes: Sendable {
         /// Called by programs, which may run in web pages; no cookie counts there.
         var allowsAnyOrigin: Bool {
             switch self {
-            case .token, .revoke, .register, .introspect: true
+            case .token, .revoke, .register, .registeredClient, .introspect, .push, .deviceAuthorization, .userInfo: true
             default: false
             }
         }
@@ -26,20 +27,35 @@ struct Routes: Sendable {
     private let routes: [String: Route]
     let issuer: Issuer
 
-    init(_ issuer: Issuer) {
+    /// Only what is switched on has a path.
+    init(_ issuer: Issuer, _ configuration: AuthorizationServerConfiguration) {
         self.issuer = issuer
         let base = issuer.trimmedPath
         var routes: [String: Route] = [:]
-        for (path, route) in [
-            ("/jwks", Route.keys), ("/authorize", .authorize), ("/sign-in", .signIn), ("/consent", .consent), ("/sign-out", .signOut),
-            ("/account", .account),
-            ("/account/disconnect", .disconnect), ("/assets/style.css", .style), ("/token", .token), ("/revoke", .revoke),
-            ("/introspect", .introspect),
-            ("/register", .register),
-        ] { routes[base + path] = route }
+        for (path, route, isOn) in Self.table(configuration) where isOn { routes[base + path] = route }
         for url in issuer.metadataURLs { if let path = WebURL(url)?.path { routes[path] = .metadata } }
         self.routes = routes
     }
+
+    private static func table(_ configuration: AuthorizationServerConfiguration) -> [(String, Route, Bool)] {
+        let hasCodes = configuration.grantTypes.contains(.authorizationCode)
+        let hasDevices = configuration.grantTypes.contains(.deviceCode)
+        let hasPeople = hasCodes || hasDevices
+        return [
+            ("/jwks", .keys, true), ("/token", .token, true), ("/revoke", .revoke, true), ("/introspect", .introspect, true),
+            ("/authorize", .authorize, hasCodes), ("/par", .push, hasCodes), ("/consent", .consent, hasCodes),
+            ("/sign-in", .signIn, hasPeople), ("/sign-out", .signOut, hasPeople), ("/account", .account, hasPeople),
+            ("/account/disconnect", .disconnect, hasPeople), ("/account/sign-out-everywhere", .endSessions, hasPeople),
+            ("/assets/style.css", .style, hasPeople), ("/assets/logo", .logo, hasPeople && configuration.branding.logo != nil),
+            ("/device_authorization", .deviceAuthorization, hasDevices), ("/device", .device, hasDevices),
+            ("/device/decision", .deviceDecision, hasDevices), ("/userinfo", .userInfo, configuration.isOpenIDProvider && hasPeople),
+            ("/register", .register, configuration.dynamicRegistration != .off),
+            ("/register/client", .registeredClient, configuration.dynamicRegistration != .off),
+        ]
+    }
+
+    /// Every path, for the description of the interface.
+    var paths: [String] { routes.keys.sorted() }
 
     /// By exact path: no other spelling of a path is a path of ours.
     func route(for path: String) -> Route? { routes[path] }
@@ -57,12 +73,12 @@ enum CrossOrigin {
         HTTPReply(
             .noContent,
             [
-                .accessControlAllowOrigin: "*", .accessControlAllowMethods: "POST, OPTIONS",
-                .accessControlAllowHeaders: "authorization, content-type, mcp-protocol-version", .accessControlMaxAge: "600",
+                .accessControlAllowOrigin: "*", .accessControlAllowMethods: "GET, POST, PUT, DELETE, OPTIONS",
+                .accessControlAllowHeaders: "authorization, content-type, dpop, mcp-protocol-version", .accessControlMaxAge: "600",
             ])
     }
 
     static func open(_ reply: HTTPReply) -> HTTPReply {
-        reply.with(.accessControlAllowOrigin, "*").with(.accessControlExposeHeaders, "WWW-Authenticate, Retry-After")
+        reply.with(.accessControlAllowOrigin, "*").with(.accessControlExposeHeaders, "WWW-Authenticate, Retry-After, DPoP-Nonce")
     }
 }

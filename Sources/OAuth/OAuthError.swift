@@ -22,17 +22,27 @@ public struct OAuthError: Error, Hashable, CustomStringConvertible {
         // RFC 6750 §3.1
         public static let invalidToken: Code = "invalid_token"
         public static let insufficientScope: Code = "insufficient_scope"
-        /// Too many attempts (RFC 8628 §3.5 gave it its name).
+        // RFC 8628 §3.5
+        public static let authorizationPending: Code = "authorization_pending"
         public static let slowDown: Code = "slow_down"
+        public static let expiredToken: Code = "expired_token"
+        // RFC 9449 §12.2
+        public static let invalidDPoPProof: Code = "invalid_dpop_proof"
+        public static let useDPoPNonce: Code = "use_dpop_nonce"
+        // RFC 9101 §7, for RFC 9126
+        public static let invalidRequestURI: Code = "invalid_request_uri"
         // RFC 7591 §3.2.2
         public static let invalidRedirectURI: Code = "invalid_redirect_uri"
         public static let invalidClientMetadata: Code = "invalid_client_metadata"
+        public static let invalidSoftwareStatement: Code = "invalid_software_statement"
+        public static let unapprovedSoftwareStatement: Code = "unapproved_software_statement"
         // RFC 8707 §2
         public static let invalidTarget: Code = "invalid_target"
         // OpenID Connect Core §3.1.2.6
         public static let loginRequired: Code = "login_required"
         public static let consentRequired: Code = "consent_required"
         // This package's own
+        public static let tooManyRequests: Code = "too_many_requests"
         public static let invalidIdentifier: Code = "invalid_identifier"
         public static let invalidMetadata: Code = "invalid_metadata"
         public static let invalidConfiguration: Code = "invalid_configuration"

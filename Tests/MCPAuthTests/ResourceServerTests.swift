@@ -61,7 +61,7 @@ struct ResourceServerTests {
 
     @Test(
         "R-01, 3, 7, 120: without a credential: 401, where to go, what to ask for, and no error code",
-        arguments: [nil, "Basic x", "Negotiate abc", "DPoP abc"])
+        arguments: [nil, "Basic x", "Negotiate abc"])
     func noCredentials(_ header: String?) async throws {
         let reply = try #require(await answer(header, .tool("delete")))
         let challenge = try #require(reply.response.headerFields[.wwwAuthenticate])

@@ -159,7 +159,7 @@ struct BrowserSurfaceTests {
         let before = victim.cookies
         #expect(before.keys.allSatisfy { $0.hasPrefix("__Host-") })
         try await victim.signIn("ada")
-        #expect(before["__Host-mcp-auth-session"] == nil && victim.cookies["__Host-mcp-auth-session"] != nil && victim.cookies.count == 2)
+        #expect(before["__Host-mcp-auth-session"] == nil && victim.cookies["__Host-mcp-auth-session"] != nil && victim.cookies.count == 3)
         let attacker = Browser(harness)
         try await attacker.open(harness.parameters(client))
         let reply = try await victim.submit("/sign-in", [("username", "grace"), ("password", "battery staple")], transaction: attacker.transaction)

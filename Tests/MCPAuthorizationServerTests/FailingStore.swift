@@ -59,6 +59,54 @@ final class FailingStore: AuthorizationServerStore {
     func remember(_ consent: RememberedConsent) async throws(StoreError) { store.remember(consent) }
     func forget(userID: String, clientID: ClientID) async throws(StoreError) { store.forget(userID: userID, clientID: clientID) }
     func signingKeys() async throws(StoreError) -> [SealedKey] { store.signingKeys() }
-    func addSigningKey(_ key: SealedKey) async throws(StoreError) -> [SealedKey] { store.addSigningKey(key) }
+    func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate) async throws(StoreError) -> [SealedKey] {
+        try check()
+        return store.addSigningKey(key, unlessActiveAfter: moment)
+    }
+    func removeSigningKey(_ keyID: String) async throws(StoreError) { store.removeSigningKey(keyID) }
+    func claim(issuer: String) async throws(StoreError) -> String { store.claim(issuer: issuer) }
+    func issuer() async throws(StoreError) -> String? { store.issuer() }
+    func clients(after id: String, limit: Int) async throws(StoreError) -> [Client] { store.clients(after: id, limit: limit) }
+    func user(_ identity: ExternalIdentity) async throws(StoreError) -> User? { store.user(identity) }
+    func users(after name: String, limit: Int) async throws(StoreError) -> [User] { store.users(after: name, limit: limit) }
+    func useOneTimeStep(_ step: Int64, ofUser id: String) async throws(StoreError) -> Bool {
+        try check()
+        return store.useOneTimeStep(step, ofUser: id)
+    }
+    func deleteSessions(ofUser userID: String) async throws(StoreError) { store.deleteSessions(ofUser: userID) }
+    func add(_ grant: Grant, consuming use: SingleUse?) async throws(StoreError) -> Bool {
+        try check()
+        return store.add(grant, consuming: use)
+    }
+    func grants(limit: Int, at now: NumericDate) async throws(StoreError) -> [Grant] { store.grants(limit: limit, at: now) }
+    func note(_ uses: [GrantUse]) async throws(StoreError) {
+        try check()
+        store.note(uses)
+    }
+    func consume(_ use: SingleUse) async throws(StoreError) -> Bool {
+        try check()
+        return store.consume(use)
+    }
+    func isConsumed(_ hash: SecretHash) async throws(StoreError) -> Bool { store.isConsumed(hash) }
+    func add(_ device: DeviceAuthorization, limit: Int, at now: NumericDate) async throws(StoreError) {
+        try check()
+        try store.add(device, limit: limit, at: now)
+    }
+    func device(userCode: SecretHash, at now: NumericDate) async throws(StoreError) -> DeviceAuthorization? {
+        store.device(userCode: userCode, at: now)
+    }
+    func decide(_ state: DeviceAuthorization.State, userCode: SecretHash, at now: NumericDate) async throws(StoreError) -> Bool {
+        try check()
+        return store.decide(state, userCode: userCode, at: now)
+    }
+    func poll(_ hash: SecretHash, by clientID: ClientID, at now: NumericDate) async throws(StoreError) -> DevicePoll {
+        try check()
+        return store.poll(hash, by: clientID, at: now)
+    }
+    func redeemDevice(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) async throws(StoreError) -> Bool {
+        try check()
+        return store.redeemDevice(hash, for: grant, refreshToken: refreshToken, at: now)
+    }
+    func endEverything(at now: NumericDate) async throws(StoreError) { store.endEverything(at: now) }
     func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int { store.sweep(at: now, limit: limit) }
 }

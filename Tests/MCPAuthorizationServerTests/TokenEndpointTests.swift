@@ -262,7 +262,7 @@ struct ClientAuthenticationTests {
         let secret = "caf\u{E9}-with-enough-entropy"
         let client = Client(
             id: ClientID("own")!, name: nil, redirectURIs: [try RedirectURI(Harness.redirectURI)], authenticationMethod: .basic,
-            secretHash: SecretHash(of: secret),
+            secrets: [ClientSecret(SecretHash(of: secret))],
             origin: .configured, createdAt: harness.time.now)
         try await harness.store.save(client, limit: .max)
         let code = try await harness.code("own")

@@ -63,6 +63,12 @@ public struct CompactJWS: Sendable {
         throw JOSEError(.invalidSignature, "the signature does not verify")
     }
 
+    /// Whether this key, and no set of them, made the signature with the header's algorithm: for keys that a header brings along to be proven, which say
+    /// nothing of who holds them.
+    package func isSigned(by key: VerificationKey) -> Bool {
+        key.isValidSignature(signature, for: token[..<signedLength], algorithm: header.algorithm)
+    }
+
     /// Signs a payload. The header holds `alg`, `kid` where the key has one, and `typ` where it is given.
     public static func sign(_ payload: [UInt8], type: String? = nil, with key: SigningKey) throws(JOSEError) -> String {
         var header = JSONObject()

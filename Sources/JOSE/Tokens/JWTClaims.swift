@@ -116,7 +116,11 @@ public struct JWTRequirements: Sendable {
 
     /// The first requirement that is not met, or nil.
     public func violation(header: JWSHeader, claims: JWTClaims, now: NumericDate) -> JWTViolation? {
-        guard isAccepted(header) else { return .wrongType }
+        isAccepted(header) ? violation(claims: claims, now: now) : .wrongType
+    }
+
+    /// The same for claims that came without a header.
+    package func violation(claims: JWTClaims, now: NumericDate) -> JWTViolation? {
         guard claims.isIssued(by: issuer) else { return .wrongIssuer }
         if let audiences, !audiences.contains(where: claims.isMeant) { return .wrongAudience }
         guard let expiration = claims.expiration, expiration.seconds > 0 else { return .noExpiration }

@@ -1,30 +1,42 @@
-import HTTPTypes
+package import HTTPTypes
 import OAuth
 
-/// What a request brings to prove who it is (RFC 6750 §2.1). Never taken from a query or a body.
-enum Credential: Sendable {
+/// What a request brings to prove who it is (RFC 6750 §2.1, RFC 9449 §7.1). Never taken from a query or a body.
+package enum Credential: Sendable {
     case none
     case bearer(AccessToken)
+    /// A token that is bound to a key, and the proof that the sender holds it (RFC 9449 §7.1).
+    case proven(AccessToken, proof: String)
     case malformed(String)
 
-    /// Exactly one `Authorization` field with the scheme Bearer. Another scheme counts as no credential at all, so that the answer says what would be taken.
-    init(_ request: HTTPRequest) {
+    /// Exactly one `Authorization` field with the scheme Bearer or DPoP. Another scheme counts as no credential at all, so that the answer says what would be taken.
+    package init(_ request: HTTPRequest) {
         // Several fields come back joined by a comma, which no token holds.
         guard var value = request.headerFields[.authorization] else {
             self = .none
             return
         }
-        if let start = value.withUTF8(Self.tokenStart) {
+        if let start = value.withUTF8({ Self.tokenStart($0, after: Self.bearer) }) {
             self = .bearer(AccessToken(value, droppingFirst: start))
+        } else if let start = value.withUTF8({ Self.tokenStart($0, after: Self.dpop) }) {
+            let proofs = request.headerFields[values: .dpop]
+            self =
+                proofs.count == 1
+                ? .proven(AccessToken(value, droppingFirst: start), proof: proofs[0])
+                : .malformed(proofs.isEmpty ? "the DPoP header with the proof is missing" : "there is more than one DPoP header")
         } else {
             self = Self.problem(value, count: request.headerFields[values: .authorization].count)
         }
     }
 
-    /// Where the token begins: `Bearer`, in any case, spaces, and a token68 (RFC 9110 §11.2). Nil for anything else.
-    private static func tokenStart(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
-        guard bytes.count > 7, bytes[6] == 0x20, bytes[..<6].elementsEqual("bearer".utf8, by: { URLBytes.lowercased($0) == $1 }) else { return nil }
-        var start = 7
+    private static let bearer: StaticString = "bearer "
+    private static let dpop: StaticString = "dpop "
+
+    /// Where the token begins: the scheme, in any case, spaces, and a token68 (RFC 9110 §11.2). Nil for anything else.
+    private static func tokenStart(_ bytes: UnsafeBufferPointer<UInt8>, after scheme: StaticString) -> Int? {
+        var start = scheme.utf8CodeUnitCount
+        guard bytes.count > start else { return nil }
+        for index in 0..<start where URLBytes.lowercased(bytes[index]) != scheme.utf8Start[index] { return nil }
         while start < bytes.count, bytes[start] == 0x20 { start += 1 }
         var end = start
         while end < bytes.count, isToken68(bytes[end]) { end += 1 }
@@ -53,4 +65,9 @@ enum Credential: Sendable {
         }
         return .malformed("the Authorization header is not of the form: Bearer <token>")
     }
+}
+
+extension HTTPField.Name {
+    package static let dpop = HTTPField.Name("DPoP")!
+    package static let dpopNonce = HTTPField.Name("DPoP-Nonce")!
 }

@@ -13,6 +13,7 @@ public final class ResourceServer: Sendable {
     public let metadata: ProtectedResourceMetadata
     public let audit: AuditLog
     public let transport: TransportSecurity
+    public let proofs: ProofPolicy
     package let clock: Clock
     private let verifier: any TokenVerifier
     private let advertisesOwnScopes: Bool
@@ -25,6 +26,7 @@ public final class ResourceServer: Sendable {
     ///   - policy: what operations need.
     ///   - metadata: changes what the metadata document says (RFC 9728 §2) beside the resource, its authorization servers and its scopes.
     ///   - transport: which Host and Origin are served; the resource's own unless given.
+    ///   - proofs: what is asked of tokens that are bound to keys (RFC 9449).
     ///   - fetcher: the guarded door out, for trust that needs keys or answers from elsewhere.
     ///   - cacheCapacity: how many verified tokens are remembered; 0 turns it off.
     ///
@@ -32,7 +34,8 @@ public final class ResourceServer: Sendable {
     public init(
         _ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(),
         metadata change: (inout ProtectedResourceMetadata) -> Void = { _ in },
-        transport: TransportSecurity? = nil, fetcher: (any HTTPFetcher)? = nil, audit: AuditLog = AuditLog(), clock: Clock = .system,
+        transport: TransportSecurity? = nil, proofs: ProofPolicy = ProofPolicy(), fetcher: (any HTTPFetcher)? = nil, audit: AuditLog = AuditLog(),
+        clock: Clock = .system,
         cacheCapacity: Int = 32768, logger: Logger = Logger(label: "mcp-auth.resource-server"), insecureAllowHTTP: Bool = false
     ) throws(OAuthError) {
         let resource = try ResourceIdentifier(resource, insecureAllowHTTP: insecureAllowHTTP)
@@ -42,6 +45,8 @@ public final class ResourceServer: Sendable {
         }
         var metadata = ProtectedResourceMetadata(resource: resource.text, authorizationServers: trust.authorizationServers)
         metadata.scopesSupported = policy.allScopes.isEmpty ? nil : policy.allScopes
+        metadata.dpopSigningAlgorithmsSupported = DPoPProof.algorithms.map(\.rawValue).sorted()
+        if proofs.isRequired { metadata.dpopBoundAccessTokensRequired = true }
         let derivedScopes = metadata.scopesSupported
         change(&metadata)
         advertisesOwnScopes = metadata.scopesSupported != derivedScopes
@@ -49,6 +54,7 @@ public final class ResourceServer: Sendable {
         self.policy = policy
         self.metadata = metadata
         self.transport = transport ?? TransportSecurity(for: resource.url)
+        self.proofs = proofs
         self.audit = audit
         self.clock = clock
         self.logger = logger
@@ -64,6 +70,7 @@ public final class ResourceServer: Sendable {
         self.policy = policy
         self.metadata = metadata
         transport = other.transport
+        proofs = other.proofs
         audit = other.audit
         clock = other.clock
         verifier = other.verifier
@@ -97,7 +104,15 @@ public final class ResourceServer: Sendable {
         case .undecided(let token, let caller):
             let start = ContinuousClock.now
             defer { resolution.record(duration: ContinuousClock.now - start) }
-            return identification(await verifier.resolve(token, at: clock.now), caller)
+            return unbound(await verifier.resolve(token, at: clock.now), caller)
+        case .toBeProven(let token, let proof, let caller):
+            var verification = verifier.verify(token, at: clock.now)
+            if case .undecided = verification { verification = await verifier.resolve(token, at: clock.now) }
+            guard case .accepted(let principal) = verification else { return identification(verification, caller) }
+            if let refusal = await refusal(of: proof, for: principal, token, request) {
+                return .rejected(refuse(refusal, for: .any, caller: caller))
+            }
+            return identification(verification, caller)
         }
     }
 
@@ -109,6 +124,7 @@ public final class ResourceServer: Sendable {
     private enum Decision {
         case decided(Identification)
         case undecided(AccessToken, Caller)
+        case toBeProven(AccessToken, proof: String, Caller)
     }
 
     private func decide(_ request: HTTPRequest, peer: String?, requestID: String?) -> Decision {
@@ -122,8 +138,54 @@ public final class ResourceServer: Sendable {
         case .bearer(let token):
             let verification = verifier.verify(token, at: clock.now)
             if case .undecided = verification { return .undecided(token, caller) }
-            return .decided(identification(verification, caller))
+            return .decided(unbound(verification, caller))
+        case .proven(let token, let proof): return .toBeProven(token, proof: proof, caller)
         }
+    }
+
+    /// What came as a bearer token must not be bound to a key (RFC 9449 §7.2).
+    private func unbound(_ verification: Verification, _ caller: Caller) -> Identification {
+        if case .accepted(let principal) = verification {
+            guard principal.keyThumbprint == nil else {
+                return .rejected(
+                    refuse(
+                        .unproven(OAuthError(.invalidToken, "the token is bound to a key: send it with a proof, as DPoP")), for: .any, caller: caller)
+                )
+            }
+            guard !proofs.isRequired else {
+                return .rejected(
+                    refuse(
+                        .unproven(OAuthError(.invalidToken, "this server takes only tokens that are bound to a key (DPoP)")), for: .any,
+                        caller: caller))
+            }
+        }
+        return identification(verification, caller)
+    }
+
+    /// Why a proof does not count, or nil: it is for this request and this token, by the token's key, and was not used before.
+    private func refusal(of text: String, for principal: Principal, _ token: AccessToken, _ request: HTTPRequest) async -> Refusal? {
+        guard let thumbprint = principal.keyThumbprint else {
+            return .unproven(OAuthError(.invalidToken, "the token is not bound to a key: send it as Bearer"))
+        }
+        let now = clock.now
+        do throws(OAuthError) {
+            // The URL comes from the configuration: what a proxy or a client says of the host decides nothing.
+            guard let url = WebURL(resource.url.origin + URLBytes.path(of: request.path ?? "/")) else {
+                throw OAuthError(.invalidDPoPProof, "the path of this request is no path of a URL")
+            }
+            let proof = try DPoPProof(parsing: text, method: request.method.rawValue, url: url, accessToken: token.text, at: now)
+            guard ConstantTime.areEqual(Array(proof.thumbprint.utf8), Array(thumbprint.utf8)) else {
+                throw OAuthError(.invalidDPoPProof, "the proof was made with another key than the token's")
+            }
+            guard proof.nonce.map({ proofs.nonces.isGood($0, at: now) }) ?? !proofs.requiresNonce else {
+                throw OAuthError(.useDPoPNonce, "repeat the value of DPoP-Nonce in the proof")
+            }
+            switch await proofs.memory.isFirstUse(of: proof, at: now) {
+            case true?: return nil
+            case false?: throw OAuthError(.invalidDPoPProof, "the proof was used before; make a new one for each request")
+            case nil: return .unavailable("the memory of proofs is full or away")
+            }
+        } catch { return .unproven(error) }
     }
 
     private func identification(_ verification: Verification, _ caller: Caller) -> Identification {
@@ -151,6 +213,7 @@ public final class ResourceServer: Sendable {
         let missing = policy.missing(principal.scopes, for: requirement)
         guard missing.isEmpty else { return refuse(.insufficientScope(missing: missing), for: operation, caller: caller, requirement: requirement) }
         record(.allowed, operation, caller)
+        verifier.noteUse(of: principal, for: operation, at: clock.now)
         return nil
     }
 
@@ -170,6 +233,8 @@ public final class ResourceServer: Sendable {
         case noCredentials
         case malformed(String)
         case invalidToken(RejectionReason)
+        /// What is wrong with how a token that is bound to a key was sent, or with its proof.
+        case unproven(OAuthError)
         case insufficientScope(missing: ScopeSet)
         case forbiddenTransport(String)
         case unavailable(String)
@@ -179,11 +244,15 @@ public final class ResourceServer: Sendable {
     private func refuse(_ refusal: Refusal, for operation: Operation, caller: Caller, requirement: Requirement? = nil) -> HTTPReply {
         let required = (requirement ?? policy.requirement(for: operation)).scopes
         let challenged = required.isEmpty ? policy.initialScopes ?? metadata.scopesSupported ?? [] : required
-        func reply(_ status: HTTPResponse.Status, _ error: OAuthError?, scope: ScopeSet) -> HTTPReply {
-            let challenge = AuthenticationChallenge([
-                ("error", error?.code.rawValue), ("error_description", error?.message), ("scope", scope.isEmpty ? nil : scope.text),
-                ("resource_metadata", resource.metadataURL),
-            ])
+        func reply(_ status: HTTPResponse.Status, _ error: OAuthError?, scope: ScopeSet, isProof: Bool = false) -> HTTPReply {
+            let usesDPoP = isProof || proofs.isRequired
+            let challenge = AuthenticationChallenge(
+                scheme: usesDPoP ? "DPoP" : "Bearer",
+                [
+                    ("error", error?.code.rawValue), ("error_description", error?.message), ("scope", scope.isEmpty ? nil : scope.text),
+                    ("resource_metadata", resource.metadataURL),
+                    ("algs", usesDPoP ? metadata.dpopSigningAlgorithmsSupported?.joined(separator: " ") : nil),
+                ])
             let body: JSONValue =
                 error.map { ["error": .string($0.code.rawValue), "error_description": .string(HTTPReply.printable($0.message))] }
                 ?? ["error_description": "send an access token: Authorization: Bearer <token>; WWW-Authenticate says where to get one"]
@@ -202,6 +271,10 @@ public final class ResourceServer: Sendable {
             return reply(
                 .unauthorized, OAuthError(.invalidToken, "the access token is invalid, expired, revoked or meant for another server"),
                 scope: challenged)
+        case .unproven(let error):
+            record(.denied, operation, caller, reason: error.code.rawValue, detail: error.message)
+            let answer = reply(.unauthorized, error, scope: challenged, isProof: true)
+            return proofs.requiresNonce || error.code == .useDPoPNonce ? answer.with(.dpopNonce, proofs.nonces.current(at: clock.now)) : answer
         case .insufficientScope(let missing):
             record(.denied, operation, caller, reason: "insufficient_scope", missing: missing)
             // What it has and what it lacks: clients ask for exactly this set next, and some forget what they had (R9, R10).

@@ -72,7 +72,9 @@ public final class IntrospectionVerifier: TokenVerifier {
         if let audiences, !audiences.contains(where: claims.isMeant) { return .rejected(RejectionReason("wrong_audience")) }
         if let expiration = claims.expiration, expiration <= now { return .rejected(RejectionReason("expired")) }
         if let notBefore = claims.notBefore, notBefore > now.advanced(by: 60) { return .rejected(RejectionReason("not_yet_valid")) }
-        if claims["cnf"] != nil { return .rejected(RejectionReason("sender_constrained", "the token is bound to a key that was not proven")) }
+        guard Principal.isBindingKnown(claims) else {
+            return .rejected(RejectionReason("sender_constrained", "the token is bound in a way that cannot be proven here"))
+        }
         if let kind = claims["token_type"]?.string, ["refresh_token", "n_a"].contains(kind.lowercased()) {
             return .rejected(RejectionReason("wrong_type"))
         }

@@ -39,7 +39,6 @@ public final class JWTVerifier: TokenVerifier {
             if refusesIDTokens, Self.isIDToken(claims) {
                 return .rejected(RejectionReason("wrong_type", "this is no access token but an ID, refresh or logout token"))
             }
-            if claims["cnf"] != nil { return .rejected(RejectionReason("sender_constrained", "the token is bound to a key that was not proven")) }
             guard algorithms.contains(jws.header.algorithm) else { return .rejected(RejectionReason(JOSEError.Code.algorithmNotAllowed.rawValue)) }
             guard let snapshot = keys.snapshot(at: now) else { return mayRefresh ? .undecided : .unavailable("no keys of \(requirements.issuer)") }
             do throws(JOSEError) {
@@ -48,13 +47,21 @@ public final class JWTVerifier: TokenVerifier {
                 if error.code == .unknownKey, mayRefresh, keys.mayRefresh(at: now) { return .undecided }
                 throw error
             }
-            guard let expiration = claims.expiration,
-                let principal = Principal(issuer: requirements.issuer, claims: claims, expiration: expiration.advanced(by: requirements.leeway))
-            else { return .rejected(RejectionReason("no_subject", "the token names neither a user nor a client")) }
-            return .accepted(principal)
+            return principal(claims)
         } catch {
             return .rejected(RejectionReason(error.code.rawValue, error.message))
         }
+    }
+
+    /// Whom claims name that were found to be good.
+    package func principal(_ claims: JWTClaims) -> Verification {
+        guard Principal.isBindingKnown(claims) else {
+            return .rejected(RejectionReason("sender_constrained", "the token is bound in a way that cannot be proven here"))
+        }
+        guard let expiration = claims.expiration,
+            let principal = Principal(issuer: requirements.issuer, claims: claims, expiration: expiration.advanced(by: requirements.leeway))
+        else { return .rejected(RejectionReason("no_subject", "the token names neither a user nor a client")) }
+        return .accepted(principal)
     }
 
     /// What OpenID Connect puts into ID and logout tokens and nobody into access tokens; `token_use` is Cognito's word for it, `typ` Keycloak's.

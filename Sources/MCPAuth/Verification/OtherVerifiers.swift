@@ -47,6 +47,9 @@ public struct AnyOfVerifier: TokenVerifier {
     public var epoch: UInt64 { verifiers.reduce(0) { $0 &* 31 &+ $1.epoch } }
     public var cacheLifetime: Int64 { verifiers.map(\.cacheLifetime).min() ?? 0 }
     public func stillAccepts(_ principal: Principal) -> Bool { verifiers.allSatisfy { $0.stillAccepts(principal) } }
+    public func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {
+        for verifier in verifiers { verifier.noteUse(of: principal, for: operation, at: now) }
+    }
 
     public func verify(_ token: AccessToken, at now: NumericDate) -> Verification {
         var isUndecided = false

@@ -13,11 +13,12 @@ public struct Principal: Sendable {
         let roles: [String]
         let expiration: NumericDate
         let tokenID: String?
+        let keyThumbprint: String?
         let claims: JSONDocument
 
         init(
             _ issuer: String, _ subject: String, _ clientID: String?, _ scopes: ScopeSet, _ roles: [String], _ expiration: NumericDate,
-            _ tokenID: String?, _ claims: JSONDocument
+            _ tokenID: String?, _ keyThumbprint: String?, _ claims: JSONDocument
         ) {
             self.issuer = issuer
             self.subject = subject
@@ -26,6 +27,7 @@ public struct Principal: Sendable {
             self.roles = roles
             self.expiration = expiration
             self.tokenID = tokenID
+            self.keyThumbprint = keyThumbprint
             self.claims = claims
         }
     }
@@ -34,9 +36,9 @@ public struct Principal: Sendable {
 
     public init(
         issuer: String, subject: String, clientID: String? = nil, scopes: ScopeSet = [], roles: [String] = [], expiration: NumericDate,
-        tokenID: String? = nil, claims: JSONDocument
+        tokenID: String? = nil, keyThumbprint: String? = nil, claims: JSONDocument
     ) {
-        storage = Storage(issuer, subject, clientID, scopes, roles, expiration, tokenID, claims)
+        storage = Storage(issuer, subject, clientID, scopes, roles, expiration, tokenID, keyThumbprint, claims)
     }
 
     /// Who vouches for `subject`. Comes from the configuration of the verifier that accepted the token, never from an unchecked claim.
@@ -53,6 +55,8 @@ public struct Principal: Sendable {
     public var expiration: NumericDate { storage.expiration }
     /// The `jti` of the token.
     public var tokenID: String? { storage.tokenID }
+    /// The key that whoever sends the token has to prove (RFC 9449 §6.1). Nil: the token is good for whoever holds it.
+    public var keyThumbprint: String? { storage.keyThumbprint }
     /// Everything else that the issuer said, as strict JSON.
     public var claims: JSONDocument { storage.claims }
 
@@ -87,7 +91,15 @@ extension Principal {
         guard let subject = claims.subject ?? clientID, !subject.isEmpty else { return nil }
         self.init(
             issuer: issuer, subject: subject, clientID: clientID, scopes: Self.scopes(claims.document.root), roles: Self.roles(claims.document.root),
-            expiration: expiration, tokenID: claims.identifier, claims: claims.document)
+            expiration: expiration, tokenID: claims.identifier, keyThumbprint: claims["cnf"]?["jkt"]?.string, claims: claims.document)
+    }
+
+    /// Whether a token is bound to nothing, or to a key in the one way that is known here. Any other confirmation (RFC 7800 §3.1), such as a certificate,
+    /// would not be checked, and a token that is bound must never pass as one that is not.
+    package static func isBindingKnown(_ claims: JWTClaims) -> Bool {
+        guard let confirmation = claims["cnf"] else { return true }
+        guard let members = confirmation.members, members.count == 1, let thumbprint = confirmation["jkt"]?.string else { return false }
+        return DPoPProof.isThumbprint(thumbprint)
     }
 
     /// `scope` is a string (RFC 9068 §2.2.3); `scp` a string or an array; `permissions` an array. Anything else grants nothing.

@@ -24,6 +24,9 @@ public final class CachingVerifier: TokenVerifier {
 
     public var epoch: UInt64 { verifier.epoch }
     public func stillAccepts(_ principal: Principal) -> Bool { verifier.stillAccepts(principal) }
+    public func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {
+        verifier.noteUse(of: principal, for: operation, at: now)
+    }
 
     public func verify(_ token: AccessToken, at now: NumericDate) -> Verification {
         guard cacheLifetime > 0 else { return verifier.verify(token, at: now) }

@@ -13,6 +13,8 @@ public protocol TokenVerifier: Sendable {
     func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification
     /// Whether what was accepted earlier, and has not expired, still stands: asked on every cache hit, so it must be quick.
     func stillAccepts(_ principal: Principal) -> Bool
+    /// Told of every operation that a principal of this verifier was let in for, so it must be quicker still.
+    func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate)
     /// A number that changes whenever earlier verdicts may not stand any more, for example because a key is gone.
     var epoch: UInt64 { get }
     /// How long a verdict may be kept, in seconds. 0: not at all.
@@ -22,6 +24,7 @@ public protocol TokenVerifier: Sendable {
 extension TokenVerifier {
     public func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification { verify(token, at: now) }
     public func stillAccepts(_ principal: Principal) -> Bool { true }
+    public func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {}
     public var epoch: UInt64 { 0 }
     public var cacheLifetime: Int64 { 300 }
 }

@@ -1,39 +1,6 @@
 public import JOSE
 public import OAuth
 
-/// A protected resource that this server issues tokens for (RFC 8707).
-public struct ProtectedResource: Sendable, Hashable {
-    public let identifier: ResourceIdentifier
-    /// The scopes that can be asked for, each with the words that the consent page says.
-    public var scopes: [ScopeDescription]
-    /// What a request that names no scope asks for. Nil: all of them.
-    public var defaultScopes: ScopeSet?
-
-    /// Throws `invalid_identifier`.
-    public init(_ identifier: String, scopes: [ScopeDescription], defaultScopes: ScopeSet? = nil) throws(OAuthError) {
-        self.identifier = try ResourceIdentifier(identifier)
-        self.scopes = scopes
-        self.defaultScopes = defaultScopes
-    }
-
-    var allScopes: ScopeSet { ScopeSet(scopes.map(\.scope)) }
-}
-
-/// A scope, in words that somebody who has never heard of OAuth understands.
-public struct ScopeDescription: Sendable, Hashable {
-    public let scope: Scope
-    /// For example "See your tasks".
-    public let text: String
-    /// Whether it can destroy or spend something: the page then says so.
-    public let isSensitive: Bool
-
-    public init(_ scope: Scope, _ text: String, isSensitive: Bool = false) {
-        self.scope = scope
-        self.text = text
-        self.isSensitive = isSensitive
-    }
-}
-
 /// How an authorization server behaves. Every default is the safe one.
 public struct AuthorizationServerConfiguration: Sendable {
     /// Shown on the pages.
@@ -42,8 +9,28 @@ public struct AuthorizationServerConfiguration: Sendable {
     /// Clients that the operator registered.
     public var clients: [Client] = []
     public var dynamicRegistration: DynamicRegistration = .open
+    /// Whose software statements are believed (RFC 7591 §2.3). A registration that brings one of another issuer is refused.
+    public var softwareStatements: [SoftwareStatementIssuer] = []
+    /// Whether a client may name the address of a document about itself instead of registering.
+    public var clientMetadataDocuments: ClientMetadataDocumentPolicy = .anyDomain
+    /// The grants that are on. A client gets those of them that it is registered for.
+    public var grantTypes: Set<GrantType> = [.authorizationCode, .refreshToken]
+    /// Whether every authorization request must be pushed (RFC 9126 §5).
+    public var requiresPushedRequests = false
+    /// How tokens are bound to keys (RFC 9449).
+    public var dpop = DPoPPolicy()
+    /// Whether a client that asks for the scope `openid` gets an ID token, and may ask who the user is (OpenID Connect Core).
+    public var isOpenIDProvider = true
+    /// Identity providers whose enterprise assertions (ID-JAG) are taken.
+    public var identityProviders: [TrustedIdentityProvider] = []
+    /// Workloads that get tokens for what their platform says of them.
+    public var workloads: [WorkloadTrust] = []
+    /// Which resource servers may exchange a token for one of another resource (RFC 8693).
+    public var exchanges: [TokenExchangeRule] = []
     /// The algorithms of access tokens; the first one signs. ES256 unless told otherwise.
     public var signingAlgorithms: [SigningAlgorithm] = [.es256]
+    /// When signing keys are replaced.
+    public var keyRotation = KeyRotation()
     /// Seconds. At most a day.
     public var accessTokenLifetime: Int64 = 900
     static let maximumAccessTokenLifetime: Int64 = 86400
@@ -59,11 +46,27 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var sessionLifetime: Int64 = 12 * 3600
     /// More dynamic clients than this are not registered.
     public var maximumDynamicClients = 10_000
+    /// Seconds that somebody has to allow a device.
+    public var deviceCodeLifetime: Int64 = 600
+    /// More devices than this do not wait at once.
+    public var maximumWaitingDevices = 10_000
+    /// How often the endpoints may be asked.
+    public var rateLimits = RateLimits()
+    /// How the pages look, and in which languages they speak.
+    public var branding = Branding()
+    public var languages: [PageLanguage] = [.english, .german]
     /// Where developers read more.
     public var documentation: String?
+    /// Takes assertions of clients whose `aud` is the token endpoint instead of the issuer, as old clients write. Whoever has several authorization servers
+    /// can then be made to sign in at the wrong one.
+    public var insecureAllowTokenEndpointAudience = false
 
     public enum DynamicRegistration: Sendable, Hashable {
-        case off, open
+        case off
+        /// Anybody, as most MCP clients expect.
+        case open
+        /// Whoever brings a token that `clients invite` made (RFC 7591 §1.2).
+        case initialAccessToken
     }
 
     public init(resources: [ProtectedResource]) { self.resources = resources }
@@ -77,6 +80,24 @@ public struct AuthorizationServerConfiguration: Sendable {
                 !resource.allScopes.union(resource.defaultScopes ?? []).contains(.invalidLiteral),
                 "a scope of \(resource.identifier) is mistyped: scopes are printable ASCII without quotes, separated by spaces")
         }
+        for resource in resources {
+            try require(
+                resource.accessTokenLifetime.map { (1...Self.maximumAccessTokenLifetime).contains($0) } ?? true,
+                "the accessTokenLifetime of \(resource.identifier) is 1 to 86400 seconds")
+        }
+        try require(
+            Set(resources.map(\.identifier)).count == resources.count, "each resource is listed once")
+        try require(grantTypes.contains(.authorizationCode) || !grantTypes.isEmpty, "turn on at least one grant")
+        try require(grantTypes.isSubset(of: Self.knownGrantTypes), "an unknown grant type; see GrantType for those there are")
+        try require(
+            grantTypes.contains(.jwtBearer) || (identityProviders.isEmpty && workloads.isEmpty),
+            "turn on the grant jwt-bearer: identityProviders and workloads are of no use without it")
+        try require(
+            grantTypes.contains(.tokenExchange) || exchanges.isEmpty, "turn on the grant token-exchange: exchanges are of no use without it")
+        try require((60...3600).contains(deviceCodeLifetime), "deviceCodeLifetime is 60 to 3600 seconds")
+        try require(!languages.isEmpty, "languages holds at least one, such as .english")
+        try keyRotation.check()
+        try branding.check()
         try require((1...Self.maximumAccessTokenLifetime).contains(accessTokenLifetime), "accessTokenLifetime is 1 to 86400 seconds")
         try require((1...600).contains(codeLifetime), "codeLifetime is 1 to 600 seconds")
         try require((0...60).contains(refreshGrace), "refreshGrace is 0 to 60 seconds")
@@ -84,5 +105,14 @@ public struct AuthorizationServerConfiguration: Sendable {
         try require(
             !signingAlgorithms.isEmpty && !signingAlgorithms.contains(where: \.isSymmetric),
             "sign with ES256, RS256 or EdDSA, not with a shared secret")
+    }
+
+    static let knownGrantTypes: Set<GrantType> = [
+        .authorizationCode, .refreshToken, .clientCredentials, .deviceCode, .tokenExchange, .jwtBearer,
+    ]
+
+    /// The resource with exactly this identifier.
+    func resource(_ identifier: String) -> ProtectedResource? {
+        resources.first { $0.identifier.text.utf8.elementsEqual(identifier.utf8) }
     }
 }

@@ -13,6 +13,12 @@ struct AuthorizationRequest: Sendable {
     let prompt: Set<String>
     let maximumAge: Int64?
     let loginHint: String?
+    /// What an ID token has to repeat.
+    let nonce: String?
+    /// The key that has to be proven when the code is redeemed (RFC 9449 §10).
+    let keyThumbprint: String?
+    /// The languages that the client asked for (`ui_locales`).
+    let locales: [String]
 
     /// It comes back in a URL, percent-encoded, which proxies want to be short.
     static let maximumStateBytes = 2048
@@ -28,19 +34,21 @@ enum AuthorizationRequestError: Error {
 
 extension AuthorizationServer {
     /// Checks client and redirect URI first, since nothing may be sent anywhere before these two are certain (RFC 9700 §2.1).
-    func authorizationRequest(_ form: Form) async throws(AuthorizationRequestError) -> (request: AuthorizationRequest, client: Client) {
-        let (client, redirectURI, state) = try await clientAndRedirect(form)
+    func authorizationRequest(_ form: Form, _ call: HTTPCall) async throws(AuthorizationRequestError) -> (
+        request: AuthorizationRequest, client: Client
+    ) {
+        let (client, redirectURI, state) = try await clientAndRedirect(form, call)
         do throws(OAuthError) {
             return (try validated(form, client, redirectURI, state), client)
         } catch { throw .redirectable(error, client: client, redirectURI: redirectURI, state: state) }
     }
 
-    private func clientAndRedirect(_ form: Form) async throws(AuthorizationRequestError) -> (Client, String, String?) {
+    private func clientAndRedirect(_ form: Form, _ call: HTTPCall) async throws(AuthorizationRequestError) -> (Client, String, String?) {
         do throws(OAuthError) {
             guard let text = try form.single("client_id") else { throw OAuthError(.invalidRequest, "client_id is missing") }
             guard let clientID = ClientID(text) else { throw OAuthError(.invalidClient, "client_id is not printable ASCII") }
-            let client = try await client(clientID)
-            guard let client else { throw OAuthError(.invalidClient, "this client is not registered here; register it again") }
+            let client = try await client(clientID, call)
+            guard let client, !client.isDisabled else { throw OAuthError(.invalidClient, "this client is not registered here; register it again") }
             let requested = try form.single("redirect_uri")
             guard let redirectURI = requested ?? (client.redirectURIs.count == 1 ? client.redirectURIs[0].text : nil) else {
                 throw OAuthError(.invalidRequest, "redirect_uri is missing, and the client has registered several")
@@ -58,12 +66,14 @@ extension AuthorizationServer {
 
     private func validated(_ form: Form, _ client: Client, _ redirectURI: String, _ state: String?) throws(OAuthError) -> AuthorizationRequest {
         for name in Set(form.fields.map(\.name)) where name != "resource" { _ = try form.single(name) }
-        guard client.grantTypes.contains("authorization_code") else {
+        guard client.grantTypes.contains(.authorizationCode) else {
             throw OAuthError(.unauthorizedClient, "the client is not registered for authorization codes")
         }
         guard try form.single("response_type") == "code" else { throw OAuthError(.unsupportedResponseType, "response_type must be code") }
         if let mode = try form.single("response_mode"), mode != "query" { throw OAuthError(.invalidRequest, "response_mode must be query") }
-        for name in ["request", "request_uri"] where try form.single(name) != nil { throw OAuthError(.invalidRequest, "\(name) is not supported") }
+        for name in ["request", "request_uri"] where try form.single(name) != nil {
+            throw OAuthError(.invalidRequest, name == "request" ? "request is not supported" : "request_uri has to be one that was pushed here")
+        }
         guard let method = try form.single("code_challenge_method"), method.utf8.elementsEqual("S256".utf8),
             let text = try form.single("code_challenge"), let challenge = CodeChallenge(text)
         else { throw OAuthError(.invalidRequest, "PKCE is required: send code_challenge with code_challenge_method=S256") }
@@ -75,10 +85,13 @@ extension AuthorizationServer {
             }
             // offline_access asks for a refresh token, which every client here may get; openid and the like ask for what is not offered.
             scopes = requested.subtracting(["offline_access"])
-            let unknown = scopes.subtracting(resource.allScopes)
+            let unknown = scopes.subtracting(resource.allScopes).subtracting(identityScopes)
             guard unknown.isEmpty else { throw OAuthError(.invalidScope, "the resource has no scope \(unknown.text)") }
+            let refused = client.scopes.map { scopes.subtracting($0).subtracting(identityScopes) } ?? []
+            guard refused.isEmpty else { throw OAuthError(.invalidScope, "the client is not registered for the scope \(refused.text)") }
         } else {
-            scopes = resource.defaultScopes ?? resource.allScopes
+            let all = resource.defaultScopes ?? resource.allScopes
+            scopes = client.scopes.map(all.intersection) ?? all
         }
         let prompt = Set((try form.single("prompt") ?? "").split(separator: " ").map(String.init))
         guard prompt.isSubset(of: ["none", "login", "consent", "select_account"]), !prompt.contains("none") || prompt.count == 1 else {
@@ -91,11 +104,19 @@ extension AuthorizationServer {
             }
             maximumAge = seconds
         }
+        let nonce = try form.single("nonce")
+        guard (nonce?.utf8.count ?? 0) <= 512 else { throw OAuthError(.invalidRequest, "nonce is longer than 512 bytes") }
+        let thumbprint = try form.single("dpop_jkt")
+        if let thumbprint { guard DPoPProof.isThumbprint(thumbprint) else { throw OAuthError(.invalidRequest, "dpop_jkt is no SHA-256 thumbprint") } }
         return AuthorizationRequest(
             clientID: client.id, redirectURI: redirectURI, state: state, challenge: challenge, scopes: scopes, resource: resource.identifier.text,
             prompt: prompt,
-            maximumAge: maximumAge, loginHint: try form.single("login_hint").flatMap { $0.utf8.count <= 64 ? $0 : nil })
+            maximumAge: maximumAge, loginHint: try form.single("login_hint").flatMap { $0.utf8.count <= 64 ? $0 : nil }, nonce: nonce,
+            keyThumbprint: thumbprint, locales: PageLanguage.tags(try form.single("ui_locales") ?? "", separator: UInt8(ascii: " ")))
     }
+
+    /// What a client may ask for beside the scopes of a resource.
+    var identityScopes: ScopeSet { configuration.isOpenIDProvider ? ["openid", "profile"] : [] }
 
     /// The resource that a request names (RFC 8707 §2), or the only one there is (requirement 140). Throws `invalid_target`.
     func resource(named values: [String]) throws(OAuthError) -> ProtectedResource {

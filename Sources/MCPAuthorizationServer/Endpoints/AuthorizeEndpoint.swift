@@ -6,41 +6,88 @@ import OAuth
 extension AuthorizationServer {
     var cookies: Cookies { Cookies(issuer) }
 
+    /// The pages in the language of whoever asks.
+    func pages(_ call: HTTPCall?, _ locales: [String] = []) -> Pages {
+        Pages(configuration: configuration, routes: routes, language: configuration.language(locales, call?.request))
+    }
+
     /// The authorization endpoint (RFC 6749 §3.1): checks the request, then shows what comes next.
     func authorize(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .get || call.request.method == .post else { return methodNotAllowed("GET, POST") }
+        if let seconds = throttledPages(call) {
+            return pages(call).error(OAuthError(.tooManyRequests, "too many sign-ins were begun; wait \(seconds) seconds"), status: .tooManyRequests)
+                .with(.retryAfter, "\(seconds)")
+        }
         let form: Form
         do throws(OAuthError) {
             form = call.request.method == .get ? try Form(queryOf: call.request.path ?? "") : try postedForm(call)
-        } catch { return errorPage(error) }
+        } catch { return pages(call).error(error) }
         do throws(AuthorizationRequestError) {
-            let (request, client) = try await authorizationRequest(form)
-            return await begin(request, client, call)
+            if let (pushed, client) = try await pushedRequest(form, call) {
+                return await begin(pushed.request, client, identifier: pushed.id, call)
+            }
+            let (request, client) = try await authorizationRequest(form, call)
+            guard !configuration.requiresPushedRequests, !client.requiresPushedRequests else {
+                throw AuthorizationRequestError.redirectable(
+                    OAuthError(.invalidRequest, "this request has to be pushed (RFC 9126)"), client: client, redirectURI: request.redirectURI,
+                    state: request.state)
+            }
+            return await begin(request, client, identifier: random.token(), call)
         } catch { return refuse(error, call) }
+    }
+
+    private func throttledPages(_ call: HTTPCall) -> Int64? {
+        if let peer = call.peer.flatMap({ IPAddress($0) }), peer.isLoopback { return nil }
+        return limits.authorize.wait(for: limitKey(call), at: clock.now)
+    }
+
+    /// What the client pushed before, if it did. Whatever else the browser brings along counts for nothing.
+    private func pushedRequest(_ form: Form, _ call: HTTPCall) async throws(AuthorizationRequestError) -> (PushedRequest, Client)? {
+        do throws(OAuthError) {
+            guard let uri = try form.single("request_uri"), uri.utf8.starts(with: PushedRequest.prefix.utf8) else { return nil }
+            guard let clientID = try form.single("client_id").flatMap(ClientID.init) else {
+                throw OAuthError(.invalidRequest, "client_id is missing")
+            }
+            let pushed = try await pushed(uri, by: clientID)
+            guard let client = try await client(clientID, call), !client.isDisabled else {
+                throw OAuthError(.invalidClient, "this client is not registered here")
+            }
+            return (pushed, client)
+        } catch { throw .local(error) }
     }
 
     private func refuse(_ error: AuthorizationRequestError, _ call: HTTPCall) -> HTTPReply {
         switch error {
         case .local(let error):
             record("authorization.request", .denied, call, reason: error.code.rawValue, detail: error.message)
-            return errorPage(error, status: error.code == .temporarilyUnavailable ? .serviceUnavailable : .badRequest)
+            return pages(call).error(error, status: pageStatus(error))
         case .redirectable(let error, let client, let redirectURI, let state):
             record("authorization.request", .denied, call, reason: error.code.rawValue, detail: error.message, client: client.id)
-            return answer(error, client: client, redirectURI: redirectURI, state: state)
+            return answer(error, client: client, redirectURI: redirectURI, state: state, call)
+        }
+    }
+
+    func pageStatus(_ error: OAuthError) -> HTTPResponse.Status {
+        switch error.code {
+        case .temporarilyUnavailable: .serviceUnavailable
+        case .tooManyRequests: .tooManyRequests
+        case .serverError: .internalServerError
+        default: .badRequest
         }
     }
 
     /// An error for the client. Only a client that the operator registered gets it by itself; the browser of somebody who met any other client stays here
     /// until they decide to go (RFC 9700 §4.11.2, Z-08).
-    private func answer(_ error: OAuthError, client: Client, redirectURI: String, state: String?) -> HTTPReply {
+    private func answer(_ error: OAuthError, client: Client, redirectURI: String, state: String?, _ call: HTTPCall) -> HTTPReply {
         let location = AuthorizationResponse.error(error, issuer: issuer, redirectURI: redirectURI, state: state)
         if client.origin == .configured { return PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure) }
         let host = (try? RedirectURI(redirectURI))?.displayHost ?? "the application"
-        return errorPage(error, returnTo: (location, host))
+        return pages(call).error(error, returnTo: (location, host))
     }
 
     /// Sign-in, consent, or at once a code: whatever is still missing.
-    private func begin(_ request: AuthorizationRequest, _ client: Client, _ call: HTTPCall) async -> HTTPReply {
+    private func begin(_ request: AuthorizationRequest, _ client: Client, identifier: String, _ call: HTTPCall) async -> HTTPReply {
+        let pages = pages(call, request.locales)
         do throws(OAuthError) {
             let now = clock.now
             let signedIn = try await self.signedIn(call)
@@ -48,31 +95,46 @@ extension AuthorizationServer {
                 request.maximumAge.map { limit in signedIn.map { now.seconds(since: $0.session.authenticatedAt) > limit || limit == 0 } ?? true }
                 ?? false
             if request.prompt.contains("none") {
-                guard let signedIn, !isTooLongAgo else { return silent(.loginRequired, "nobody is signed in", request, client) }
+                guard let signedIn, !isTooLongAgo else { return silent(.loginRequired, "nobody is signed in", request, client, call) }
                 guard try await isAgreed(request, client, signedIn.user, call) else {
-                    return silent(.consentRequired, "the user has to be asked", request, client)
+                    return silent(.consentRequired, "the user has to be asked", request, client, call)
                 }
-                let transaction = newTransaction(.authorize(request), browser: SecretHash(of: random.token()))
-                return try await issueCode(for: request, transaction: transaction, user: signedIn.user, call)
+                let transaction = newTransaction(.authorize(request), identifier: identifier, browser: SecretHash(of: random.token()))
+                return try await issueCode(for: request, request.scopes, transaction: transaction, signedIn, call)
             }
             let browser = browser(call)
-            let transaction = newTransaction(.authorize(request), browser: SecretHash(of: browser.value))
+            let transaction = newTransaction(.authorize(request), identifier: identifier, browser: SecretHash(of: browser.value))
             let mustSignInAgain =
                 request.prompt.contains("login") || request.prompt.contains("select_account") || isTooLongAgo
             guard let signedIn, !mustSignInAgain else {
                 return browser.set(
-                    on: signInPage(try transactions.seal(transaction), client: client, name: User.normalizedName(request.loginHint ?? "") ?? ""))
+                    on: pages.signIn(try transactions.seal(transaction), client: client, name: User.normalizedName(request.loginHint ?? "") ?? ""))
             }
             if !request.prompt.contains("consent"), try await isAgreed(request, client, signedIn.user, call) {
-                return try await issueCode(for: request, transaction: transaction, user: signedIn.user, call)
+                return try await issueCode(for: request, request.scopes, transaction: transaction, signedIn, call)
             }
-            let sealed = try transactions.seal(transaction.shown(to: signedIn.session))
-            return browser.set(on: consentPage(sealed, request, client: client, user: signedIn.user))
-        } catch { return errorPage(error, status: .serviceUnavailable) }
+            return browser.set(on: try ask(request, client, signedIn, transaction, pages))
+        } catch { return pages.error(error, status: pageStatus(error)) }
     }
 
-    private func silent(_ code: OAuthError.Code, _ message: String, _ request: AuthorizationRequest, _ client: Client) -> HTTPReply {
-        answer(OAuthError(code, message), client: client, redirectURI: request.redirectURI, state: request.state)
+    /// The consent page.
+    func ask(
+        _ request: AuthorizationRequest, _ client: Client, _ signedIn: SignedIn, _ transaction: Transaction, _ pages: Pages, problem: String? = nil
+    ) throws(OAuthError) -> HTTPReply {
+        // What the client says of itself may have changed since the request was checked (S-12).
+        guard client.redirectURIs.contains(where: { $0.matches(request.redirectURI) }) else {
+            throw OAuthError(.invalidRequest, "redirect_uri is no longer one that this client has registered")
+        }
+        let question = Pages.Question(
+            client: client, user: signedIn.user, scopes: request.scopes, resource: request.resource, redirectURI: request.redirectURI,
+            action: "/consent", problem: problem)
+        return pages.consent(try transactions.seal(transaction.shown(to: signedIn.session.hash, asking: client)), question)
+    }
+
+    private func silent(
+        _ code: OAuthError.Code, _ message: String, _ request: AuthorizationRequest, _ client: Client, _ call: HTTPCall
+    ) -> HTTPReply {
+        answer(OAuthError(code, message), client: client, redirectURI: request.redirectURI, state: request.state, call)
     }
 
     /// Whether the user has agreed to exactly this before, to a client that nobody else can pose as, and came here by their own choice (B-08).
@@ -86,31 +148,41 @@ extension AuthorizationServer {
     }
 
     /// Ends a transaction with a code, once.
-    func issueCode(for request: AuthorizationRequest, transaction: Transaction, user: User, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
+    func issueCode(
+        for request: AuthorizationRequest, _ scopes: ScopeSet, transaction: Transaction, _ signedIn: SignedIn, _ call: HTTPCall
+    ) async throws(OAuthError) -> HTTPReply {
         let text = random.token()
+        let user = signedIn.user
         let code = AuthorizationCode(
             hash: SecretHash(of: text), clientID: request.clientID, userID: user.id, redirectURI: request.redirectURI, challenge: request.challenge,
-            scopes: request.scopes, resource: request.resource, expiresAt: clock.now.advanced(by: configuration.codeLifetime))
+            scopes: scopes, resource: request.resource, keyThumbprint: request.keyThumbprint, nonce: request.nonce,
+            authenticatedAt: signedIn.session.authenticatedAt, expiresAt: clock.now.advanced(by: configuration.codeLifetime))
         let isFirst = try await stored { try await store.issue(code, consuming: transaction.hash, until: transaction.expiresAt.advanced(by: 60)) }
         guard isFirst else {
             record("consent", .denied, call, reason: "transaction_reused", subject: user.id, client: request.clientID)
-            return errorPage(OAuthError(.invalidRequest, "this page was used already; begin again from the application"), status: .forbidden)
+            return pages(call, request.locales).error(
+                OAuthError(.invalidRequest, "this page was used already; begin again from the application"), status: .forbidden)
         }
-        record("consent", .allowed, call, subject: user.id, client: request.clientID, scopes: request.scopes)
+        record("consent", .allowed, call, subject: user.id, client: request.clientID, scopes: scopes)
         let location = AuthorizationResponse.code(text, issuer: issuer, redirectURI: request.redirectURI, state: request.state)
         return PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure)
     }
 
     // MARK: Who sits in front of the browser
 
+    struct SignedIn: Sendable {
+        let session: Session
+        let user: User
+    }
+
     /// The session and user of a request's cookie. Nil for nobody, and for a user who may not sign in any more.
-    func signedIn(_ call: HTTPCall) async throws(OAuthError) -> (session: Session, user: User)? {
+    func signedIn(_ call: HTTPCall) async throws(OAuthError) -> SignedIn? {
         guard let value = cookies.value(.session, in: call.request) else { return nil }
         do throws(StoreError) {
             guard let session = try await store.session(SecretHash(of: value), at: clock.now), let user = try await store.user(id: session.userID),
                 !user.isDisabled
             else { return nil }
-            return (session, user)
+            return SignedIn(session: session, user: user)
         } catch { throw unavailable(error) }
     }
 
@@ -118,11 +190,12 @@ extension AuthorizationServer {
     func browser(_ call: HTTPCall) -> BrowserCookie {
         if let value = cookies.value(.browser, in: call.request) { return BrowserCookie(value: value, header: nil) }
         let value = random.token()
-        return BrowserCookie(value: value, header: cookies.set(.browser, value, maximumAge: 86400))
+        return BrowserCookie(value: value, header: cookies.set(.browser, value, maximumAge: BrowserCookie.lifetime))
     }
 
-    func newTransaction(_ purpose: Transaction.Purpose, browser: SecretHash) -> Transaction {
-        Transaction(id: random.token(), purpose: purpose, browser: browser, session: nil, expiresAt: clock.now.advanced(by: Transaction.lifetime))
+    func newTransaction(_ purpose: Transaction.Purpose, identifier: String? = nil, browser: SecretHash) -> Transaction {
+        Transaction(
+            id: identifier ?? random.token(), purpose: purpose, browser: browser, expiresAt: clock.now.advanced(by: Transaction.lifetime))
     }
 
     func methodNotAllowed(_ allowed: String) -> HTTPReply {
@@ -144,6 +217,9 @@ extension AuthorizationServer {
 struct BrowserCookie: Sendable {
     let value: String
     let header: String?
+
+    /// Seconds: as long as browsers keep any cookie.
+    static let lifetime: Int64 = 400 * 86400
 
     func set(on reply: HTTPReply) -> HTTPReply {
         guard let header else { return reply }

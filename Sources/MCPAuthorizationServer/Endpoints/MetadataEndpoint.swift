@@ -4,23 +4,51 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// The metadata document (RFC 8414 §2, RFC 9207 §3). Everything in it is true, and everything that works is in it (R129).
+    /// The metadata document (RFC 8414 §2 and the registries of its extensions). Everything in it is true, and everything that works is in it (R129).
     public var metadata: JSONValue {
-        var json: JSONObject = [
-            "issuer": .string(issuer.text), "authorization_endpoint": .string(routes.url("/authorize")),
-            "token_endpoint": .string(routes.url("/token")),
-            "jwks_uri": .string(routes.url("/jwks")), "revocation_endpoint": .string(routes.url("/revoke")),
-            "introspection_endpoint": .string(routes.url("/introspect")), "scopes_supported": .strings(scopesSupported.map(\.text)),
-            "response_types_supported": ["code"], "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
-            "token_endpoint_auth_methods_supported": .strings(Client.AuthenticationMethod.allCases.map(\.rawValue)),
-            "revocation_endpoint_auth_methods_supported": .strings(Client.AuthenticationMethod.allCases.map(\.rawValue)),
-            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-            "code_challenge_methods_supported": ["S256"],
-            "authorization_response_iss_parameter_supported": true, "prompt_values_supported": ["none", "login", "consent", "select_account"],
-            "protected_resources": .strings(configuration.resources.map(\.identifier.text)),
-        ]
-        if configuration.dynamicRegistration == .open { json["registration_endpoint"] = .string(routes.url("/register")) }
+        let methods = Client.AuthenticationMethod.allCases.map(\.rawValue)
+        let algorithms = SigningAlgorithm.asymmetric.map(\.rawValue).sorted()
+        let has = configuration.grantTypes.contains
+        var json: JSONObject = ["issuer": .string(issuer.text)]
+        func add(_ path: String, as name: String) { if serves(routes.path(path)) { json[name] = .string(routes.url(path)) } }
+        add("/authorize", as: "authorization_endpoint")
+        add("/token", as: "token_endpoint")
+        add("/jwks", as: "jwks_uri")
+        add("/revoke", as: "revocation_endpoint")
+        add("/introspect", as: "introspection_endpoint")
+        add("/register", as: "registration_endpoint")
+        add("/par", as: "pushed_authorization_request_endpoint")
+        add("/device_authorization", as: "device_authorization_endpoint")
+        add("/userinfo", as: "userinfo_endpoint")
+        json["scopes_supported"] = .strings(scopesSupported.union(has(.authorizationCode) ? identityScopes : []).map(\.text))
+        json["response_types_supported"] = has(.authorizationCode) ? ["code"] : []
+        if has(.authorizationCode) {
+            json["response_modes_supported"] = ["query"]
+            json["code_challenge_methods_supported"] = ["S256"]
+            json["authorization_response_iss_parameter_supported"] = true
+            json["prompt_values_supported"] = ["none", "login", "consent", "select_account"]
+            json["require_pushed_authorization_requests"] = .bool(configuration.requiresPushedRequests)
+            json["ui_locales_supported"] = .strings(configuration.languages.map(\.tag))
+            if documents != nil { json["client_id_metadata_document_supported"] = true }
+        }
+        json["grant_types_supported"] = .strings(configuration.grantTypes.map(\.rawValue).sorted())
+        json["token_endpoint_auth_methods_supported"] = .strings(methods)
+        json["token_endpoint_auth_signing_alg_values_supported"] = .strings(algorithms)
+        json["revocation_endpoint_auth_methods_supported"] = .strings(methods)
+        json["revocation_endpoint_auth_signing_alg_values_supported"] = .strings(algorithms)
+        json["introspection_endpoint_auth_methods_supported"] = .strings(methods.filter { $0 != "none" })
+        json["introspection_endpoint_auth_signing_alg_values_supported"] = .strings(algorithms)
+        json["introspection_signing_alg_values_supported"] = .strings(configuration.signingAlgorithms.prefix(1).map(\.rawValue))
+        json["dpop_signing_alg_values_supported"] = .strings(DPoPProof.algorithms.map(\.rawValue).sorted())
+        if !configuration.identityProviders.isEmpty {
+            json["authorization_grant_profiles_supported"] = ["urn:ietf:params:oauth:grant-profile:id-jag"]
+        }
+        if serves(routes.path("/userinfo")) {
+            json["subject_types_supported"] = ["public"]
+            json["id_token_signing_alg_values_supported"] = .strings(configuration.signingAlgorithms.prefix(1).map(\.rawValue))
+            json["claims_supported"] = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "preferred_username"]
+        }
+        json["protected_resources"] = .strings(configuration.resources.map(\.identifier.text))
         if let documentation = configuration.documentation { json["service_documentation"] = .string(documentation) }
         return .object(json)
     }

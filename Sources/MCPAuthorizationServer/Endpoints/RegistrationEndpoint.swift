@@ -6,102 +6,175 @@ import OAuth
 extension AuthorizationServer {
     /// Dynamic client registration (RFC 7591 §3). Nothing that a client sends gives it more than any client has.
     func register(_ call: HTTPCall) async -> HTTPReply {
-        guard configuration.dynamicRegistration == .open else {
-            return .error(OAuthError(.invalidRequest, "clients are registered by the operator of this server"), status: .notFound)
-        }
         guard call.request.method == .post else { return methodNotAllowed("POST") }
         if let seconds = limits.registration.wait(for: limitKey(call), at: clock.now) {
-            return HTTPReply.error(OAuthError(.slowDown, "too many registrations; wait \(seconds) seconds"), status: .tooManyRequests)
+            return HTTPReply.error(OAuthError(.tooManyRequests, "too many registrations; wait \(seconds) seconds"), status: .tooManyRequests)
                 .with(.retryAfter, "\(seconds)")
         }
         do throws(OAuthError) {
-            guard call.body.count <= 65536 else { throw OAuthError(.invalidClientMetadata, "the document is longer than 64 KiB") }
-            let document: JSONDocument
-            do throws(JOSEError) {
-                document = try JSONDocument(parsing: call.body, limits: JSONLimits(maximumBytes: 65536, maximumDepth: 16))
-            } catch { throw OAuthError(.invalidClientMetadata, "the document is not JSON: \(error.message)") }
-            let request = try RegistrationRequest(document.root)
-            let secret = request.method == .none ? nil : random.token()
+            let document = try registrationDocument(call)
+            let stated = try softwareStatement(document.root)
+            let metadata = try ClientMetadata(stated ?? document.root, .registration(configuration.grantTypes))
+            let invitation = try invitation(call)
             guard let id = ClientID("client-" + random.token(bytes: 16)) else { throw OAuthError(.serverError, "no identifier") }
-            let client = Client(
-                id: id, name: request.name, redirectURIs: request.redirectURIs, authenticationMethod: request.method,
-                secretHash: secret.map { SecretHash(of: $0) }, grantTypes: request.grantTypes, origin: .dynamic, createdAt: clock.now)
-            do throws(StoreError) { try await store.save(client, limit: configuration.maximumDynamicClients) } catch {
+            var client = Client(metadata, id: id, origin: .dynamic, createdAt: clock.now)
+            let secret = newSecret(for: &client)
+            let registrationToken = random.token()
+            client.registrationToken = SecretHash(of: registrationToken)
+            if let invitation {
+                guard try await stored({ try await store.consume(invitation) }) else {
+                    throw OAuthError(.invalidToken, "the initial access token was used before; ask the operator for another")
+                }
+            }
+            let registered = client
+            do throws(StoreError) { try await store.save(registered, limit: configuration.maximumDynamicClients) } catch {
                 if error.kind == .full { throw OAuthError(.temporarilyUnavailable, "this server has as many clients as it takes") }
                 throw unavailable(error)
             }
-            record("client.registered", .allowed, call, detail: request.name, client: id)
-            return HTTPReply.json(Self.response(client, secret), status: .created)
-        } catch { return failure(error, call) }
+            record("client.registered", .allowed, call, reason: stated == nil ? nil : "software_statement", detail: metadata.name, client: id)
+            return HTTPReply.json(response(registered, secret, registrationToken), status: .created)
+        } catch { return registrationFailure(error, call) }
     }
 
-    /// What was really registered (RFC 7591 §3.2.1).
-    private static func response(_ client: Client, _ secret: String?) -> JSONValue {
-        var json: JSONObject = [
-            "client_id": .string(client.id.text), "client_id_issued_at": .int(client.createdAt.seconds),
-            "redirect_uris": .strings(client.redirectURIs.map(\.text)), "token_endpoint_auth_method": .string(client.authenticationMethod.rawValue),
-            "grant_types": .strings(client.grantTypes), "response_types": ["code"],
-        ]
-        json["client_name"] = client.name.map { .string($0) }
+    /// What a client does with its own registration (RFC 7592): reads it, changes it, deletes it.
+    func manageRegistration(_ call: HTTPCall) async -> HTTPReply {
+        let refusal = OAuthError(.invalidToken, "the registration access token is not one for this client")
+        do throws(OAuthError) {
+            let form = try Form(queryOf: call.request.path ?? "")
+            guard case .bearer(let token) = Credential(call.request) else { throw refusal }
+            // Whether the client exists makes no difference to whoever has not its token (D-06).
+            guard let id = try form.single("client_id").flatMap(ClientID.init), var client = try await stored({ try await store.client(id) }),
+                client.origin == .dynamic, let hash = client.registrationToken, hash.isHash(of: token.text)
+            else {
+                if let seconds = limits.clientSecret.wait(for: limitKey(call), at: clock.now) {
+                    throw OAuthError(.tooManyRequests, "too many attempts; wait \(seconds) seconds")
+                }
+                record("client.management", .denied, call, reason: "wrong_registration_token")
+                throw refusal
+            }
+            switch call.request.method {
+            case .get: return .json(response(client, nil, nil))
+            case .put:
+                let document = try registrationDocument(call)
+                guard document.root["client_id"]?.string?.utf8.elementsEqual(id.text.utf8) == true else {
+                    throw OAuthError(.invalidClientMetadata, "client_id is the one of this registration")
+                }
+                for name in ["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"]
+                where document.root[name] != nil {
+                    throw OAuthError(.invalidClientMetadata, "\(name) cannot be changed (RFC 7592 §2.2)")
+                }
+                if let stated = document.root["client_secret"] {
+                    guard let text = stated.string, client.hasSecret(text, at: clock.now) else {
+                        throw OAuthError(.invalidClientMetadata, "a client does not choose its client_secret")
+                    }
+                }
+                let metadata = try ClientMetadata(try softwareStatement(document.root) ?? document.root, .registration(configuration.grantTypes))
+                client.update(metadata)
+                let secret = client.authenticationMethod.usesSecret && client.secrets.isEmpty ? newSecret(for: &client) : nil
+                let updated = client
+                try await stored { try await store.save(updated, limit: .max) }
+                record("client.updated", .allowed, call, detail: metadata.name, client: id)
+                return .json(response(updated, secret, nil))
+            case .delete:
+                // Its tokens end with it.
+                try await delete(client: id)
+                record("client.deleted", .allowed, call, client: id)
+                return HTTPReply(.noContent, [.cacheControl: "no-store"])
+            default: return methodNotAllowed("GET, PUT, DELETE")
+            }
+        } catch { return registrationFailure(error, call) }
+    }
+
+    private func registrationDocument(_ call: HTTPCall) throws(OAuthError) -> JSONDocument {
+        guard call.body.count <= 65536 else { throw OAuthError(.invalidClientMetadata, "the document is longer than 64 KiB") }
+        do throws(JOSEError) { return try JSONDocument(parsing: call.body, limits: JSONLimits(maximumBytes: 65536, maximumDepth: 16)) } catch {
+            throw OAuthError(.invalidClientMetadata, "the document is not JSON: \(error.message)")
+        }
+    }
+
+    /// The document with what a trusted software statement says in place of what the client says (RFC 7591 §2.3), or nil where there is none.
+    private func softwareStatement(_ root: JSONView) throws(OAuthError) -> JSONView? {
+        guard let view = root["software_statement"] else { return nil }
+        guard let text = view.string, let jws = try? CompactJWS(parsing: text), let claims = try? JWTClaims(parsing: jws.payload) else {
+            throw OAuthError(.invalidSoftwareStatement, "software_statement is not a signed JWT")
+        }
+        guard let trusted = configuration.softwareStatements.first(where: { claims.isIssued(by: $0.issuer) }) else {
+            throw OAuthError(.unapprovedSoftwareStatement, "software statements of this issuer are not accepted here")
+        }
+        guard (try? jws.verify(using: JWKSet(trusted.keys), allowing: SigningAlgorithm.asymmetric)) != nil else {
+            throw OAuthError(.invalidSoftwareStatement, "the signature of the software_statement does not verify")
+        }
+        guard jws.header.type == nil || jws.header.hasType("JWT") || jws.header.hasType("software-statement+jwt"),
+            claims.expiration.map({ clock.now < $0 }) ?? true
+        else { throw OAuthError(.invalidSoftwareStatement, "the software_statement has expired, or is a JWT for something else") }
+        guard var merged = root.value.object, let stated = claims.document.root.members else { return nil }
+        let registered: Set = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"]
+        for (name, value) in stated where !registered.contains(name) { merged[name] = value.value }
+        do throws(JOSEError) { return try JSONDocument(parsing: JSONValue.object(merged).serialized).root } catch {
+            throw OAuthError(.invalidSoftwareStatement, error.message)
+        }
+    }
+
+    /// What the initial access token of this registration uses up, or nil where none is needed. Throws `invalid_token`.
+    private func invitation(_ call: HTTPCall) throws(OAuthError) -> SingleUse? {
+        guard configuration.dynamicRegistration == .initialAccessToken else { return nil }
+        guard case .bearer(let token) = Credential(call.request), let invitation = Invitation(token.text, secrets.invitations),
+            clock.now < invitation.expiresAt
+        else { throw OAuthError(.invalidToken, "registering takes an initial access token: ask the operator, who makes one with clients invite") }
+        return SingleUse(SecretHash(of: "invitation " + invitation.id), until: invitation.expiresAt)
+    }
+
+    private func registrationFailure(_ error: OAuthError, _ call: HTTPCall) -> HTTPReply {
+        guard error.code == .invalidToken else { return failure(error, call) }
+        let challenge = AuthenticationChallenge([("error", error.code.rawValue), ("error_description", error.message)])
+        return HTTPReply.error(error, status: .unauthorized).with(.wwwAuthenticate, challenge.headerValue)
+    }
+
+    /// Makes a secret where the client needs one; it is shown once and kept as a hash.
+    func newSecret(for client: inout Client) -> String? {
+        guard client.authenticationMethod.usesSecret else { return nil }
+        let secret = random.token()
+        client.secrets = [ClientSecret(SecretHash(of: secret))]
+        return secret
+    }
+
+    /// What was really registered (RFC 7591 §3.2.1, RFC 7592 §3).
+    private func response(_ client: Client, _ secret: String?, _ registrationToken: String?) -> JSONValue {
+        var json = client.metadata
         if let secret {
             json["client_secret"] = .string(secret)
             json["client_secret_expires_at"] = 0
         }
+        if let registrationToken { json["registration_access_token"] = .string(registrationToken) }
+        json["registration_client_uri"] = .string(routes.url("/register/client") + "?client_id=" + Form.encode(client.id.text))
         return .object(json)
     }
 }
 
-/// The metadata that a client sent, checked. What is not known is ignored (RFC 7591 §2).
-private struct RegistrationRequest {
-    let name: String?
-    let redirectURIs: [RedirectURI]
-    let method: Client.AuthenticationMethod
-    let grantTypes: [String]
+extension Client.AuthenticationMethod {
+    var usesSecret: Bool { self == .basic || self == .post }
+}
 
-    init(_ root: JSONView) throws(OAuthError) {
-        func fail(_ message: String) -> OAuthError { OAuthError(.invalidClientMetadata, message) }
-        guard root.isObject else { throw fail("the document is not a JSON object") }
-        func strings(_ name: String, _ fallback: [String]) throws(OAuthError) -> [String] {
-            guard let view = root[name] else { return fallback }
-            guard let values = view.strings, values.count <= 32 else { throw fail("\(name) is an array of at most 32 strings") }
-            return values
-        }
-        guard root["redirect_uris"] != nil else { throw OAuthError(.invalidRedirectURI, "redirect_uris is missing") }
-        let uris = try strings("redirect_uris", [])
-        guard (1...16).contains(uris.count) else { throw OAuthError(.invalidRedirectURI, "redirect_uris has 1 to 16 entries") }
-        var redirectURIs: [RedirectURI] = []
-        for uri in uris { redirectURIs.append(try RedirectURI(uri)) }
-        self.redirectURIs = redirectURIs
+/// An initial access token (RFC 7591 §1.2): sealed, so that it is stored nowhere, and good once.
+struct Invitation: Sendable {
+    let id: String
+    let expiresAt: NumericDate
 
-        if let view = root["client_name"] {
-            guard let text = view.string, text.utf8.count <= 512 else { throw fail("client_name is a string of at most 512 bytes") }
-            name = DisplayText.clean(text, limit: 100)
-        } else {
-            name = nil
-        }
-        if let view = root["token_endpoint_auth_method"] {
-            guard let known = view.string.flatMap(Client.AuthenticationMethod.init(rawValue:)) else {
-                throw fail("token_endpoint_auth_method is none, client_secret_basic or client_secret_post")
-            }
-            method = known
-        } else {
-            method = .basic  // RFC 7591 §2
-        }
-        let requested = try strings("grant_types", ["authorization_code", "refresh_token"])
-        guard requested.contains("authorization_code"), Set(requested).isSubset(of: ["authorization_code", "refresh_token"]) else {
-            throw fail("grant_types may hold authorization_code and refresh_token, and must hold the first")
-        }
-        grantTypes = Array(Set(requested)).sorted()
-        guard try strings("response_types", ["code"]) == ["code"] else { throw fail("response_types is [code]") }
-        for name in ["software_statement", "jwks", "jwks_uri"] where root[name] != nil { throw fail("\(name) is not supported here") }
-        for name in root.members?.map(\.name) ?? [] where Self.isWebPage(name) {
-            guard let url = root[name]?.string.flatMap(WebURL.init), url.isSecure || url.isLoopback else { throw fail("\(name) is an https URL") }
-        }
+    init(id: String, expiresAt: NumericDate) {
+        self.id = id
+        self.expiresAt = expiresAt
     }
 
-    /// Also in translation, such as `client_uri#fr`.
-    private static func isWebPage(_ name: String) -> Bool {
-        let plain = name.utf8.prefix { $0 != UInt8(ascii: "#") }
-        return ["client_uri", "logo_uri", "tos_uri", "policy_uri"].contains { $0.utf8.elementsEqual(plain) }
+    init?(_ text: String, _ sealer: Sealer) {
+        guard let sealed = try? Base64URL.decode(text), let bytes = sealer.open(sealed, owner: "invitation"),
+            let json = try? JSONValue(parsing: bytes),
+            let id = json["id"]?.string, let expiry = json["exp"]?.int
+        else { return nil }
+        self.init(id: id, expiresAt: NumericDate(seconds: Int64(expiry)))
+    }
+
+    func text(_ sealer: Sealer) throws(OAuthError) -> String {
+        let json: JSONValue = ["id": .string(id), "exp": .int(expiresAt.seconds)]
+        return Base64URL.encode(try sealer.seal(json.serialized, owner: "invitation"))
     }
 }

@@ -6,10 +6,12 @@ struct Page: Sendable {
     let title: String
     let siteName: String
     let routes: Routes
+    let language: PageLanguage
+    let logo: Branding.Logo?
 
     /// A whole answer. `formTargets` are the origins beside our own that a form of this page may end up at.
     func reply(_ status: HTTPResponse.Status = .ok, formTargets: [String] = [], @HTMLBuilder _ content: () -> HTML) -> HTTPReply {
-        let document = HTML.tag("html", ["lang": "en"]) {
+        let document = HTML.tag("html", ["lang": language.tag]) {
             HTML.tag("head") {
                 HTML.void("meta", ["charset": "utf-8"])
                 HTML.void("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"])
@@ -19,25 +21,40 @@ struct Page: Sendable {
             }
             HTML.tag("body") {
                 HTML.tag("main", ["class": "card"]) {
-                    HTML.tag("p", ["class": "site"]) { siteName }
+                    HTML.tag("p", ["class": "site"]) {
+                        if let logo { HTML.void("img", ["class": "logo", "src": routes.path("/assets/logo"), "alt": logo.description]) }
+                        siteName
+                    }
                     content()
                 }
             }
         }
-        var reply = HTTPReply(status, [.contentType: "text/html; charset=utf-8"], body: document.document)
-        PageHeaders.apply(to: &reply, isSecure: routes.issuer.url.isSecure, formTargets: formTargets)
+        var reply = HTTPReply(status, [.contentType: "text/html; charset=utf-8", .contentLanguage: language.tag], body: document.document)
+        PageHeaders.apply(to: &reply, isSecure: routes.issuer.url.isSecure, formTargets: formTargets, hasImages: logo != nil)
         return reply
     }
 
     func hidden(_ name: String, _ value: String) -> HTML { .void("input", ["type": "hidden", "name": name, "value": value]) }
+
+    func problem(_ text: String?) -> HTML {
+        guard let text else { return .empty }
+        return .tag("p", ["class": "problem", "role": "alert", "id": "problem"]) { text }
+    }
+
+    /// Words around something that stands out.
+    func words(_ template: String, _ value: String) -> HTML {
+        let (before, after) = template.around()
+        return .joined([.text(before), .tag("strong") { value }, .text(after)])
+    }
 }
 
 /// Headers of everything that a browser shows (R63, B-01, B-12).
 enum PageHeaders {
-    static func apply(to reply: inout HTTPReply, isSecure: Bool, formTargets: [String] = []) {
+    static func apply(to reply: inout HTTPReply, isSecure: Bool, formTargets: [String] = [], hasImages: Bool = false) {
         let targets = (["'self'"] + formTargets).joined(separator: " ")
         reply.response.headerFields[.contentSecurityPolicy] =
-            "default-src 'none'; style-src 'self'; form-action \(targets); base-uri 'none'; frame-ancestors 'none'"
+            "default-src 'none'; style-src 'self'; " + (hasImages ? "img-src 'self'; " : "")
+            + "form-action \(targets); base-uri 'none'; frame-ancestors 'none'"
         for (name, value) in [
             ("X-Frame-Options", "DENY"), ("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Opener-Policy", "same-origin"),
             ("Cross-Origin-Resource-Policy", "same-origin"), ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),

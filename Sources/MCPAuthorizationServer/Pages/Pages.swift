@@ -4,176 +4,302 @@ import MCPAuth
 import OAuth
 
 /// The pages that people see. They need no JavaScript.
-extension AuthorizationServer {
-    private func page(_ title: String) -> Page { Page(title: title, siteName: configuration.name, routes: routes) }
+struct Pages: Sendable {
+    let configuration: AuthorizationServerConfiguration
+    let routes: Routes
+    let language: PageLanguage
 
-    func signInPage(_ transaction: String, client: Client?, name: String = "", problem: String? = nil, status: HTTPResponse.Status = .ok) -> HTTPReply
-    {
-        let page = page("Sign in")
+    private var words: PageWords { language.words }
+
+    private func page(_ title: String) -> Page {
+        Page(title: title, siteName: configuration.name, routes: routes, language: language, logo: configuration.branding.logo)
+    }
+
+    // MARK: Sign-in
+
+    func signIn(_ transaction: String, client: Client?, name: String = "", problem: String? = nil, status: HTTPResponse.Status = .ok) -> HTTPReply {
+        let page = page(words.signIn)
         return page.reply(status) {
-            HTML.tag("h1") { "Sign in" }
-            if let client {
-                HTML.tag("p") {
-                    "to continue to "; HTML.tag("strong") { displayName(client) }
-                }
-            }
-            if let problem { HTML.tag("p", ["class": "problem", "role": "alert", "id": "problem"]) { problem } }
+            HTML.tag("h1") { words.signIn }
+            if let client { HTML.tag("p") { page.words(words.toContinueTo, displayName(client)) } }
+            page.problem(problem)
             HTML.tag("form", ["method": "post", "action": routes.path("/sign-in")]) {
                 page.hidden("transaction", transaction)
-                HTML.tag("label", ["for": "username"]) { "User name" }
+                HTML.tag("label", ["for": "username"]) { words.userName }
                 HTML.void(
                     "input",
                     [
                         "id": "username", "name": "username", "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false",
-                        "required": "",
-                        "maxlength": "64", "value": name, "aria-describedby": problem == nil ? "" : "problem",
+                        "required": "", "maxlength": "64", "value": name, "aria-describedby": problem == nil ? "" : "problem",
                     ])
-                HTML.tag("label", ["for": "password"]) { "Password" }
+                HTML.tag("label", ["for": "password"]) { words.password }
                 HTML.void("input", ["id": "password", "name": "password", "type": "password", "autocomplete": "current-password", "required": ""])
-                HTML.tag("button", ["type": "submit", "class": "primary"]) { "Sign in" }
+                HTML.tag("button", ["type": "submit", "class": "primary"]) { words.signIn }
             }
         }
     }
 
-    func consentPage(_ transaction: String, _ request: AuthorizationRequest, client: Client, user: User) -> HTTPReply {
-        let page = page("Allow access")
-        let redirect = try? RedirectURI(request.redirectURI)
-        let descriptions =
-            configuration.resources.first { $0.identifier.text == request.resource }?.scopes.filter { request.scopes.contains($0.scope) } ?? []
-        return page.reply(formTargets: redirect.map { [$0.contentSecuritySource] } ?? []) {
-            HTML.tag("h1") {
-                "Allow "; HTML.tag("strong") { displayName(client) }; " to use your account?"
-            }
-            if client.origin == .dynamic {
-                HTML.tag("p", ["class": "note"]) { "This application registered itself. Nobody has checked its name." }
-            }
-            if descriptions.isEmpty {
-                HTML.tag("p") { "It will only learn who you are." }
-            } else {
-                HTML.tag("p") { "It will be able to:" }
-                HTML.tag("ul", ["class": "scopes"]) {
-                    for description in descriptions {
-                        HTML.tag("li", ["class": description.isSensitive ? "sensitive" : "plain"]) {
-                            description.text
-                            if description.isSensitive { HTML.tag("span", ["class": "flag"]) { "cannot be undone" } }
-                            HTML.tag("code") { description.scope.text }
-                        }
-                    }
-                }
-            }
-            HTML.tag("dl") {
-                HTML.tag("dt") { "Signed in as" }
-                HTML.tag("dd") { user.name }
-                HTML.tag("dt") { "At" }
-                HTML.tag("dd") { request.resource }
-                HTML.tag("dt") { "Then you return to" }
-                HTML.tag("dd") { HTML.tag("strong") { redirect?.displayHost ?? "" } }
-            }
-            if redirect?.kind == .loopback {
-                HTML.tag("p", ["class": "warning"]) { "That is a program on this computer. Continue only if you have just started it yourself." }
-            } else if redirect?.kind == .privateUse {
-                HTML.tag("p", ["class": "warning"]) { "That is an app on this device. Continue only if you have just started it yourself." }
-            }
-            HTML.tag("form", ["method": "post", "action": routes.path("/consent")]) {
+    func oneTimeCode(_ transaction: String, problem: String? = nil, status: HTTPResponse.Status = .ok) -> HTTPReply {
+        let page = page(words.signIn)
+        return page.reply(status) {
+            HTML.tag("h1") { words.signIn }
+            page.problem(problem)
+            HTML.tag("form", ["method": "post", "action": routes.path("/sign-in")]) {
                 page.hidden("transaction", transaction)
-                if client.isConfidential {
+                HTML.tag("label", ["for": "code"]) { words.oneTimeCode }
+                HTML.void(
+                    "input",
+                    [
+                        "id": "code", "name": "code", "inputmode": "numeric", "autocomplete": "one-time-code", "pattern": "[0-9 ]*", "maxlength": "9",
+                        "required": "", "aria-describedby": problem == nil ? "" : "problem",
+                    ])
+                HTML.tag("button", ["type": "submit", "class": "primary"]) { words.goOn }
+            }
+        }
+    }
+
+    // MARK: Consent
+
+    /// What is asked of somebody: the same for a browser that came from a client and for a device.
+    struct Question {
+        let client: Client
+        let user: User
+        let scopes: ScopeSet
+        let resource: String
+        /// Where the browser goes next. Nil for a device.
+        var redirectURI: String?
+        /// What the device shows.
+        var userCode: String?
+        var action: String
+        var problem: String?
+    }
+
+    func consent(_ transaction: String, _ question: Question) -> HTTPReply {
+        let page = page(words.allowTitle)
+        let redirect = question.redirectURI.flatMap { try? RedirectURI($0) }
+        let client = question.client
+        let descriptions = configuration.resource(question.resource)?.scopes.filter { question.scopes.contains($0.scope) } ?? []
+        return page.reply(
+            question.problem == nil ? .ok : .badRequest, formTargets: redirect.map { [$0.contentSecuritySource] } ?? []
+        ) {
+            HTML.tag("h1") { page.words(words.allowQuestion, displayName(client)) }
+            page.problem(question.problem)
+            switch client.origin {
+            case .dynamic: HTML.tag("p", ["class": "note"]) { words.selfRegistered }
+            case .document: HTML.tag("p", ["class": "note"]) { page.words(words.ownDomain, WebURL(client.id.text)?.hostForURL ?? client.id.text) }
+            case .configured: HTML.empty
+            }
+            HTML.tag("form", ["method": "post", "action": routes.path(question.action)]) {
+                page.hidden("transaction", transaction)
+                if descriptions.isEmpty {
+                    HTML.tag("p") { words.onlyIdentity }
+                } else {
+                    page.hidden("choice", "offered")
+                    scopeList(descriptions, page)
+                }
+                facts(question, redirect)
+                if let userCode = question.userCode {
+                    HTML.tag("p", ["class": "warning"]) { page.words(words.deviceWarning, userCode) }
+                } else if redirect?.kind == .loopback {
+                    HTML.tag("p", ["class": "warning"]) { words.loopbackWarning }
+                } else if redirect?.kind == .privateUse {
+                    HTML.tag("p", ["class": "warning"]) { words.appWarning }
+                }
+                if client.isConfidential, question.redirectURI != nil {
                     HTML.tag("label", ["class": "check"]) {
-                        HTML.void("input", ["type": "checkbox", "name": "remember", "value": "yes"])
-                        "Do not ask again for this application and these permissions"
+                        HTML.void("input", ["type": "checkbox", "name": "remember", "value": "yes"]); words.remember
                     }
                 }
                 HTML.tag("div", ["class": "buttons"]) {
-                    HTML.tag("button", ["type": "submit", "name": "decision", "value": "allow", "class": "primary"]) { "Allow" }
-                    HTML.tag("button", ["type": "submit", "name": "decision", "value": "deny"]) { "Cancel" }
+                    HTML.tag("button", ["type": "submit", "name": "decision", "value": "allow", "class": "primary"]) { words.allow }
+                    HTML.tag("button", ["type": "submit", "name": "decision", "value": "deny"]) { words.cancel }
                 }
             }
             HTML.tag("form", ["method": "post", "action": routes.path("/sign-out"), "class": "aside"]) {
                 page.hidden("transaction", transaction)
-                HTML.tag("button", ["type": "submit", "class": "link"]) { "Not \(user.name)? Use another account" }
+                HTML.tag("button", ["type": "submit", "class": "link"]) { words.useAnotherAccount.with(displayName(question.user)) }
             }
         }
     }
 
-    func accountPage(_ transaction: String, user: User, connections: [(grant: Grant, client: Client?)]) -> HTTPReply {
-        let page = page("Connected applications")
-        return page.reply {
-            HTML.tag("h1") { "Connected applications" }
-            HTML.tag("p") {
-                "Signed in as "; HTML.tag("strong") { user.name }
-            }
-            if connections.isEmpty {
-                HTML.tag("p", ["class": "note"]) { "No application can use your account." }
-            } else {
-                HTML.tag("ul", ["class": "connections"]) {
-                    for (grant, client) in connections {
-                        HTML.tag("li") {
-                            HTML.tag("strong") { client.map(displayName) ?? grant.clientID.text }
-                            HTML.tag("p") { words(grant).joined(separator: " · ") }
-                            HTML.tag("p", ["class": "quiet"]) {
-                                "Connected \(grant.createdAt.iso8601.prefix(10)), last used \(grant.lastUsedAt.iso8601.prefix(16).replacing("T", with: " ")) UTC"
-                            }
-                            HTML.tag("form", ["method": "post", "action": routes.path("/account/disconnect")]) {
-                                page.hidden("transaction", transaction)
-                                page.hidden("grant", grant.id)
-                                HTML.tag("button", ["type": "submit", "aria-label": "Disconnect \(client.map(displayName) ?? grant.clientID.text)"]) {
-                                    "Disconnect"
-                                }
+    /// Each scope in words, with its risk, to be left out one by one.
+    private func scopeList(_ descriptions: [ScopeDescription], _ page: Page) -> HTML {
+        .tag("fieldset") {
+            HTML.tag("legend") { words.itWill }
+            HTML.tag("ul", ["class": "scopes"]) {
+                for description in descriptions {
+                    HTML.tag("li", ["class": description.isSensitive ? "sensitive" : "plain"]) {
+                        HTML.tag("label", ["class": "check"]) {
+                            HTML.void("input", ["type": "checkbox", "name": "scope", "value": description.scope.text, "checked": ""])
+                            HTML.tag("span") {
+                                text(description)
+                                if description.isSensitive { HTML.tag("span", ["class": "flag"]) { words.cannotBeUndone } }
+                                HTML.tag("code") { description.scope.text }
                             }
                         }
                     }
                 }
             }
-            HTML.tag("form", ["method": "post", "action": routes.path("/sign-out"), "class": "aside"]) {
-                page.hidden("transaction", transaction)
-                HTML.tag("button", ["type": "submit", "class": "link"]) { "Sign out" }
+            if descriptions.count > 1 { HTML.tag("p", ["class": "quiet"]) { words.untick } }
+        }
+    }
+
+    private func facts(_ question: Question, _ redirect: RedirectURI?) -> HTML {
+        .tag("dl") {
+            HTML.tag("dt") { words.signedInAs }
+            HTML.tag("dd") { displayName(question.user) }
+            HTML.tag("dt") { words.atServer }
+            HTML.tag("dd") { question.resource }
+            if let redirect {
+                HTML.tag("dt") { words.thenYouReturnTo }
+                HTML.tag("dd") { HTML.tag("strong") { redirect.displayHost } }
             }
         }
     }
 
-    /// Tells a person what happened, and a developer where to look. Never goes anywhere by itself (Z-08).
-    func errorPage(_ error: OAuthError, status: HTTPResponse.Status = .badRequest, returnTo location: (url: String, host: String)? = nil) -> HTTPReply
-    {
-        let page = page("Something is wrong")
+    // MARK: Devices
+
+    func device(_ transaction: String, user: User, code: String = "", problem: String? = nil, status: HTTPResponse.Status = .ok) -> HTTPReply {
+        let page = page(words.deviceTitle)
         return page.reply(status) {
+            HTML.tag("h1") { words.deviceTitle }
+            HTML.tag("p") { words.deviceExplanation }
+            page.problem(problem)
+            HTML.tag("form", ["method": "post", "action": routes.path("/device")]) {
+                page.hidden("transaction", transaction)
+                HTML.tag("label", ["for": "user_code"]) { words.deviceCode }
+                HTML.void(
+                    "input",
+                    [
+                        "id": "user_code", "name": "user_code", "autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false",
+                        "required": "", "maxlength": "20", "value": code, "class": "code", "placeholder": "XXXX-XXXX",
+                        "aria-describedby": problem == nil ? "" : "problem",
+                    ])
+                HTML.tag("button", ["type": "submit", "class": "primary"]) { words.goOn }
+            }
+            HTML.tag("dl") {
+                HTML.tag("dt") { words.signedInAs }
+                HTML.tag("dd") { displayName(user) }
+            }
+        }
+    }
+
+    func deviceDone(isAllowed: Bool) -> HTTPReply {
+        page(words.deviceTitle).reply {
+            HTML.tag("h1") { isAllowed ? words.deviceAllowed : words.deviceDenied }
+            HTML.tag("p") { isAllowed ? words.deviceAllowedNote : words.deviceDeniedNote }
+        }
+    }
+
+    // MARK: The person's own page
+
+    struct Connection {
+        let grant: Grant
+        let client: Client?
+    }
+
+    func account(_ transaction: String, user: User, connections: [Connection]) -> HTTPReply {
+        let page = page(words.connectedApplications)
+        return page.reply {
+            HTML.tag("h1") { words.connectedApplications }
+            HTML.tag("p") {
+                words.signedInAs; " "; HTML.tag("strong") { displayName(user) }
+            }
+            if connections.isEmpty {
+                HTML.tag("p", ["class": "note"]) { words.nothingConnected }
+            } else {
+                HTML.tag("ul", ["class": "connections"]) { for connection in connections { entry(connection, transaction, page) } }
+            }
+            HTML.tag("form", ["method": "post", "action": routes.path("/sign-out"), "class": "aside"]) {
+                page.hidden("transaction", transaction)
+                HTML.tag("button", ["type": "submit", "class": "link"]) { words.signOut }
+            }
+            HTML.tag("form", ["method": "post", "action": routes.path("/account/sign-out-everywhere"), "class": "aside"]) {
+                page.hidden("transaction", transaction)
+                HTML.tag("button", ["type": "submit", "class": "link", "aria-describedby": "everywhere"]) { words.signOutEverywhere }
+                HTML.tag("p", ["class": "quiet", "id": "everywhere"]) { words.signOutEverywhereNote }
+            }
+        }
+    }
+
+    private func entry(_ connection: Connection, _ transaction: String, _ page: Page) -> HTML {
+        let grant = connection.grant
+        let name = connection.client.map(displayName) ?? grant.clientID.text
+        return .tag("li") {
+            HTML.tag("strong") { name }
+            HTML.tag("p") { scopeTexts(grant).joined(separator: " · ") }
+            HTML.tag("p", ["class": "quiet"]) {
+                words.connectedOn.with(day(grant.createdAt), String(grant.lastUsedAt.iso8601.prefix(16).replacing("T", with: " ")))
+                if let operation = grant.lastOperation {
+                    HTML.void("br"); words.lastDid.with(DisplayText.clean(operation, limit: 80))
+                }
+            }
+            HTML.tag("form", ["method": "post", "action": routes.path("/account/disconnect")]) {
+                page.hidden("transaction", transaction)
+                page.hidden("grant", grant.id)
+                HTML.tag("button", ["type": "submit", "aria-label": words.disconnectThis.with(name)]) { words.disconnect }
+            }
+        }
+    }
+
+    private func day(_ date: NumericDate) -> String { String(date.iso8601.prefix(10)) }
+
+    func signedOut(_ note: String? = nil) -> HTTPReply {
+        page(words.signedOut).reply {
+            HTML.tag("h1") { words.signedOut }
+            HTML.tag("p") { note ?? words.signedOutNote }
+            HTML.tag("p") { HTML.tag("a", ["class": "button", "href": routes.path("/account")]) { words.signIn } }
+        }
+    }
+
+    // MARK: Errors
+
+    /// Tells a person what happened, and a developer where to look. Never goes anywhere by itself (Z-08).
+    func error(_ error: OAuthError, status: HTTPResponse.Status = .badRequest, returnTo location: (url: String, host: String)? = nil) -> HTTPReply {
+        page(words.errorTitle).reply(status) {
             HTML.tag("h1") { explanation(error) }
-            HTML.tag("p") { "Nothing was shared. Close this page and try again from the application that sent you here." }
+            HTML.tag("p") { words.nothingShared }
             HTML.tag("dl", ["class": "developer"]) {
-                HTML.tag("dt") { "For developers" }
+                HTML.tag("dt") { words.forDevelopers }
                 HTML.tag("dd") {
                     HTML.tag("code") { error.code.rawValue }; " "; DisplayText.clean(error.message, limit: 300)
                 }
             }
             if let location {
-                HTML.tag("p") { HTML.tag("a", ["class": "button", "href": location.url, "rel": "noreferrer"]) { "Return to \(location.host)" } }
+                HTML.tag("p") {
+                    HTML.tag("a", ["class": "button", "href": location.url, "rel": "noreferrer"]) { words.returnTo.with(location.host) }
+                }
             }
-        }
-    }
-
-    func signedOutPage() -> HTTPReply {
-        page("Signed out").reply {
-            HTML.tag("h1") { "Signed out" }
-            HTML.tag("p") { "Applications that you connected stay connected." }
-            HTML.tag("p") { HTML.tag("a", ["class": "button", "href": routes.path("/account")]) { "Sign in again" } }
         }
     }
 
     private func explanation(_ error: OAuthError) -> String {
         switch error.code {
-        case .temporarilyUnavailable, .serverError: "This is not working at the moment"
-        case .accessDenied: "Access was not allowed"
-        case .invalidClient, .unauthorizedClient: "This application is not known here"
-        default: "The application made a request that cannot be answered"
+        case .temporarilyUnavailable, .serverError, .tooManyRequests: words.notWorking
+        case .accessDenied: words.notAllowed
+        case .invalidClient, .unauthorizedClient: words.unknownApplication
+        default: words.badRequest
         }
     }
+
+    // MARK: Words for things
 
     private func displayName(_ client: Client) -> String {
         let name = client.name.map { DisplayText.clean($0) } ?? ""
         return name.isEmpty ? client.id.text : name
     }
 
-    private func words(_ grant: Grant) -> [String] {
-        let descriptions = configuration.resources.first { $0.identifier.text == grant.resource }?.scopes ?? []
-        let known = descriptions.filter { grant.scopes.contains($0.scope) }.map(\.text)
-        return known.isEmpty ? ["Knows who you are"] : known
+    private func displayName(_ user: User) -> String {
+        let name = user.displayName.map { DisplayText.clean($0) } ?? ""
+        return name.isEmpty ? user.name : name
+    }
+
+    private func text(_ description: ScopeDescription) -> String {
+        description.translations[language.tag] ?? description.translations.first { language.suits($0.key) }?.value ?? description.text
+    }
+
+    private func scopeTexts(_ grant: Grant) -> [String] {
+        let known = (configuration.resource(grant.resource)?.scopes ?? []).filter { grant.scopes.contains($0.scope) }.map(text)
+        return known.isEmpty ? [words.knowsWhoYouAre] : known
     }
 }

@@ -3,10 +3,18 @@ import OAuth
 
 /// The one style sheet of the pages: system fonts, light and dark, large targets, visible focus.
 enum StyleSheet {
-    static func reply(to method: HTTPRequest.Method) -> HTTPReply {
+    static func reply(to method: HTTPRequest.Method, _ branding: Branding) -> HTTPReply {
         HTTPReply(
             .ok, [.contentType: "text/css; charset=utf-8", .cacheControl: "public, max-age=3600", .xContentTypeOptions: "nosniff"],
-            body: method == .head ? [] : Array(source.utf8))
+            body: method == .head ? [] : Array((source + colours(branding)).utf8))
+    }
+
+    private static func colours(_ branding: Branding) -> String {
+        guard let accent = branding.accent, let light = Colour(accent.light), let dark = Colour(accent.dark) else { return "" }
+        return """
+
+            :root { --accent: light-dark(\(light.text), \(dark.text)); --on-accent: light-dark(\(light.textColour), \(dark.textColour)); }
+            """
     }
 
     private static let source = """
@@ -22,6 +30,7 @@ enum StyleSheet {
           font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
         .card { width: 100%; max-width: 27rem; padding: 2rem; background: var(--card); border: 1px solid var(--line); border-radius: 1rem; overflow-wrap: anywhere; }
         .site { margin: 0 0 1.25rem; color: var(--quiet); font-size: .9rem; font-weight: 600; }
+        .logo { display: block; max-height: 3rem; max-width: 100%; margin-bottom: .75rem; }
         h1 { margin: 0 0 .75rem; font-size: 1.4rem; line-height: 1.3; font-weight: 600; text-wrap: balance; }
         p { margin: 0 0 1rem; }
         label { display: block; margin: 1rem 0 .35rem; font-weight: 600; }
@@ -44,6 +53,10 @@ enum StyleSheet {
         .warning { padding: .75rem 1rem; color: var(--warn); background: var(--warn-ground); border-radius: .55rem; }
         .problem { padding: .75rem 1rem; color: var(--bad); background: var(--bad-ground); border-radius: .55rem; }
         ul { margin: 0 0 1.25rem; padding: 0; list-style: none; }
+        fieldset { margin: 0 0 1rem; padding: 0; border: 0; min-width: 0; }
+        legend { margin-bottom: .5rem; padding: 0; }
+        .code { font-family: ui-monospace, monospace; font-size: 1.3rem; letter-spacing: .12em; text-transform: uppercase; }
+        .scopes .check { margin: 0; }
         .scopes li { padding: .7rem 0; border-top: 1px solid var(--line); }
         .scopes li:last-child { border-bottom: 1px solid var(--line); }
         .scopes code { display: block; color: var(--quiet); font-size: .85rem; }

@@ -2,12 +2,14 @@ import HTTPTypes
 import JOSE
 import OAuth
 
-/// The two cookies of the pages: which browser this is, and who is signed in. Both are random and only their hashes are compared.
+/// The cookies of the pages: which browser this is, who is signed in, and whether somebody signed in here before. None says anything by itself.
 struct Cookies: Sendable {
     enum Name: String {
         /// Ties what was begun to the browser that began it.
         case browser
         case session
+        /// Shows that somebody of one name signed in with this browser before, so that strangers who guess elsewhere cannot lock them out.
+        case known
     }
 
     private let isSecure: Bool

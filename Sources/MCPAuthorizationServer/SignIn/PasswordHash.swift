@@ -7,7 +7,7 @@ import Crypto
 /// A password hashed with scrypt (RFC 7914), with its parameters and salt in its text: `$scrypt$n=15,r=8,p=1$salt$key`.
 public struct PasswordHash: Sendable, Hashable {
     public let text: String
-    private let cost: Int
+    fileprivate let cost: Int
     private let salt: [UInt8]
     private let key: [UInt8]
 
@@ -91,6 +91,9 @@ public actor PasswordHasher {
         }
         return hash
     }
+
+    /// Whether a hash was made with another cost than hashes are made with now.
+    public nonisolated func isOutdated(_ hash: PasswordHash) -> Bool { hash.cost != cost }
 
     /// Whether the password is the one of the hash. Without a hash it takes just as long and says no, so that nobody learns which users exist.
     public func verify(_ password: String, _ hash: PasswordHash?) async throws(OAuthError) -> Bool {

@@ -1,7 +1,7 @@
 import JOSE
 import Synchronization
 
-/// A rate limit by the generic cell rate algorithm: `burst` at once, then one every `interval` seconds, for each key. Its memory is bounded: when the
+/// A rate limit by the generic cell rate algorithm: a burst at once, then one in each interval, for each key. Its memory is bounded: when the
 /// table is full, keys whose limit has recovered go first, then the one closest to recovery.
 final class RateLimiter: Sendable {
     private let interval: Int64
@@ -9,19 +9,20 @@ final class RateLimiter: Sendable {
     private let capacity: Int
     private let arrivals = Mutex<[String: Int64]>([:])
 
-    init(burst: Int, every interval: Int64, capacity: Int = 20_000) {
-        self.interval = max(interval, 1)
-        tolerance = Int64(max(burst, 1) - 1) * max(interval, 1)
+    init(_ limit: RateLimits.Limit, capacity: Int = 20_000) {
+        interval = max(limit.interval, 1)
+        tolerance = Int64(max(limit.burst, 1) - 1) * interval
         self.capacity = capacity
     }
 
     /// Nil when one more may pass, which counts; otherwise the seconds to wait.
     func wait(for key: String, at now: NumericDate) -> Int64? {
-        arrivals.withLock { arrivals in
+        let now = Self.milliseconds(now)
+        return arrivals.withLock { arrivals in
             let arrival = arrival(arrivals[key], now)
-            let excess = arrival - tolerance - now.seconds
-            guard excess <= 0 else { return excess }
-            if arrivals[key] == nil, arrivals.count >= capacity { Self.makeRoom(&arrivals, now.seconds) }
+            let excess = arrival - tolerance - now
+            guard excess <= 0 else { return (excess + 999) / 1000 }
+            if arrivals[key] == nil, arrivals.count >= capacity { Self.makeRoom(&arrivals, now) }
             arrivals[key] = arrival + interval
             return nil
         }
@@ -29,17 +30,21 @@ final class RateLimiter: Sendable {
 
     /// The seconds to wait, or nil. Counts nothing.
     func isBlocked(_ key: String, at now: NumericDate) -> Int64? {
-        let excess = arrivals.withLock { arrival($0[key], now) } - tolerance - now.seconds
-        return excess > 0 ? excess : nil
+        let now = Self.milliseconds(now)
+        let excess = arrivals.withLock { arrival($0[key], now) } - tolerance - now
+        return excess > 0 ? (excess + 999) / 1000 : nil
     }
 
     /// Takes back one that counted and turned out to be harmless.
     func giveBack(_ key: String) { arrivals.withLock { if let arrival = $0[key] { $0[key] = arrival - interval } } }
 
-    /// Never further ahead than a limit that was just used up, so that a clock that jumped forward and back locks nobody out.
-    private func arrival(_ stored: Int64?, _ now: NumericDate) -> Int64 {
-        min(max(stored ?? now.seconds, now.seconds), now.seconds + tolerance + interval)
+    /// What lies further ahead than a limit that was just used up was written before the clock was set back: it locks nobody out.
+    private func arrival(_ stored: Int64?, _ now: Int64) -> Int64 {
+        guard let stored, stored <= now + tolerance + interval else { return now }
+        return max(stored, now)
     }
+
+    private static func milliseconds(_ date: NumericDate) -> Int64 { min(max(date.seconds, -1 << 50), 1 << 50) * 1000 }
 
     /// Forgets a key, for example after a success.
     func reset(_ key: String) { _ = arrivals.withLock { $0.removeValue(forKey: key) } }

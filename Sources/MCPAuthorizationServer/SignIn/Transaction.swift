@@ -7,6 +7,8 @@ struct Transaction: Sendable {
     enum Purpose: Sendable {
         case authorize(AuthorizationRequest)
         case account
+        /// Connecting a device, by the user code where it is known.
+        case device(userCode: String?)
     }
 
     /// Random; at most one code is ever issued for it.
@@ -16,6 +18,10 @@ struct Transaction: Sendable {
     let browser: SecretHash
     /// The session that a consent page was shown to. Nil before sign-in.
     let session: SecretHash?
+    /// Who has given their password and owes a one-time code still.
+    var halfSignedIn: String?
+    /// What the client had said of itself when the question was asked, for a client whose document could change meanwhile (S-12).
+    var clientRevision: SecretHash?
     let expiresAt: NumericDate
 
     /// Fifteen minutes to find one's password.
@@ -23,8 +29,36 @@ struct Transaction: Sendable {
 
     var hash: SecretHash { SecretHash(of: id) }
 
-    func shown(to session: Session) -> Transaction {
-        Transaction(id: id, purpose: purpose, browser: browser, session: session.hash, expiresAt: expiresAt)
+    init(
+        id: String, purpose: Purpose, browser: SecretHash, session: SecretHash? = nil, halfSignedIn: String? = nil, clientRevision: SecretHash? = nil,
+        expiresAt: NumericDate
+    ) {
+        self.id = id
+        self.purpose = purpose
+        self.browser = browser
+        self.session = session
+        self.halfSignedIn = halfSignedIn
+        self.clientRevision = clientRevision
+        self.expiresAt = expiresAt
+    }
+
+    /// The same, as a question that somebody is asked.
+    func shown(to session: SecretHash, asking client: Client? = nil) -> Transaction {
+        Transaction(id: id, purpose: purpose, browser: browser, session: session, clientRevision: client?.revision, expiresAt: expiresAt)
+    }
+
+    /// The same with a user code.
+    func with(userCode: String) -> Transaction {
+        Transaction(id: id, purpose: .device(userCode: userCode), browser: browser, session: session, expiresAt: expiresAt)
+    }
+}
+
+extension Client {
+    /// What a person was told when they were asked, in one hash.
+    var revision: SecretHash {
+        var json = metadata
+        json["client_id_issued_at"] = nil
+        return SecretHash(of: String(decoding: JSONValue.object(json).serialized, as: UTF8.self))
     }
 }
 
@@ -38,7 +72,13 @@ struct TransactionSealer: Sendable {
             "exp": .int(transaction.expiresAt.seconds),
         ]
         json["session"] = transaction.session.map { .string(Base64URL.encode($0.bytes)) }
-        if case .authorize(let request) = transaction.purpose { json["request"] = request.json }
+        json["half"] = transaction.halfSignedIn.map { .string($0) }
+        json["revision"] = transaction.clientRevision.map { .string(Base64URL.encode($0.bytes)) }
+        switch transaction.purpose {
+        case .account: break
+        case .authorize(let request): json["request"] = request.json
+        case .device(let userCode): json["device"] = .string(userCode ?? "")
+        }
         return Base64URL.encode(try sealer.seal(JSONValue.object(json).serialized, owner: "transaction"))
     }
 
@@ -53,11 +93,14 @@ struct TransactionSealer: Sendable {
         if let value = json["request"] {
             guard let request = AuthorizationRequest(json: value) else { return nil }
             purpose = .authorize(request)
+        } else if let value = json["device"] {
+            purpose = .device(userCode: value.string.flatMap { $0.isEmpty ? nil : $0 })
         } else {
             purpose = .account
         }
         return Transaction(
-            id: id, purpose: purpose, browser: owner, session: Self.hash(json["session"]), expiresAt: NumericDate(seconds: Int64(expiry)))
+            id: id, purpose: purpose, browser: owner, session: Self.hash(json["session"]), halfSignedIn: json["half"]?.string,
+            clientRevision: Self.hash(json["revision"]), expiresAt: NumericDate(seconds: Int64(expiry)))
     }
 
     private static func hash(_ value: JSONValue?) -> SecretHash? {
@@ -66,7 +109,7 @@ struct TransactionSealer: Sendable {
 }
 
 extension AuthorizationRequest {
-    fileprivate var json: JSONValue {
+    var json: JSONValue {
         var json: JSONObject = [
             "client": .string(clientID.text), "redirect": .string(redirectURI), "challenge": .string(challenge.text), "scope": .string(scopes.text),
             "resource": .string(resource), "prompt": .strings(prompt.sorted()),
@@ -74,16 +117,20 @@ extension AuthorizationRequest {
         json["state"] = state.map { .string($0) }
         json["max_age"] = maximumAge.map { .int($0) }
         json["login_hint"] = loginHint.map { .string($0) }
+        json["nonce"] = nonce.map { .string($0) }
+        json["dpop_jkt"] = keyThumbprint.map { .string($0) }
+        if !locales.isEmpty { json["ui_locales"] = .strings(locales) }
         return .object(json)
     }
 
-    fileprivate init?(json: JSONValue) {
+    init?(json: JSONValue) {
         guard let client = json["client"]?.string.flatMap(ClientID.init), let redirect = json["redirect"]?.string,
             let challenge = json["challenge"]?.string.flatMap(CodeChallenge.init), let scopes = json["scope"]?.string.flatMap({ ScopeSet($0) }),
             let resource = json["resource"]?.string
         else { return nil }
         self.init(
             clientID: client, redirectURI: redirect, state: json["state"]?.string, challenge: challenge, scopes: scopes, resource: resource,
-            prompt: Set(json["prompt"]?.strings ?? []), maximumAge: json["max_age"]?.int.map(Int64.init), loginHint: json["login_hint"]?.string)
+            prompt: Set(json["prompt"]?.strings ?? []), maximumAge: json["max_age"]?.int.map(Int64.init), loginHint: json["login_hint"]?.string,
+            nonce: json["nonce"]?.string, keyThumbprint: json["dpop_jkt"]?.string, locales: json["ui_locales"]?.strings ?? [])
     }
 }

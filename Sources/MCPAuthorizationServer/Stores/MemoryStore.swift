@@ -16,6 +16,12 @@ public final class MemoryStore: AuthorizationServerStore {
         var sealedSuccessor: [UInt8] = []
     }
 
+    private struct DeviceEntry {
+        var device: DeviceAuthorization
+        var interval: Int64
+        var polledAt: NumericDate?
+    }
+
     private struct State {
         var clients: [ClientID: Client] = [:]
         var users: [String: User] = [:]
@@ -27,6 +33,9 @@ public final class MemoryStore: AuthorizationServerStore {
         var revokedTokens: [String: (until: NumericDate, at: NumericDate)] = [:]
         var consents: Set<RememberedConsent> = []
         var keys: [SealedKey] = []
+        var issuer: String?
+        var oneTimeSteps: [String: Int64] = [:]
+        var devices: [SecretHash: DeviceEntry] = [:]
 
         /// Oldest first.
         func unusedClients(before moment: NumericDate) -> [ClientID] {
@@ -39,6 +48,8 @@ public final class MemoryStore: AuthorizationServerStore {
             clients[id] = nil
             consents = consents.filter { $0.clientID != id }
         }
+
+        func isActive(_ userID: String?) -> Bool { userID.map { users[$0]?.isDisabled == false } ?? true }
 
         mutating func revoke(_ grantID: String, _ now: NumericDate) {
             if grants[grantID]?.revokedAt == nil { grants[grantID]?.revokedAt = now }
@@ -71,15 +82,35 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    public func clients(after id: String, limit: Int) -> [Client] {
+        state.withLock { Array($0.clients.values.filter { $0.id.text > id }.sorted { $0.id.text < $1.id.text }.prefix(limit)) }
+    }
+
     public func user(id: String) -> User? { state.withLock { $0.users[id] } }
 
     public func user(named name: String) -> User? {
         state.withLock { $0.users.values.first { $0.name.utf8.elementsEqual(name.utf8) } }
     }
 
+    public func user(_ identity: ExternalIdentity) -> User? { state.withLock { $0.users.values.first { $0.identity == identity } } }
+
+    public func users(after name: String, limit: Int) -> [User] {
+        state.withLock { Array($0.users.values.filter { $0.name > name }.sorted { $0.name < $1.name }.prefix(limit)) }
+    }
+
+    public func useOneTimeStep(_ step: Int64, ofUser id: String) -> Bool {
+        state.withLock { state in
+            guard state.users[id] != nil, step > state.oneTimeSteps[id] ?? .min else { return false }
+            state.oneTimeSteps[id] = step
+            return true
+        }
+    }
+
     public func add(_ user: User) throws(StoreError) {
         let isTaken = state.withLock { state in
-            guard state.users[user.id] == nil, !state.users.values.contains(where: { $0.name == user.name }) else { return true }
+            guard state.users[user.id] == nil,
+                !state.users.values.contains(where: { $0.name == user.name || ($0.identity != nil && $0.identity == user.identity) })
+            else { return true }
             state.users[user.id] = user
             return false
         }
@@ -96,6 +127,8 @@ public final class MemoryStore: AuthorizationServerStore {
 
     public func deleteSession(_ hash: SecretHash) { state.withLock { $0.sessions[hash] = nil } }
 
+    public func deleteSessions(ofUser userID: String) { state.withLock { $0.sessions = $0.sessions.filter { $0.value.userID != userID } } }
+
     public func issue(_ code: AuthorizationCode, consuming transaction: SecretHash, until expiry: NumericDate) -> Bool {
         state.withLock { state in
             guard state.transactions[transaction] == nil else { return false }
@@ -109,7 +142,7 @@ public final class MemoryStore: AuthorizationServerStore {
 
     public func redeem(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) -> CodeRedemption {
         state.withLock { state in
-            guard let entry = state.codes[hash], state.users[grant.userID]?.isDisabled == false else { return .unknown }
+            guard let entry = state.codes[hash], state.isActive(grant.userID) else { return .unknown }
             if let earlier = entry.grantID {
                 state.revoke(earlier, now)
                 return .replayed(grantID: earlier)
@@ -134,7 +167,7 @@ public final class MemoryStore: AuthorizationServerStore {
     ) -> Rotation {
         state.withLock { state in
             guard let entry = state.refreshTokens[hash], var grant = state.grants[entry.token.grantID], grant.isLive(at: now),
-                state.users[grant.userID]?.isDisabled == false
+                state.isActive(grant.userID)
             else { return .unknown }
             if let error = refusal(grant) { return .refused(error) }
             if let usedAt = entry.usedAt {
@@ -153,6 +186,31 @@ public final class MemoryStore: AuthorizationServerStore {
             grant.lastUsedAt = now
             state.grants[grant.id] = grant
             return .rotated(grant)
+        }
+    }
+
+    public func add(_ grant: Grant, consuming use: SingleUse?) -> Bool {
+        state.withLock { state in
+            guard state.isActive(grant.userID) else { return false }
+            if let use {
+                guard state.transactions[use.hash] == nil else { return false }
+                state.transactions[use.hash] = use.expiresAt
+            }
+            state.grants[grant.id] = grant
+            return true
+        }
+    }
+
+    public func grants(limit: Int, at now: NumericDate) -> [Grant] {
+        state.withLock { Array($0.grants.values.filter { $0.isLive(at: now) }.sorted { $0.createdAt > $1.createdAt }.prefix(limit)) }
+    }
+
+    public func note(_ uses: [GrantUse]) {
+        state.withLock { state in
+            for use in uses where state.grants[use.grantID] != nil {
+                state.grants[use.grantID]?.lastUsedAt = use.time
+                state.grants[use.grantID]?.lastOperation = use.operation
+            }
         }
     }
 
@@ -185,10 +243,104 @@ public final class MemoryStore: AuthorizationServerStore {
 
     public func signingKeys() -> [SealedKey] { state.withLock { $0.keys } }
 
-    public func addSigningKey(_ key: SealedKey) -> [SealedKey] {
+    public func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate) -> [SealedKey] {
         state.withLock { state in
-            if !state.keys.contains(where: { $0.algorithm == key.algorithm }) { state.keys.append(key) }
+            if !state.keys.contains(where: { $0.algorithm == key.algorithm && $0.activeFrom > moment }) { state.keys.append(key) }
             return state.keys
+        }
+    }
+
+    public func removeSigningKey(_ keyID: String) { state.withLock { $0.keys.removeAll { $0.keyID == keyID } } }
+
+    public func claim(issuer: String) -> String {
+        state.withLock { state in
+            let owner = state.issuer ?? issuer
+            state.issuer = owner
+            return owner
+        }
+    }
+
+    public func issuer() -> String? { state.withLock { $0.issuer } }
+
+    // MARK: Single use
+
+    public func consume(_ use: SingleUse) -> Bool {
+        state.withLock { state in
+            guard state.transactions[use.hash] == nil else { return false }
+            state.transactions[use.hash] = use.expiresAt
+            return true
+        }
+    }
+
+    public func isConsumed(_ hash: SecretHash) -> Bool { state.withLock { $0.transactions[hash] != nil } }
+
+    // MARK: Devices
+
+    public func add(_ device: DeviceAuthorization, limit: Int, at now: NumericDate) throws(StoreError) {
+        let problem = state.withLock { state -> StoreError? in
+            let living = state.devices.values.filter { now < $0.device.expiresAt }
+            if living.contains(where: { $0.device.userCode == device.userCode }) { return StoreError(.conflict, "the user code is taken") }
+            if living.count >= limit { return StoreError(.full, "\(limit) devices wait") }
+            state.devices[device.hash] = DeviceEntry(device: device, interval: device.interval)
+            return nil
+        }
+        if let problem { throw problem }
+    }
+
+    public func device(userCode: SecretHash, at now: NumericDate) -> DeviceAuthorization? {
+        state.withLock { state in
+            state.devices.values.first { $0.device.userCode == userCode && $0.device.state == .pending && now < $0.device.expiresAt }?.device
+        }
+    }
+
+    public func decide(_ decision: DeviceAuthorization.State, userCode: SecretHash, at now: NumericDate) -> Bool {
+        state.withLock { state in
+            guard
+                let hash = state.devices.first(where: {
+                    $0.value.device.userCode == userCode && $0.value.device.state == .pending && now < $0.value.device.expiresAt
+                })?.key
+            else { return false }
+            state.devices[hash]?.device.state = decision
+            return true
+        }
+    }
+
+    public func poll(_ hash: SecretHash, by clientID: ClientID, at now: NumericDate) -> DevicePoll {
+        state.withLock { state in
+            guard let entry = state.devices[hash], entry.device.clientID == clientID else { return .unknown }
+            if entry.device.state == .redeemed { return .unknown }
+            guard now < entry.device.expiresAt else { return .expired }
+            switch entry.device.state {
+            case .denied: return .denied
+            case .approved: return .approved(entry.device)
+            case .pending, .redeemed:
+                let isTooSoon = entry.polledAt.map { now.seconds(since: $0) < entry.interval } ?? false
+                state.devices[hash]?.polledAt = now
+                if isTooSoon { state.devices[hash]?.interval = min(entry.interval + 5, 300) }
+                return isTooSoon ? .slowDown : .pending
+            }
+        }
+    }
+
+    public func redeemDevice(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) -> Bool {
+        state.withLock { state in
+            guard let entry = state.devices[hash], case .approved = entry.device.state, now < entry.device.expiresAt, state.isActive(grant.userID)
+            else { return false }
+            state.devices[hash]?.device.state = .redeemed
+            state.grants[grant.id] = grant
+            if let refreshToken { state.refreshTokens[refreshToken.hash] = RefreshEntry(token: refreshToken) }
+            return true
+        }
+    }
+
+    // MARK: Upkeep
+
+    public func endEverything(at now: NumericDate) {
+        state.withLock { state in
+            for id in state.grants.keys { state.revoke(id, now) }
+            state.sessions = [:]
+            state.codes = [:]
+            state.devices = [:]
         }
     }
 
@@ -202,6 +354,8 @@ public final class MemoryStore: AuthorizationServerStore {
             // A used code is kept for an hour, so that a replay is still recognized and answered.
             let codes = expired(state.codes) { $0.code.expiresAt.advanced(by: 3600) <= now }
             let tokens = expired(state.revokedTokens) { $0.until <= now }
+            let devices = expired(state.devices) { $0.device.expiresAt <= now }
+            for key in devices { state.devices[key] = nil }
             let grants = expired(state.grants) { $0.expiresAt <= now || ($0.revokedAt.map { $0.advanced(by: 90000) <= now } ?? false) }
             for key in sessions { state.sessions[key] = nil }
             for key in transactions { state.transactions[key] = nil }
@@ -213,7 +367,8 @@ public final class MemoryStore: AuthorizationServerStore {
             for key in refreshTokens { state.refreshTokens[key] = nil }
             let clients = state.unusedClients(before: now.advanced(by: -86400)).prefix(limit)
             for id in clients { state.forgetClient(id) }
-            return clients.count + sessions.count + transactions.count + codes.count + tokens.count + grants.count + refreshTokens.count
+            return clients.count + devices.count + sessions.count + transactions.count + codes.count + tokens.count + grants.count
+                + refreshTokens.count
         }
     }
 }

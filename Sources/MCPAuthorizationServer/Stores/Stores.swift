@@ -31,21 +31,32 @@ public protocol ClientStore: Sendable {
     func save(_ client: Client, limit: Int) async throws(StoreError)
     /// Also ends every grant of the client.
     func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError)
+    /// In the order of their identifiers, those after `id`, at most `limit`.
+    func clients(after id: String, limit: Int) async throws(StoreError) -> [Client]
 }
 
 public protocol UserStore: Sendable {
     func user(id: String) async throws(StoreError) -> User?
     /// By the exact bytes of the normalized name.
     func user(named name: String) async throws(StoreError) -> User?
-    /// Throws `conflict` when the name or the ID is taken.
+    /// By issuer and subject, both as bytes.
+    func user(_ identity: ExternalIdentity) async throws(StoreError) -> User?
+    /// Throws `conflict` when the name, the ID or the identity is taken.
     func add(_ user: User) async throws(StoreError)
+    /// Everything but ID, name, identity and age.
     func update(_ user: User) async throws(StoreError)
+    /// In the order of their names, those after `name`, at most `limit`.
+    func users(after name: String, limit: Int) async throws(StoreError) -> [User]
+    /// Uses up a one-time password: false when its time step, or a later one, was used before.
+    func useOneTimeStep(_ step: Int64, ofUser id: String) async throws(StoreError) -> Bool
 }
 
 public protocol SessionStore: Sendable {
     func session(_ hash: SecretHash, at now: NumericDate) async throws(StoreError) -> Session?
     func add(_ session: Session) async throws(StoreError)
     func deleteSession(_ hash: SecretHash) async throws(StoreError)
+    /// Signs somebody out everywhere.
+    func deleteSessions(ofUser userID: String) async throws(StoreError)
 }
 
 /// The atomic heart. Of each single-use thing, at most one caller ever wins, across processes and crashes.
@@ -65,9 +76,16 @@ public protocol GrantStore: Sendable {
     func rotate(
         _ hash: SecretHash, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @escaping @Sendable (Grant) -> OAuthError?
     ) async throws(StoreError) -> Rotation
+    /// Keeps a grant that came of no code. `consuming` is something that may be used once, with the moment until which that has to be remembered.
+    /// False, and nothing kept, when it was used before, or when the grant's user is gone or disabled.
+    func add(_ grant: Grant, consuming use: SingleUse?) async throws(StoreError) -> Bool
     func grant(_ id: String) async throws(StoreError) -> Grant?
-    /// Live grants, newest first.
+    /// Live grants, newest first, at most 500.
     func grants(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Grant]
+    /// Live grants of everybody, newest first.
+    func grants(limit: Int, at now: NumericDate) async throws(StoreError) -> [Grant]
+    /// Keeps when grants were used, and for what.
+    func note(_ uses: [GrantUse]) async throws(StoreError)
     /// Idempotent.
     func revokeGrant(_ id: String, at now: NumericDate) async throws(StoreError)
     /// Ends one access token before its time. Idempotent.
@@ -117,6 +135,18 @@ public struct Successor: Sendable, Hashable {
     public func token(of grant: Grant) -> RefreshToken { RefreshToken(hash: hash, grantID: grant.id, expiresAt: min(expiresAt, grant.expiresAt)) }
 }
 
+/// Something that may be used once: a proof, an assertion, a transaction.
+public struct SingleUse: Sendable, Hashable {
+    public let hash: SecretHash
+    /// Until when a second use has to be noticed.
+    public let expiresAt: NumericDate
+
+    public init(_ hash: SecretHash, until expiresAt: NumericDate) {
+        self.hash = hash
+        self.expiresAt = expiresAt
+    }
+}
+
 public enum Revocation: Sendable, Hashable {
     case grant(String)
     case accessToken(String)
@@ -128,15 +158,46 @@ public protocol ConsentStore: Sendable {
     func forget(userID: String, clientID: ClientID) async throws(StoreError)
 }
 
+/// What may be used once, whatever it is.
+public protocol SingleUseStore: Sendable {
+    /// True for the first caller only, across processes and crashes.
+    func consume(_ use: SingleUse) async throws(StoreError) -> Bool
+    /// Looks, without consuming anything.
+    func isConsumed(_ hash: SecretHash) async throws(StoreError) -> Bool
+}
+
+/// Devices that wait (RFC 8628).
+public protocol DeviceStore: Sendable {
+    /// Throws `conflict` when the user code is taken, `full` when more than `limit` wait.
+    func add(_ device: DeviceAuthorization, limit: Int, at now: NumericDate) async throws(StoreError)
+    /// One that waits for its user.
+    func device(userCode: SecretHash, at now: NumericDate) async throws(StoreError) -> DeviceAuthorization?
+    /// Takes the user's decision, once: false when somebody decided before, or it is too late.
+    func decide(_ state: DeviceAuthorization.State, userCode: SecretHash, at now: NumericDate) async throws(StoreError) -> Bool
+    /// What a client that asks is told. Changes how often it may ask.
+    func poll(_ hash: SecretHash, by clientID: ClientID, at now: NumericDate) async throws(StoreError) -> DevicePoll
+    /// Exchanges an approved device code for a grant and its first refresh token, once. False when it was exchanged before, or its user is gone or disabled.
+    func redeemDevice(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) async throws(StoreError) -> Bool
+}
+
 public protocol KeyStore: Sendable {
     /// Oldest first.
     func signingKeys() async throws(StoreError) -> [SealedKey]
-    /// Adds a key unless one of its algorithm is there already; in any case returns all, so that two servers that start at once agree.
-    func addSigningKey(_ key: SealedKey) async throws(StoreError) -> [SealedKey]
+    /// Adds a key unless one of its algorithm is there that becomes active after `moment`; in any case returns all, so that two servers that do this at once
+    /// agree.
+    func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate) async throws(StoreError) -> [SealedKey]
+    /// Idempotent.
+    func removeSigningKey(_ keyID: String) async throws(StoreError)
+    /// The issuer that this store belongs to: this one, if it belonged to none.
+    func claim(issuer: String) async throws(StoreError) -> String
+    /// The issuer that this store belongs to.
+    func issuer() async throws(StoreError) -> String?
 }
 
 /// Everything an authorization server stores. `MCPAuthTesting` proves a store with `StoreConformance`.
-public protocol AuthorizationServerStore: ClientStore, UserStore, SessionStore, GrantStore, ConsentStore, KeyStore {
+public protocol AuthorizationServerStore: ClientStore, UserStore, SessionStore, GrantStore, ConsentStore, SingleUseStore, DeviceStore, KeyStore {
     /// Forgets what expired, and dynamic clients of a day ago that have neither grant nor code, at most `limit` rows of each kind. Returns how many rows went.
     func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int
+    /// Ends every session, code, device code and grant: after a backup was restored, what was used or revoked since would be good again (M-09).
+    func endEverything(at now: NumericDate) async throws(StoreError)
 }

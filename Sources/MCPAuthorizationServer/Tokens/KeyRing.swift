@@ -1,51 +1,163 @@
 import JOSE
+import MCPAuth
 import OAuth
+import Synchronization
 
-/// The signing keys of a server: made on its first start, sealed in its store, found again on every later one.
-struct KeyRing: Sendable {
-    /// The one that signs.
-    let current: SigningKey
-    /// Everything that a token may still be signed with.
-    let published: JWKSet
+/// The signing keys of a server: made on its first start, sealed in its store, found again on every later one, and replaced while it runs (requirement 132).
+///
+/// Which key signs is a function of the stored keys and the time, so that several servers on one store agree without talking to each other.
+final class KeyRing: KeySource {
+    private struct Entry: Sendable {
+        let sealed: SealedKey
+        let key: SigningKey
+    }
+
+    private struct State {
+        var entries: [Entry] = []
+        var published = JWKSet([])
+        var epoch: UInt64 = 0
+    }
+
+    private let store: any KeyStore
+    private let sealer: Sealer
+    private let issuer: Issuer
+    private let algorithms: [SigningAlgorithm]
+    private let rotation: KeyRotation
+    private let state = Mutex(State())
 
     /// Keys are sealed for one issuer, so that a store belongs to one issuer: codes and grants of another could be redeemed here otherwise (T-08).
     ///
     /// Throws `temporarily_unavailable` when the store fails, `invalid_configuration` when master key or issuer are not those that the keys were sealed
     /// with.
-    static func open(
-        _ store: any KeyStore, _ master: MasterKey, issuer: Issuer, algorithms: [SigningAlgorithm], clock: Clock
-    ) async throws(OAuthError) -> KeyRing {
-        func owner(_ keyID: String) -> String { issuer.text + " " + keyID }
-        let sealer = master.sealer(for: "signing keys")
-        do {
-            func opened(_ entry: SealedKey) throws -> SigningKey {
-                guard let algorithm = SigningAlgorithm(rawValue: entry.algorithm), let pem = sealer.open(entry.sealed, owner: owner(entry.keyID))
-                else {
-                    throw OAuthError(
-                        .invalidConfiguration,
-                        "the store was begun under another issuer (another address or port), or with another master key; use those again, or start with an empty store"
-                    )
-                }
-                return try SigningKey(pem: String(decoding: pem, as: UTF8.self), algorithm: algorithm, keyID: entry.keyID)
-            }
-            var sealed = try await store.signingKeys()
-            // What is there is opened before anything is added, so that a start with the wrong key leaves no trace.
-            for entry in sealed { _ = try opened(entry) }
-            for algorithm in algorithms where !sealed.contains(where: { $0.algorithm == algorithm.rawValue }) {
-                let key = try SigningKey.generate(algorithm)
-                guard let keyID = key.keyID, let pem = key.pem else { continue }
-                sealed = try await store.addSigningKey(
-                    SealedKey(
-                        keyID: keyID, algorithm: algorithm.rawValue, sealed: try sealer.seal(Array(pem.utf8), owner: owner(keyID)),
-                        createdAt: clock.now))
-            }
-            let keys = try sealed.map(opened)
-            guard let current = keys.first(where: { $0.algorithm == algorithms.first }) else {
-                throw OAuthError(.invalidConfiguration, "there is no signing key")
-            }
-            return KeyRing(current: current, published: JWKSet(keys.map(\.verificationKey)))
-        } catch let error as OAuthError { throw error } catch let error as StoreError {
-            throw OAuthError(.temporarilyUnavailable, "the key store cannot be read: \(error.detail)")
-        } catch { throw OAuthError(.serverError, "the signing keys cannot be read") }
+    init(
+        _ store: any KeyStore, _ master: MasterKey, issuer: Issuer, algorithms: [SigningAlgorithm], rotation: KeyRotation, at now: NumericDate
+    ) async throws(OAuthError) {
+        self.store = store
+        self.issuer = issuer
+        self.algorithms = algorithms
+        self.rotation = rotation
+        sealer = master.sealer(for: "signing keys")
+        // What is there is opened before anything is written, so that a start with the wrong key leaves no trace.
+        try await reload()
+        let owner = try await Self.stored { () async throws(StoreError) in try await store.claim(issuer: issuer.text) }
+        guard owner.utf8.elementsEqual(issuer.text.utf8) else { throw Self.foreign }
+        try await turn(at: now)
     }
+
+    private static let foreign = OAuthError(
+        .invalidConfiguration,
+        "the store was begun under another issuer (another address or port), or with another master key; use those again, or start with an empty store"
+    )
+
+    /// The one that signs at a moment.
+    func current(at now: NumericDate) -> SigningKey? { current(at: now, algorithms.first) }
+
+    private func current(at now: NumericDate, _ algorithm: SigningAlgorithm?) -> SigningKey? {
+        state.withLock { state in
+            let candidates = state.entries.filter { $0.key.algorithm == algorithm }
+            return (candidates.last { $0.sealed.activeFrom <= now } ?? candidates.first)?.key
+        }
+    }
+
+    /// Everything that a token may be, or soon will be, signed with.
+    var published: JWKSet { state.withLock { $0.published } }
+
+    // MARK: Turning
+
+    /// Learns what other servers did, makes the next key when it is time, and takes away what no token can be signed with any more.
+    func turn(at now: NumericDate) async throws(OAuthError) {
+        try await reload()
+        for algorithm in algorithms {
+            let newest = entries(of: algorithm).last?.sealed
+            if let newest {
+                guard now.seconds(since: newest.activeFrom) >= rotation.interval - rotation.publishedAhead else { continue }
+                try await make(
+                    algorithm, at: now, activeFrom: max(now.advanced(by: rotation.publishedAhead), newest.activeFrom.advanced(by: rotation.interval)),
+                    unlessActiveAfter: newest.activeFrom)
+            } else {
+                try await make(algorithm, at: now, activeFrom: now, unlessActiveAfter: NumericDate(seconds: .min))
+            }
+        }
+        for algorithm in algorithms {
+            let entries = entries(of: algorithm).map(\.sealed)
+            for (old, next) in zip(entries, entries.dropFirst()) where now.seconds(since: next.activeFrom) > KeyRotation.keptAfterwards {
+                try await Self.stored { () async throws(StoreError) in try await store.removeSigningKey(old.keyID) }
+            }
+        }
+        try await reload()
+    }
+
+    /// Replaces the keys by hand: published at once, signing when everybody can know them, or at once in an emergency.
+    func replace(at now: NumericDate, isEmergency: Bool) async throws(OAuthError) {
+        for algorithm in algorithms {
+            try await make(
+                algorithm, at: now, activeFrom: isEmergency ? now : now.advanced(by: rotation.publishedAhead),
+                unlessActiveAfter: isEmergency ? NumericDate(seconds: .max) : now)
+        }
+        try await reload()
+    }
+
+    private func make(
+        _ algorithm: SigningAlgorithm, at now: NumericDate, activeFrom: NumericDate, unlessActiveAfter moment: NumericDate
+    ) async throws(OAuthError) {
+        let key: SigningKey
+        do throws(JOSEError) { key = try SigningKey.generate(algorithm) } catch { throw OAuthError(.serverError, "a signing key cannot be made") }
+        try await add(key, at: now, activeFrom: activeFrom, unlessActiveAfter: moment)
+    }
+
+    /// Keeps a key, sealed.
+    func add(
+        _ key: SigningKey, at now: NumericDate, activeFrom: NumericDate, unlessActiveAfter moment: NumericDate
+    ) async throws(OAuthError) {
+        guard let keyID = key.keyID, let pem = key.pem else { throw OAuthError(.invalidConfiguration, "a signing key is a private key of its own") }
+        let sealed = SealedKey(
+            keyID: keyID, algorithm: key.algorithm.rawValue, sealed: try sealer.seal(Array(pem.utf8), owner: issuer.text + " " + keyID),
+            createdAt: now,
+            activeFrom: activeFrom)
+        _ = try await Self.stored { () async throws(StoreError) in try await store.addSigningKey(sealed, unlessActiveAfter: moment) }
+        try await reload()
+    }
+
+    private func entries(of algorithm: SigningAlgorithm) -> [Entry] { state.withLock { $0.entries.filter { $0.key.algorithm == algorithm } } }
+
+    private func reload() async throws(OAuthError) {
+        let sealed = try await Self.stored { () async throws(StoreError) in try await store.signingKeys() }
+        let known = state.withLock { $0.entries }
+        if known.map(\.sealed) == sealed.sorted(by: Self.isEarlier) { return }
+        var entries: [Entry] = []
+        for entry in sealed.sorted(by: Self.isEarlier) {
+            if let same = known.first(where: { $0.sealed == entry }) {
+                entries.append(same)
+                continue
+            }
+            guard let algorithm = SigningAlgorithm(rawValue: entry.algorithm),
+                let pem = sealer.open(entry.sealed, owner: issuer.text + " " + entry.keyID),
+                let key = try? SigningKey(pem: String(decoding: pem, as: UTF8.self), algorithm: algorithm, keyID: entry.keyID)
+            else { throw Self.foreign }
+            entries.append(Entry(sealed: entry, key: key))
+        }
+        let published = JWKSet(entries.map(\.key.verificationKey))
+        state.withLock { state in
+            if state.entries.contains(where: { old in !entries.contains { $0.sealed.keyID == old.sealed.keyID } }) { state.epoch &+= 1 }
+            state.entries = entries
+            state.published = published
+        }
+    }
+
+    private static func isEarlier(_ left: SealedKey, _ right: SealedKey) -> Bool {
+        (left.activeFrom, left.createdAt, left.keyID) < (right.activeFrom, right.createdAt, right.keyID)
+    }
+
+    private static func stored<Result>(_ body: () async throws(StoreError) -> Result) async throws(OAuthError) -> Result {
+        do throws(StoreError) { return try await body() } catch {
+            throw OAuthError(.temporarilyUnavailable, "the key store cannot be used: \(error.detail)")
+        }
+    }
+
+    // MARK: KeySource, for our own resource server
+
+    func snapshot(at now: NumericDate) -> JWKSet? { published }
+    func mayRefresh(at now: NumericDate) -> Bool { false }
+    func refresh(at now: NumericDate) async -> String? { nil }
+    var epoch: UInt64 { state.withLock { $0.epoch } }
 }

@@ -20,9 +20,15 @@ public struct MasterKey: Sendable, CustomStringConvertible, CustomReflectable {
     private init(key: SymmetricKey) { self.key = key }
 
     /// Something that seals for one purpose only.
-    func sealer(for purpose: String) -> Sealer {
-        Sealer(key: HKDF<SHA256>.deriveKey(inputKeyMaterial: key, info: Array("mcp-auth \(purpose)".utf8), outputByteCount: 32))
+    func sealer(for purpose: String) -> Sealer { Sealer(key: derivedKey(for: purpose)) }
+
+    /// A key for one purpose only.
+    func derivedKey(for purpose: String) -> SymmetricKey {
+        HKDF<SHA256>.deriveKey(inputKeyMaterial: key, info: Array("mcp-auth \(purpose)".utf8), outputByteCount: 32)
     }
+
+    /// The same as a text that is as secret as this.
+    func derivedText(for purpose: String) -> String { derivedKey(for: purpose).withUnsafeBytes { Base64URL.encode(Array($0)) } }
 
     public var description: String { "MasterKey" }
     public var customMirror: Mirror { Mirror(self, children: []) }

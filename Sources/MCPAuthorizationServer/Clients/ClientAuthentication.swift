@@ -12,20 +12,31 @@ extension AuthorizationServer {
         guard let clientID = ClientID(presented.clientID) else { throw OAuthError(.invalidClient, "client_id is not printable ASCII") }
         // Only wrong secrets count: a client that asks often with the right one is no guesser.
         let limitKey = limitKey(call) + " " + clientID.text
-        if presented.secret != nil, let seconds = limits.clientSecret.isBlocked(limitKey, at: clock.now) {
-            throw OAuthError(.slowDown, "too many attempts; wait \(seconds) seconds")
+        if presented.method != .none, let seconds = limits.clientSecret.isBlocked(limitKey, at: clock.now) {
+            throw OAuthError(.tooManyRequests, "too many attempts; wait \(seconds) seconds")
         }
-        let client = try await client(clientID)
-        guard let client, client.authenticationMethod == presented.method else {
+        let client = try await client(clientID, call)
+        let refusal = OAuthError(.invalidClient, "the client is not known, or does not authenticate in the way it registered")
+        guard let client, !client.isDisabled, client.authenticationMethod == presented.method else {
             record("client.authentication", .denied, call, reason: client == nil ? "unknown_client" : "wrong_method", client: clientID)
-            throw OAuthError(.invalidClient, "the client is not known, or does not authenticate in the way it registered")
+            throw refusal
         }
-        if client.authenticationMethod != .none {
-            guard let secret = presented.secret, let hash = client.secretHash, hash.isHash(of: secret) else {
-                _ = limits.clientSecret.wait(for: limitKey, at: clock.now)
-                record("client.authentication", .denied, call, reason: "wrong_secret", client: clientID)
-                throw OAuthError(.invalidClient, "the client is not known, or does not authenticate in the way it registered")
+        do throws(OAuthError) {
+            switch client.authenticationMethod {
+            case .none: break
+            case .basic, .post: guard let secret = presented.secret, client.hasSecret(secret, at: clock.now) else { throw refusal }
+            case .privateKeyJWT:
+                guard let assertion = presented.assertion else { throw refusal }
+                try await verifyAssertion(assertion, of: client)
             }
+        } catch {
+            if error.code == .invalidClient {
+                _ = limits.clientSecret.wait(for: limitKey, at: clock.now)
+                record(
+                    "client.authentication", .denied, call, reason: presented.assertion == nil ? "wrong_secret" : "wrong_assertion",
+                    detail: error.message, client: clientID)
+            }
+            throw error
         }
         return client
     }
@@ -33,14 +44,30 @@ extension AuthorizationServer {
     private struct Presented {
         let clientID: String
         let secret: String?
+        let assertion: String?
         let method: Client.AuthenticationMethod
 
         init(_ form: Form, _ request: HTTPRequest) throws(OAuthError) {
             let bodyID = try form.single("client_id")
             let bodySecret = try form.single("client_secret")
-            for name in ["client_assertion", "client_assertion_type"] where try form.single(name) != nil {
-                throw OAuthError(.invalidClient, "\(name) is not supported here")
+            if let assertion = try form.single("client_assertion") {
+                guard try form.single("client_assertion_type") == AuthorizationServer.assertionType else {
+                    throw OAuthError(.invalidClient, "client_assertion_type is \(AuthorizationServer.assertionType)")
+                }
+                guard bodySecret == nil, !request.headerFields.contains(.authorization) else {
+                    throw OAuthError(.invalidRequest, "authenticate in one way only")
+                }
+                // Nothing in it is believed yet but whose keys to check it with.
+                let claimed = (try? CompactJWS(parsing: assertion)).flatMap { try? JWTClaims(parsing: $0.payload) }?.subject
+                guard let claimed else { throw OAuthError(.invalidClient, "client_assertion is not a signed JWT with a sub") }
+                guard bodyID == nil || bodyID!.utf8.elementsEqual(claimed.utf8) else {
+                    throw OAuthError(.invalidClient, "client_id is not the sub of the assertion")
+                }
+                (clientID, secret, self.assertion, method) = (claimed, nil, assertion, .privateKeyJWT)
+                return
             }
+            guard try form.single("client_assertion_type") == nil else { throw OAuthError(.invalidRequest, "client_assertion is missing") }
+            assertion = nil
             guard let header = request.headerFields[.authorization] else {
                 guard let bodyID else { throw OAuthError(.invalidClient, "client_id is missing") }
                 (clientID, secret, method) = (bodyID, bodySecret, bodySecret == nil ? .none : .post)
@@ -81,15 +108,27 @@ extension AuthorizationServer {
             guard call.request.headerFields.contains(.authorization) else { return reply }
             return reply.with(.wwwAuthenticate, AuthenticationChallenge(scheme: "Basic", [("realm", issuer.text)]).headerValue)
         case .temporarilyUnavailable: return HTTPReply.error(error, status: .serviceUnavailable).with(.retryAfter, "5")
-        case .slowDown: return HTTPReply.error(error, status: .tooManyRequests).with(.retryAfter, "5")
+        case .tooManyRequests: return HTTPReply.error(error, status: .tooManyRequests).with(.retryAfter, "5")
+        case .useDPoPNonce: return HTTPReply.error(error).with(.dpopNonce, nonces.current(at: clock.now))
         case .serverError: return HTTPReply.error(error, status: .internalServerError)
         default: return HTTPReply.error(error)
         }
     }
 
+    /// The answer to an address that asks too often, or nil. Addresses of this machine are not counted: a proxy there would make everybody one.
+    func tooMany(_ call: HTTPCall, _ limit: RateLimiter) -> HTTPReply? {
+        if let peer = call.peer.flatMap({ IPAddress($0) }), peer.isLoopback { return nil }
+        guard let seconds = limit.wait(for: limitKey(call), at: clock.now) else { return nil }
+        return HTTPReply.error(OAuthError(.tooManyRequests, "too many requests; wait \(seconds) seconds"), status: .tooManyRequests)
+            .with(.retryAfter, "\(seconds)")
+    }
+
     /// Reads the form, lets the endpoint work, and turns what it throws into an answer.
-    func endpoint(_ call: HTTPCall, _ body: (Form) async throws(OAuthError) -> HTTPReply) async -> HTTPReply {
+    func endpoint(
+        _ call: HTTPCall, limit: RateLimiter? = nil, _ body: (Form) async throws(OAuthError) -> HTTPReply
+    ) async -> HTTPReply {
         guard call.request.method == .post else { return methodNotAllowed("POST") }
+        if let limit, let reply = tooMany(call, limit) { return reply }
         do throws(OAuthError) { return try await body(try postedForm(call)) } catch { return failure(error, call) }
     }
 }

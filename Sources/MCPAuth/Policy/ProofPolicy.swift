@@ -1,0 +1,79 @@
+public import Crypto
+public import JOSE
+public import OAuth
+import Synchronization
+
+/// What a resource server asks of tokens that are bound to keys (RFC 9449 §7).
+///
+/// A token that is bound always needs its proof, whatever is said here.
+public struct ProofPolicy: Sendable {
+    /// Whether every token must be bound to a key.
+    public var isRequired: Bool
+    /// Whether proofs must repeat a nonce of this server, so that none can have been made ahead of time.
+    public var requiresNonce: Bool
+    /// Remembers which proofs were used. In memory unless given: several instances of one server need one memory between them.
+    public var memory: any ProofMemory
+    let nonces: DPoPNonces
+
+    /// `nonceKey`: the same for all instances of one server. Of this process alone unless given.
+    public init(
+        isRequired: Bool = false, requiresNonce: Bool = false, memory: any ProofMemory = LocalProofMemory(),
+        nonceKey: SymmetricKey = SymmetricKey(size: .bits256)
+    ) {
+        self.isRequired = isRequired
+        self.requiresNonce = requiresNonce
+        self.memory = memory
+        nonces = DPoPNonces(key: nonceKey)
+    }
+}
+
+/// Remembers which proofs were used, so that none is good twice.
+public protocol ProofMemory: Sendable {
+    /// True for the first use of a proof only. Nil when it cannot be said now: then the request is refused as unavailable.
+    func isFirstUse(of proof: DPoPProof, at now: NumericDate) async -> Bool?
+}
+
+/// A bounded memory of this process. After a start, proofs that were made before it are refused, since they may have been used.
+public final class LocalProofMemory: ProofMemory {
+    private struct State {
+        var startedAt: NumericDate?
+        var turnedAt: NumericDate?
+        var young: Set<Digest> = []
+        var old: Set<Digest> = []
+    }
+
+    /// Sixteen bytes of a hash: what a million proofs are remembered by.
+    private struct Digest: Hashable {
+        let high, low: UInt64
+    }
+
+    private let state = Mutex(State())
+    private let capacity: Int
+
+    /// `capacity`: proofs within two windows of five minutes. When there are more, further ones are refused for a while: to forget one would let it be used twice.
+    public init(capacity: Int = 1_000_000) { self.capacity = capacity }
+
+    public func isFirstUse(of proof: DPoPProof, at now: NumericDate) -> Bool? {
+        let words = SHA256.hash(data: Array(proof.useText.utf8)).withUnsafeBytes {
+            ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        }
+        let digest = Digest(high: words.0, low: words.1)
+        return state.withLock { state in
+            // The clock of a client may be a few seconds behind when the first request comes.
+            let startedAt = state.startedAt ?? now.advanced(by: -5)
+            state.startedAt = startedAt
+            guard proof.issuedAt >= startedAt else { return false }
+            // A proof is good for five minutes before and after its moment, so what was seen ten minutes ago can be forgotten.
+            if now.seconds(since: state.turnedAt ?? now) >= 2 * DPoPProof.tolerance {
+                state.old = state.young
+                state.young = []
+                state.turnedAt = now
+            } else if state.turnedAt == nil {
+                state.turnedAt = now
+            }
+            if state.old.contains(digest) { return false }
+            guard state.young.count + state.old.count < capacity else { return nil }
+            return state.young.insert(digest).inserted
+        }
+    }
+}

@@ -1,0 +1,123 @@
+import MCPAuth
+public import JOSE
+public import OAuth
+
+/// What an operator does with clients, grants and keys; every change is in the audit log.
+extension AuthorizationServer {
+    /// A client that the operator registers, and its secret, which is shown this once. Throws `invalid_request` or `temporarily_unavailable`.
+    public func addClient(_ client: Client) async throws(OAuthError) -> String? {
+        guard !ClientMetadataDocuments.isDocument(client.id), !client.id.text.hasPrefix("user-"), !client.id.text.hasPrefix("workload:") else {
+            throw OAuthError(.invalidRequest, "a client_id does not begin with https:, user- or workload:, which stand for something else")
+        }
+        guard try await self.client(client.id, nil) == nil else { throw OAuthError(.invalidRequest, "there is a client \(client.id) already") }
+        var client = client
+        client.origin = .configured
+        let secret = newSecret(for: &client)
+        let added = client
+        try await stored { try await store.save(added, limit: .max) }
+        record("client.added", .allowed, nil, detail: client.name, client: client.id)
+        return secret
+    }
+
+    /// A new secret, shown this once. The old one goes on for `overlap` seconds. Throws `invalid_request` or `temporarily_unavailable`.
+    public func rotateSecret(ofClient id: ClientID, overlap: Int64) async throws(OAuthError) -> String {
+        var client = try await storedClient(id)
+        guard client.authenticationMethod.usesSecret else { throw OAuthError(.invalidRequest, "the client \(id) has no secret") }
+        let now = clock.now
+        let old = client.secrets.filter { $0.isGood(at: now) }.map { secret in
+            ClientSecret(secret.hash, expiresAt: min(secret.expiresAt ?? now.advanced(by: overlap), now.advanced(by: overlap)))
+        }
+        let secret = random.token()
+        client.secrets = [ClientSecret(SecretHash(of: secret))] + (overlap > 0 ? old.prefix(3) : [])
+        let updated = client
+        try await stored { try await store.save(updated, limit: .max) }
+        record("client.secret_rotated", .allowed, nil, client: id)
+        return secret
+    }
+
+    /// Keeps a client out, or lets it in again. What it holds ends when it is kept out. Throws `invalid_request` or `temporarily_unavailable`.
+    public func setDisabled(_ isDisabled: Bool, client id: ClientID) async throws(OAuthError) {
+        var client = try await storedClient(id)
+        client.isDisabled = isDisabled
+        let updated = client
+        if isDisabled { try await delete(client: id) }
+        try await stored { try await store.save(updated, limit: .max) }
+        record(isDisabled ? "client.disabled" : "client.enabled", .allowed, nil, client: id)
+    }
+
+    /// Deletes a client with everything that it holds. Throws `invalid_request` or `temporarily_unavailable`.
+    public func removeClient(_ id: ClientID) async throws(OAuthError) {
+        _ = try await storedClient(id)
+        try await delete(client: id)
+        record("client.deleted", .allowed, nil, client: id)
+    }
+
+    /// An initial access token (RFC 7591 §1.2), good once, for `lifetime` seconds. Throws `server_error`.
+    public func inviteClient(lifetime: Int64) throws(OAuthError) -> String {
+        let invitation = Invitation(id: random.token(bytes: 16), expiresAt: clock.now.advanced(by: lifetime))
+        let text = try invitation.text(secrets.invitations)
+        record("client.invited", .allowed, nil)
+        return text
+    }
+
+    /// Deletes a client, and lets our own resource server know at once that its tokens are worth nothing.
+    func delete(client id: ClientID) async throws(OAuthError) {
+        try await stored { try await store.deleteClient(id, at: clock.now) }
+        try await stored { try await refreshRevocations() }
+    }
+
+    private func storedClient(_ id: ClientID) async throws(OAuthError) -> Client {
+        guard let client = try await stored({ try await store.client(id) }) else {
+            let isConfigured = configuration.clients.contains { $0.id == id }
+            throw OAuthError(
+                .invalidRequest, isConfigured ? "the client \(id) is part of the configuration; change it there" : "there is no client \(id)")
+        }
+        return client
+    }
+
+    // MARK: Grants
+
+    /// Ends a grant with every token of it, at once. Throws `invalid_request` or `temporarily_unavailable`.
+    public func revokeGrant(_ id: String) async throws(OAuthError) {
+        guard let grant = try await stored({ try await store.grant(id) }) else {
+            throw OAuthError(.invalidRequest, "there is no grant \(id.prefix(64))")
+        }
+        try await end(grant: id)
+        record("grant.revoked", .allowed, nil, reason: "by_operator", subject: grant.subject, client: grant.clientID)
+    }
+
+    /// After a backup was restored: ends everything, since what was used or revoked after the backup would be good again, and replaces the signing keys, so that
+    /// no access token lives on either. Throws `temporarily_unavailable`.
+    public func endEverything() async throws(OAuthError) {
+        try await stored { try await store.endEverything(at: clock.now) }
+        try await stored { try await refreshRevocations() }
+        try await replaceKeys(isEmergency: true)
+        record("everything.ended", .allowed, nil, reason: "restored")
+    }
+
+    // MARK: Keys
+
+    /// Begins to replace the signing keys: the new ones are published now and sign when everybody can know them. In an emergency they sign at once, the old
+    /// ones are taken away, and every access token that was signed with them is refused from now on. Throws `temporarily_unavailable`.
+    public func replaceKeys(isEmergency: Bool) async throws(OAuthError) {
+        let old = try await stored { try await store.signingKeys() }
+        try await keys.replace(at: clock.now, isEmergency: isEmergency)
+        if isEmergency {
+            for key in old { try await stored { try await store.removeSigningKey(key.keyID) } }
+            try await keys.turn(at: clock.now)
+        }
+        record("keys.replaced", .allowed, nil, reason: isEmergency ? "emergency" : "by_operator")
+    }
+
+    /// Adds a key that was made elsewhere, which signs from now on. Throws `invalid_configuration` when its algorithm is not one of this server's.
+    public func importKey(_ key: SigningKey) async throws(OAuthError) {
+        guard configuration.signingAlgorithms.contains(key.algorithm) else {
+            throw OAuthError(
+                .invalidConfiguration,
+                "the key signs \(key.algorithm.rawValue); this server signs with \(configuration.signingAlgorithms.map(\.rawValue).joined(separator: ", "))"
+            )
+        }
+        try await keys.add(key, at: clock.now, activeFrom: clock.now, unlessActiveAfter: NumericDate(seconds: .max))
+        record("keys.imported", .allowed, nil, detail: key.keyID)
+    }
+}

@@ -1,0 +1,196 @@
+import JOSE
+import OAuth
+
+/// The metadata that a client states about itself (RFC 7591 §2), checked: in a registration, in an update of one, or in a document of its own.
+///
+/// What is not known is ignored. Nothing in it gives a client more than any client has, and nothing that it names is fetched here.
+struct ClientMetadata: Sendable, Hashable {
+    let name: String?
+    let redirectURIs: [RedirectURI]
+    let method: Client.AuthenticationMethod
+    let keys: Client.Keys?
+    let assertionAlgorithm: SigningAlgorithm?
+    let grantTypes: [GrantType]
+    let requiresPushedRequests: Bool
+    let requiresDPoP: Bool
+    let webPage: WebURL?
+
+    /// What may be asked for.
+    struct Rules {
+        let grantTypes: Set<GrantType>
+        /// A document on the web cannot hold a secret.
+        let allowsSecrets: Bool
+        /// RFC 7591 §2 says `client_secret_basic`; a document means `none`.
+        let defaultMethod: Client.AuthenticationMethod
+
+        /// What strangers get: never a grant without a user.
+        static func registration(_ enabled: Set<GrantType>) -> Rules {
+            Rules(grantTypes: enabled.intersection([.authorizationCode, .refreshToken, .deviceCode]), allowsSecrets: true, defaultMethod: .basic)
+        }
+
+        static func document(_ enabled: Set<GrantType>) -> Rules {
+            Rules(grantTypes: registration(enabled).grantTypes, allowsSecrets: false, defaultMethod: .none)
+        }
+    }
+
+    static let maximumKeys = 8
+
+    /// Throws `invalid_redirect_uri` or `invalid_client_metadata` saying what to change.
+    init(_ root: JSONView, _ rules: Rules) throws(OAuthError) {
+        func fail(_ message: String) -> OAuthError { OAuthError(.invalidClientMetadata, message) }
+        guard root.isObject else { throw fail("the document is not a JSON object") }
+        func strings(_ name: String, _ fallback: [String]) throws(OAuthError) -> [String] {
+            guard let view = root[name] else { return fallback }
+            guard let values = view.strings, values.count <= 32 else { throw fail("\(name) is an array of at most 32 strings") }
+            return values
+        }
+        func text(_ name: String, _ limit: Int) throws(OAuthError) -> String? {
+            guard let view = root[name] else { return nil }
+            guard let text = view.string, text.utf8.count <= limit else { throw fail("\(name) is a string of at most \(limit) bytes") }
+            return text
+        }
+        func flag(_ name: String) throws(OAuthError) -> Bool {
+            guard let view = root[name] else { return false }
+            guard let value = view.bool else { throw fail("\(name) is true or false") }
+            return value
+        }
+
+        let requested = try strings("grant_types", ["authorization_code", "refresh_token"]).map { GrantType(rawValue: $0) }
+        guard Set(requested).isSubset(of: rules.grantTypes) else {
+            throw fail("grant_types may hold \(rules.grantTypes.map(\.rawValue).sorted().joined(separator: ", "))")
+        }
+        guard requested.contains(.authorizationCode) || requested.contains(.deviceCode) else {
+            throw fail("grant_types holds authorization_code, or the device code grant: a refresh token alone begins nothing")
+        }
+        grantTypes = Set(requested).sorted { $0.rawValue < $1.rawValue }
+
+        if requested.contains(.authorizationCode) {
+            guard root["redirect_uris"] != nil else { throw OAuthError(.invalidRedirectURI, "redirect_uris is missing") }
+        }
+        let uris = try strings("redirect_uris", [])
+        guard (requested.contains(.authorizationCode) ? 1 : 0)...16 ~= uris.count else {
+            throw OAuthError(.invalidRedirectURI, "redirect_uris has 1 to 16 entries")
+        }
+        var redirectURIs: [RedirectURI] = []
+        for uri in uris { redirectURIs.append(try RedirectURI(uri)) }
+        self.redirectURIs = redirectURIs
+        guard try strings("response_types", ["code"]) == ["code"] else { throw fail("response_types is [code]") }
+        if let type = try text("application_type", 32), !["native", "web"].contains(type) { throw fail("application_type is native or web") }
+
+        name = try text("client_name", 512).map { DisplayText.clean($0, limit: 100) }
+        if let text = try text("scope", 4096) {
+            // It limits nothing: what a client may do is for its user to say each time, and a client that needs more later asks for more (R32).
+            guard ScopeSet(text) != nil else { throw fail("scope is a list of scope tokens separated by single spaces") }
+        }
+
+        if let view = root["token_endpoint_auth_method"] {
+            guard let known = view.string.flatMap(Client.AuthenticationMethod.init(rawValue:)),
+                rules.allowsSecrets || known == .none || known == .privateKeyJWT
+            else {
+                throw fail(
+                    rules.allowsSecrets
+                        ? "token_endpoint_auth_method is none, client_secret_basic, client_secret_post or private_key_jwt"
+                        : "token_endpoint_auth_method is none or private_key_jwt: a document that everybody can read keeps no secret")
+            }
+            method = known
+        } else {
+            method = rules.defaultMethod
+        }
+        if !rules.allowsSecrets, root["client_secret"] != nil { throw fail("a document that everybody can read keeps no client_secret") }
+        keys = try Self.keys(root)
+        guard method != .privateKeyJWT || keys != nil else { throw fail("private_key_jwt needs jwks, or jwks_uri") }
+        if let name = try text("token_endpoint_auth_signing_alg", 16) {
+            guard let algorithm = SigningAlgorithm(rawValue: name), !algorithm.isSymmetric else {
+                throw fail("token_endpoint_auth_signing_alg is an asymmetric algorithm such as ES256")
+            }
+            assertionAlgorithm = algorithm
+        } else {
+            assertionAlgorithm = nil
+        }
+        requiresPushedRequests = try flag("require_pushed_authorization_requests")
+        requiresDPoP = try flag("dpop_bound_access_tokens")
+        for name in root.members?.map(\.name) ?? [] where Self.isWebPage(name) {
+            guard let url = root[name]?.string.flatMap(WebURL.init), url.isSecure || url.isLoopback,
+                IPAddress(url.host).map({ $0.isPublic || $0.isLoopback }) ?? true
+            else { throw fail("\(name) is an https URL") }
+        }
+        webPage = root["client_uri"]?.string.flatMap(WebURL.init)
+    }
+
+    /// `jwks` or `jwks_uri`, not both (RFC 7591 §2). Every key of a set that is there must be usable, public and asymmetric.
+    private static func keys(_ root: JSONView) throws(OAuthError) -> Client.Keys? {
+        func fail(_ message: String) -> OAuthError { OAuthError(.invalidClientMetadata, message) }
+        switch (root["jwks"], root["jwks_uri"]) {
+        case (nil, nil): return nil
+        case (_?, _?): throw fail("jwks and jwks_uri exclude each other")
+        case (nil, let uri?):
+            guard let url = uri.string.flatMap(WebURL.init), url.isSecure, IPAddress(url.host).map(\.isPublic) ?? true else {
+                throw fail("jwks_uri is an https URL")
+            }
+            return .url(url)
+        case (let view?, nil):
+            guard let entries = view["keys"]?.array, (1...maximumKeys).contains(entries.count) else {
+                throw fail("jwks is a JWK set of 1 to \(maximumKeys) keys")
+            }
+            for entry in entries {
+                guard !["d", "p", "q", "k"].contains(where: { entry[$0] != nil }) else {
+                    throw fail("jwks holds a secret or private key; send public keys only")
+                }
+                do throws(JOSEError) { _ = try VerificationKey(jwk: entry) } catch {
+                    throw fail("jwks holds a key that cannot be used: \(error.message)")
+                }
+            }
+            return .inline(String(decoding: view.value.serialized, as: UTF8.self))
+        }
+    }
+
+    /// Also in translation, such as `client_uri#fr`.
+    private static func isWebPage(_ name: String) -> Bool {
+        let plain = name.utf8.prefix { $0 != UInt8(ascii: "#") }
+        return ["client_uri", "logo_uri", "tos_uri", "policy_uri"].contains { $0.utf8.elementsEqual(plain) }
+    }
+}
+
+extension Client {
+    init(_ metadata: ClientMetadata, id: ClientID, origin: Origin, createdAt: NumericDate) {
+        self.init(
+            id: id, name: metadata.name, redirectURIs: metadata.redirectURIs, authenticationMethod: metadata.method, keys: metadata.keys,
+            assertionAlgorithm: metadata.assertionAlgorithm, grantTypes: metadata.grantTypes,
+            requiresPushedRequests: metadata.requiresPushedRequests, requiresDPoP: metadata.requiresDPoP, webPage: metadata.webPage, origin: origin,
+            createdAt: createdAt)
+    }
+
+    /// Takes over what the metadata says. What was not given to the client cannot be got this way (RFC 7592 §2.2, requirement 128).
+    mutating func update(_ metadata: ClientMetadata) {
+        self = {
+            var updated = Client(metadata, id: id, origin: origin, createdAt: createdAt)
+            updated.secrets = updated.authenticationMethod == authenticationMethod ? secrets : []
+            updated.registrationToken = registrationToken
+            updated.introspects = introspects
+            updated.scopes = scopes
+            updated.isDisabled = isDisabled
+            return updated
+        }()
+    }
+
+    /// What is really registered (RFC 7591 §3.2.1), without secrets.
+    var metadata: JSONObject {
+        var json: JSONObject = [
+            "client_id": .string(id.text), "client_id_issued_at": .int(createdAt.seconds), "redirect_uris": .strings(redirectURIs.map(\.text)),
+            "token_endpoint_auth_method": .string(authenticationMethod.rawValue), "grant_types": .strings(grantTypes.map(\.rawValue)),
+            "response_types": grantTypes.contains(.authorizationCode) ? ["code"] : [],
+        ]
+        json["client_name"] = name.map { .string($0) }
+        json["scope"] = scopes.map { .string($0.text) }
+        json["client_uri"] = webPage.map { .string($0.text) }
+        json["token_endpoint_auth_signing_alg"] = assertionAlgorithm.map { .string($0.rawValue) }
+        switch keys {
+        case .inline(let text): json["jwks"] = try? JSONValue(parsing: text)
+        case .url(let url): json["jwks_uri"] = .string(url.text)
+        case nil: break
+        }
+        if requiresPushedRequests { json["require_pushed_authorization_requests"] = true }
+        if requiresDPoP { json["dpop_bound_access_tokens"] = true }
+        return json
+    }
+}

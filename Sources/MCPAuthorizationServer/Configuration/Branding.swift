@@ -1,0 +1,71 @@
+import OAuth
+
+/// How the pages look. Whatever is left out looks as it does without.
+public struct Branding: Sendable, Hashable {
+    /// A PNG or SVG image, shown above each page, and its description for those who do not see it. Served by this server, so that nobody else learns who signs in.
+    public var logo: Logo?
+    /// Colours as `#rrggbb`, for light and dark. Text on them is black or white, whichever is easier to read.
+    public var accent: (light: String, dark: String)?
+
+    public struct Logo: Sendable, Hashable {
+        public let bytes: [UInt8]
+        public let mediaType: String
+        public let description: String
+
+        /// `mediaType`: `image/png`, `image/svg+xml`, `image/jpeg` or `image/webp`.
+        public init(_ bytes: [UInt8], mediaType: String, description: String) {
+            self.bytes = bytes
+            self.mediaType = mediaType
+            self.description = description
+        }
+    }
+
+    public init() {}
+
+    func check() throws(OAuthError) {
+        if let accent {
+            for colour in [accent.light, accent.dark] {
+                guard Colour(colour) != nil else {
+                    throw OAuthError(.invalidConfiguration, "branding: a colour is written #rrggbb, not \(colour.prefix(32))")
+                }
+            }
+        }
+        if let logo {
+            guard ["image/png", "image/svg+xml", "image/jpeg", "image/webp"].contains(logo.mediaType), logo.bytes.count <= 512 * 1024 else {
+                throw OAuthError(.invalidConfiguration, "branding: a logo is a PNG, SVG, JPEG or WebP of at most 512 KiB")
+            }
+        }
+    }
+
+    public static func == (left: Branding, right: Branding) -> Bool {
+        left.logo == right.logo && left.accent?.light == right.accent?.light && left.accent?.dark == right.accent?.dark
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(logo)
+        hasher.combine(accent?.light)
+        hasher.combine(accent?.dark)
+    }
+}
+
+/// A colour, and whether black or white text is easier to read on it (WCAG 2.2, relative luminance).
+struct Colour {
+    let text: String
+    private let luminance: Double
+
+    init?(_ text: String) {
+        let bytes = Array(text.utf8)
+        guard bytes.count == 7, bytes[0] == UInt8(ascii: "#") else { return nil }
+        var channels: [Double] = []
+        for index in stride(from: 1, to: 7, by: 2) {
+            guard let high = URLBytes.hexValue(bytes[index]), let low = URLBytes.hexValue(bytes[index + 1]) else { return nil }
+            channels.append(Double(high << 4 | low) / 255)
+        }
+        self.text = text
+        // The square stands in for the exact power of 2.2: it decides the same way for every colour that matters.
+        let linear = channels.map { $0 * $0 }
+        luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    }
+
+    var textColour: String { luminance > 0.2 ? "#000000" : "#ffffff" }
+}

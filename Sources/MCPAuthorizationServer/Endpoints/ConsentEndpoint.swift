@@ -1,0 +1,63 @@
+import HTTPTypes
+import JOSE
+import MCPAuth
+import OAuth
+
+extension AuthorizationServer {
+    /// Shows the question (GET, after sign-in) or takes the answer (POST).
+    func consent(_ call: HTTPCall) async -> HTTPReply {
+        guard call.request.method == .post else { return await showConsent(call) }
+        return await posted(call) { form, transaction, pages throws(OAuthError) in
+            guard case .authorize(let request) = transaction.purpose, let client = try await self.client(of: transaction, call) else {
+                return pages.error(OAuthError(.invalidRequest, "this page belongs to something else"))
+            }
+            guard let signedIn = try await signedIn(call), transaction.session == signedIn.session.hash else {
+                // Somebody else signed in meanwhile, or nobody is: whoever sits here has to say who they are (B-07).
+                return pages.signIn(
+                    try transactions.seal(transaction), client: client, problem: pages.language.words.signInAgain, status: .forbidden)
+            }
+            switch try form.single("decision") {
+            case "allow":
+                // The question was about something else than what is there now (S-12): it is asked anew.
+                guard transaction.clientRevision == client.revision else { return try ask(request, client, signedIn, transaction, pages) }
+                guard let scopes = try chosenScopes(form, of: request.scopes) else {
+                    return try ask(request, client, signedIn, transaction, pages, problem: pages.language.words.chooseOne)
+                }
+                if try form.single("remember") == "yes", client.isConfidential { try await remember(request, scopes, client, signedIn.user) }
+                return try await issueCode(for: request, scopes, transaction: transaction, signedIn, call)
+            case "deny":
+                record("consent", .denied, call, reason: "access_denied", subject: signedIn.user.id, client: client.id, scopes: request.scopes)
+                let error = OAuthError(.accessDenied, "the user did not allow it")
+                // The person has just decided to go back, so this redirect is theirs.
+                return PageHeaders.redirect(
+                    to: AuthorizationResponse.error(error, issuer: issuer, redirectURI: request.redirectURI, state: request.state),
+                    isSecure: issuer.url.isSecure)
+            default: return pages.error(OAuthError(.invalidRequest, "decision is allow or deny"))
+            }
+        }
+    }
+
+    private func showConsent(_ call: HTTPCall) async -> HTTPReply {
+        guard call.request.method == .get else { return methodNotAllowed("GET, POST") }
+        do throws(OAuthError) {
+            let form = try Form(queryOf: call.request.path ?? "")
+            guard let transaction = try transaction(form, call), case .authorize(let request) = transaction.purpose else { return stale(call) }
+            let pages = pages(call, request.locales)
+            guard let client = try await client(of: transaction, call) else {
+                return pages.error(OAuthError(.invalidClient, "this client is not registered here"))
+            }
+            guard let signedIn = try await signedIn(call), transaction.session == signedIn.session.hash else {
+                return pages.signIn(try transactions.seal(transaction), client: client)
+            }
+            return try ask(request, client, signedIn, transaction, pages)
+        } catch { return pages(call).error(error, status: pageStatus(error)) }
+    }
+
+    private func remember(_ request: AuthorizationRequest, _ scopes: ScopeSet, _ client: Client, _ user: User) async throws(OAuthError) {
+        try await stored {
+            try await store.remember(
+                RememberedConsent(
+                    userID: user.id, clientID: client.id, resource: request.resource, redirectURI: request.redirectURI, scopes: scopes))
+        }
+    }
+}

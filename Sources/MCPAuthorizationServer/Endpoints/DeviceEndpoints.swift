@@ -1,0 +1,149 @@
+import HTTPTypes
+import JOSE
+import MCPAuth
+import OAuth
+
+/// The code that somebody types: eight letters of twenty that are hard to mistake for each other or to make words of (RFC 8628 §6.1).
+enum UserCode {
+    private static let alphabet = Array("BCDFGHJKLMNPQRSTVWXZ".utf8)
+
+    static func make(_ random: RandomSource) -> String {
+        var letters: [UInt8] = []
+        while letters.count < 8 {
+            // Bytes from 240 on would make some letters likelier than others.
+            for byte in random.bytes(16) where byte < 240 && letters.count < 8 { letters.append(alphabet[Int(byte) % alphabet.count]) }
+        }
+        return String(decoding: letters, as: UTF8.self)
+    }
+
+    /// Without dashes and spaces, in upper case. Nil for what no code can be.
+    static func normalized(_ text: String) -> String? {
+        let letters = text.utf8.filter { $0 != 0x2D && $0 != 0x20 }.map { URLBytes.isLetter($0) ? $0 & 0xDF : $0 }
+        guard letters.count == 8, letters.allSatisfy(alphabet.contains) else { return nil }
+        return String(decoding: letters, as: UTF8.self)
+    }
+
+    static func shown(_ code: String) -> String { code.prefix(4) + "-" + code.dropFirst(4) }
+}
+
+extension AuthorizationServer {
+    // MARK: For devices
+
+    /// The device authorization endpoint (RFC 8628 §3.1).
+    func authorizeDevice(_ call: HTTPCall) async -> HTTPReply {
+        await endpoint(call, limit: limits.begin) { form throws(OAuthError) in
+            let client = try await authenticatedClient(form, call)
+            guard client.grantTypes.contains(.deviceCode) else {
+                throw OAuthError(.unauthorizedClient, "the client is not registered for \(GrantType.deviceCode)")
+            }
+            let resource = try resource(named: form.all("resource"))
+            let all = resource.defaultScopes ?? resource.allScopes
+            let scopes = try requestedScopes(form) ?? client.scopes.map(all.intersection) ?? all
+            guard scopes.isSubset(of: (client.scopes ?? resource.allScopes).intersection(resource.allScopes).union(identityScopes)) else {
+                throw OAuthError(.invalidScope, "the resource has no such scope, or the client is not registered for it")
+            }
+            let (deviceCode, userCode) = (random.token(), UserCode.make(random))
+            let device = DeviceAuthorization(
+                hash: SecretHash(of: deviceCode), userCode: secrets.hash(ofUserCode: userCode), clientID: client.id, scopes: scopes,
+                resource: resource.identifier.text, expiresAt: clock.now.advanced(by: configuration.deviceCodeLifetime))
+            do throws(StoreError) { try await store.add(device, limit: configuration.maximumWaitingDevices, at: clock.now) } catch {
+                throw error.kind == .unavailable ? unavailable(error) : OAuthError(.temporarilyUnavailable, "too many devices wait; try again")
+            }
+            record("device.begun", .allowed, call, client: client.id, scopes: scopes)
+            let page = routes.url("/device")
+            return .json([
+                "device_code": .string(deviceCode), "user_code": .string(UserCode.shown(userCode)), "verification_uri": .string(page),
+                "verification_uri_complete": .string(page + "?user_code=" + UserCode.shown(userCode)),
+                "expires_in": .int(configuration.deviceCodeLifetime), "interval": .int(device.interval),
+            ])
+        }
+    }
+
+    // MARK: For people
+
+    /// Where somebody types the code. They sign in first: so each guess is somebody's, and counts against them (RFC 8628 §5.1).
+    func device(_ call: HTTPCall) async -> HTTPReply {
+        guard call.request.method == .get else { return await deviceCode(call) }
+        let pages = pages(call)
+        do throws(OAuthError) {
+            let typed = try Form(queryOf: call.request.path ?? "").single("user_code").flatMap(UserCode.normalized)
+            let browser = browser(call)
+            let transaction = newTransaction(.device(userCode: typed), browser: SecretHash(of: browser.value))
+            guard let signedIn = try await signedIn(call) else {
+                return browser.set(on: pages.signIn(try transactions.seal(transaction), client: nil))
+            }
+            return browser.set(
+                on: pages.device(
+                    try transactions.seal(transaction.shown(to: signedIn.session.hash)), user: signedIn.user, code: typed.map(UserCode.shown) ?? ""))
+        } catch { return pages.error(error, status: pageStatus(error)) }
+    }
+
+    private func deviceCode(_ call: HTTPCall) async -> HTTPReply {
+        await posted(call) { form, transaction, pages throws(OAuthError) in
+            guard case .device = transaction.purpose else { return stale(call) }
+            guard let signedIn = try await signedIn(call), transaction.session == signedIn.session.hash else {
+                return pages.signIn(try transactions.seal(transaction), client: nil, problem: pages.language.words.signInAgain, status: .forbidden)
+            }
+            func again(_ problem: String, _ status: HTTPResponse.Status) throws(OAuthError) -> HTTPReply {
+                let code = DisplayText.clean(try form.single("user_code") ?? "", limit: 20)
+                return pages.device(try transactions.seal(transaction), user: signedIn.user, code: code, problem: problem, status: status)
+            }
+            if let seconds = limits.userCode.wait(for: signedIn.user.id, at: clock.now) {
+                record("device.code", .denied, call, reason: "throttled", subject: signedIn.user.id)
+                return try again(pages.language.words.tooManyAttempts.with("\(seconds)"), .tooManyRequests).with(.retryAfter, "\(seconds)")
+            }
+            guard let code = try form.single("user_code").flatMap(UserCode.normalized),
+                let device = try await stored({ try await store.device(userCode: secrets.hash(ofUserCode: code), at: clock.now) }),
+                let client = try await client(device.clientID, call), !client.isDisabled
+            else {
+                record("device.code", .denied, call, reason: "unknown_code", subject: signedIn.user.id)
+                return try again(pages.language.words.noSuchDevice, .notFound)
+            }
+            limits.userCode.giveBack(signedIn.user.id)
+            return try ask(device, code, client, signedIn, transaction, pages)
+        }
+    }
+
+    private func ask(
+        _ device: DeviceAuthorization, _ code: String, _ client: Client, _ signedIn: SignedIn, _ transaction: Transaction, _ pages: Pages,
+        problem: String? = nil
+    ) throws(OAuthError) -> HTTPReply {
+        let question = Pages.Question(
+            client: client, user: signedIn.user, scopes: device.scopes, resource: device.resource, userCode: UserCode.shown(code),
+            action: "/device/decision", problem: problem)
+        return pages.consent(try transactions.seal(transaction.with(userCode: code).shown(to: signedIn.session.hash, asking: client)), question)
+    }
+
+    /// Takes the answer to the question about a device.
+    func decideDevice(_ call: HTTPCall) async -> HTTPReply {
+        await posted(call) { form, transaction, pages throws(OAuthError) in
+            guard case .device(let code?) = transaction.purpose, let signedIn = try await signedIn(call),
+                transaction.session == signedIn.session.hash,
+                transaction.clientRevision != nil
+            else { return stale(call) }
+            let hash = secrets.hash(ofUserCode: code)
+            guard let device = try await stored({ try await store.device(userCode: hash, at: clock.now) }),
+                let client = try await client(device.clientID, call)
+            else { return pages.error(OAuthError(.expiredToken, "the device does not wait any more; begin again on it"), status: .gone) }
+            guard transaction.clientRevision == client.revision else { return try ask(device, code, client, signedIn, transaction, pages) }
+            let state: DeviceAuthorization.State
+            switch try form.single("decision") {
+            case "allow":
+                guard let scopes = try chosenScopes(form, of: device.scopes) else {
+                    return try ask(device, code, client, signedIn, transaction, pages, problem: pages.language.words.chooseOne)
+                }
+                state = .approved(userID: signedIn.user.id, scopes: scopes, authenticatedAt: signedIn.session.authenticatedAt)
+            case "deny": state = .denied
+            default: return pages.error(OAuthError(.invalidRequest, "decision is allow or deny"))
+            }
+            guard try await stored({ try await store.decide(state, userCode: hash, at: clock.now) }) else {
+                return pages.error(OAuthError(.expiredToken, "this was decided before"), status: .gone)
+            }
+            let isAllowed = state != .denied
+            record(
+                "device.decided", isAllowed ? .allowed : .denied, call, reason: isAllowed ? nil : "access_denied", subject: signedIn.user.id,
+                client: client.id, scopes: device.scopes)
+            return pages.deviceDone(isAllowed: isAllowed)
+        }
+    }
+}

@@ -1,0 +1,188 @@
+import HTTPTypes
+import JOSE
+import Logging
+import MCPAuth
+import OAuth
+
+extension AuthorizationServer {
+    /// Takes a user name and a password, or the one-time code that was still owed, and goes on with what was begun.
+    func signIn(_ call: HTTPCall) async -> HTTPReply {
+        await posted(call) { form, transaction, pages throws(OAuthError) in
+            if let userID = transaction.halfSignedIn { return try await secondStep(userID, form, transaction, pages, call) }
+            let name = try form.single("username") ?? ""
+            let password = try form.single("password") ?? ""
+            let client = try await self.client(of: transaction, call)
+            func again(_ problem: String, _ status: HTTPResponse.Status) throws(OAuthError) -> HTTPReply {
+                pages.signIn(
+                    try transactions.seal(transaction), client: client, name: DisplayText.clean(name, limit: 64), problem: problem, status: status)
+            }
+            let normalized = User.normalizedName(name) ?? ""
+            if let seconds = throttled(normalized, call) {
+                record("sign_in", .denied, call, reason: "throttled")
+                return try again(pages.language.words.tooManyAttempts.with("\(seconds)"), .tooManyRequests).with(.retryAfter, "\(seconds)")
+            }
+            guard let user = try await authenticated(name, password, call) else {
+                record("sign_in", .denied, call, reason: "wrong_password")
+                return try again(pages.language.words.wrongPassword, .unauthorized)
+            }
+            if user.sealedOneTimeSecret != nil {
+                var next = transaction
+                next.halfSignedIn = user.id
+                return pages.oneTimeCode(try transactions.seal(next))
+            }
+            forgiveAttempts(normalized, call)
+            return try await enter(user, normalized, transaction, call)
+        }
+    }
+
+    /// A password was right already; the code is of the present moment, and good once (RFC 6238 §5.2).
+    private func secondStep(
+        _ userID: String, _ form: Form, _ transaction: Transaction, _ pages: Pages, _ call: HTTPCall
+    ) async throws(OAuthError) -> HTTPReply {
+        let user = try await stored { try await store.user(id: userID) }
+        guard let user, !user.isDisabled, let sealed = user.sealedOneTimeSecret else { return stale(call) }
+        if let seconds = throttled(user.name, call) {
+            record("sign_in", .denied, call, reason: "throttled")
+            return pages.oneTimeCode(
+                try transactions.seal(transaction), problem: pages.language.words.tooManyAttempts.with("\(seconds)"), status: .tooManyRequests
+            ).with(.retryAfter, "\(seconds)")
+        }
+        guard let secret = secrets.oneTimeSecrets.open(sealed, owner: user.id) else {
+            throw OAuthError(.serverError, "the one-time password of this user cannot be read; the operator can set it up anew")
+        }
+        let text = try form.single("code") ?? ""
+        if let step = OneTimePasswords.step(of: text, secret, at: clock.now),
+            try await stored({ try await store.useOneTimeStep(step, ofUser: user.id) })
+        {
+            forgiveAttempts(user.name, call)
+            return try await enter(user, user.name, transaction, call)
+        }
+        record("sign_in", .denied, call, reason: "wrong_one_time_code", subject: user.id)
+        return pages.oneTimeCode(try transactions.seal(transaction), problem: pages.language.words.wrongOneTimeCode, status: .unauthorized)
+    }
+
+    // MARK: Attempts
+
+    /// Every attempt counts until it has succeeded. An address that is throttled does not count against the account, so that it cannot go on locking people
+    /// out; and a browser in which the account's owner signed in before has its own count, so that nobody elsewhere can lock it out.
+    private func throttled(_ name: String, _ call: HTTPCall) -> Int64? {
+        let now = clock.now
+        if let seconds = limits.signInByAddress.wait(for: limitKey(call), at: now) { return seconds }
+        return attempts(name, call).limiter.wait(for: attempts(name, call).key, at: now)
+    }
+
+    private func attempts(_ name: String, _ call: HTTPCall) -> (limiter: RateLimiter, key: String) {
+        if let browser = cookies.value(.browser, in: call.request), let mark = cookies.value(.known, in: call.request),
+            ConstantTime.areEqual(Array(mark.utf8), Array(secrets.mark(of: name, in: browser).utf8))
+        {
+            return (limits.signInByBrowser, mark)
+        }
+        return (limits.signInByAccount, name)
+    }
+
+    private func forgiveAttempts(_ name: String, _ call: HTTPCall) {
+        limits.signInByAddress.giveBack(limitKey(call))
+        let attempts = attempts(name, call)
+        attempts.limiter.reset(attempts.key)
+    }
+
+    // MARK: Who it is
+
+    /// Takes as long for a user who does not exist as for one who does.
+    private func authenticated(_ name: String, _ password: String, _ call: HTTPCall) async throws(OAuthError) -> User? {
+        guard password.utf8.count <= PasswordHash.maximumPasswordBytes else { return nil }
+        switch signInMethod {
+        case .password:
+            var user: User?
+            if let name = User.normalizedName(name) {
+                user = try await stored { try await store.user(named: name) }
+            }
+            guard try await hasher.verify(password, user?.passwordHash), var user, !user.isDisabled else { return nil }
+            // Made when hashes cost less: this is the one moment at which the password is there to hash it anew.
+            if let hash = user.passwordHash, hasher.isOutdated(hash), let fresh = try? await hasher.hash(password) {
+                user.passwordHash = fresh
+                let updated = user
+                try await stored { try await store.update(updated) }
+            }
+            return user
+        case .custom(let check):
+            let person: SignedInPerson?
+            do { person = try await check(name, password) } catch {
+                logger.error("the custom sign-in failed", metadata: ["error": "\(type(of: error))"])
+                throw OAuthError(.temporarilyUnavailable, "signing in is not possible at the moment; try again")
+            }
+            guard let person else { return nil }
+            return try await user(person, call)
+        }
+    }
+
+    /// The user who stands for somebody whom another table knows, made on their first visit. Nil for one who is disabled.
+    func user(_ person: SignedInPerson, _ call: HTTPCall?) async throws(OAuthError) -> User? {
+        let identity = person.identity
+        if let known = try await stored({ try await store.user(identity) }) { return known.isDisabled ? nil : known }
+        let user = User(
+            id: "user-" + random.token(bytes: 12), name: "external." + SecretHash(of: identity.issuer + "\n" + identity.subject).shortText,
+            displayName: person.displayName.map { DisplayText.clean($0) }, passwordHash: nil, identity: identity, createdAt: clock.now)
+        do throws(StoreError) { try await store.add(user) } catch {
+            // Somebody else was quicker.
+            guard error.kind == .conflict, let known = try await stored({ try await store.user(identity) }) else { throw unavailable(error) }
+            return known.isDisabled ? nil : known
+        }
+        record("user.added", .allowed, call, reason: "first_visit", subject: user.id)
+        return user
+    }
+
+    // MARK: In and out
+
+    /// A new session under a new cookie, to which what was begun is bound from now on: nothing that was set before sign-in means anything after it (B-05).
+    /// The browser keeps its own cookie, so that what it began in another tab goes on there (B-07).
+    private func enter(_ user: User, _ name: String, _ transaction: Transaction, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
+        let now = clock.now
+        let value = random.token()
+        let session = Session(
+            hash: SecretHash(of: value), userID: user.id, authenticatedAt: now, expiresAt: now.advanced(by: configuration.sessionLifetime))
+        do throws(StoreError) {
+            if let old = cookies.value(.session, in: call.request) { try await store.deleteSession(SecretHash(of: old)) }
+            try await store.add(session)
+        } catch { throw unavailable(error) }
+        record("sign_in", .allowed, call, subject: user.id)
+        let sealed = try transactions.seal(transaction.shown(to: session.hash))
+        let location: String
+        switch transaction.purpose {
+        case .account: location = routes.path("/account")
+        case .authorize: location = routes.path("/consent") + "?transaction=" + sealed
+        case .device(let userCode): location = routes.path("/device") + (userCode.map { "?user_code=" + Form.encode($0) } ?? "")
+        }
+        var reply = PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure)
+        var headers = [cookies.set(.session, value, maximumAge: configuration.sessionLifetime)]
+        if let browser = cookies.value(.browser, in: call.request) {
+            headers.append(cookies.set(.known, secrets.mark(of: name, in: browser), maximumAge: BrowserCookie.lifetime))
+        }
+        for header in headers { reply.response.headerFields.append(HTTPField(name: .setCookie, value: header)) }
+        return reply
+    }
+
+    func signOut(_ call: HTTPCall) async -> HTTPReply {
+        await posted(call) { _, transaction, pages throws(OAuthError) in
+            do throws(StoreError) {
+                if let value = cookies.value(.session, in: call.request) { try await store.deleteSession(SecretHash(of: value)) }
+            } catch { throw unavailable(error) }
+            record("sign_out", .allowed, call)
+            let reply: HTTPReply
+            switch transaction.purpose {
+            case .account: reply = pages.signedOut()
+            case .authorize, .device:
+                let again = Transaction(
+                    id: transaction.id, purpose: transaction.purpose, browser: transaction.browser, expiresAt: transaction.expiresAt)
+                reply = pages.signIn(try transactions.seal(again), client: try await client(of: transaction, call))
+            }
+            return withoutSession(reply)
+        }
+    }
+
+    func withoutSession(_ reply: HTTPReply) -> HTTPReply {
+        var reply = reply
+        reply.response.headerFields.append(HTTPField(name: .setCookie, value: cookies.clear(.session)))
+        return reply
+    }
+}

@@ -1,0 +1,64 @@
+import JOSE
+import MCPAuth
+import OAuth
+
+extension AuthorizationServer {
+    /// Exchanges a code (RFC 6749 §4.1.3, RFC 7636 §4.6), once; a second attempt ends what came of the first.
+    func redeem(_ request: TokenRequest) async throws(OAuthError) -> HTTPReply {
+        let (form, client, call, now) = (request.form, request.client, request.call, request.now)
+        let refusal = OAuthError(.invalidGrant, "the code is unknown, used, expired, or belongs to another client, redirect URI, key or verifier")
+        guard let text = try form.single("code") else { throw OAuthError(.invalidRequest, "code is missing") }
+        guard let verifierText = try form.single("code_verifier") else { throw OAuthError(.invalidRequest, "code_verifier is missing") }
+        let hash = SecretHash(of: text)
+        let found = try await stored { try await store.code(hash) }
+        // Whoever is not the client of this code learns nothing and changes nothing: replay handling must not be a weapon (T-06).
+        guard let code = found, code.clientID == client.id else {
+            record("token.issued", .denied, call, reason: found == nil ? "unknown_code" : "foreign_code", client: client.id)
+            throw refusal
+        }
+        if let redirectURI = try form.single("redirect_uri"), !redirectURI.utf8.elementsEqual(code.redirectURI.utf8) {
+            record("token.issued", .denied, call, reason: "wrong_redirect_uri", client: client.id)
+            throw refusal
+        }
+        guard let verifier = CodeVerifier(verifierText), code.challenge.isMet(by: verifier) else {
+            record("token.issued", .denied, call, reason: "wrong_verifier", client: client.id)
+            throw refusal
+        }
+        if let bound = code.keyThumbprint, request.proof?.thumbprint != bound {
+            record("token.issued", .denied, call, reason: "wrong_key", client: client.id)
+            throw refusal
+        }
+        if let target = try target(form), !target.utf8.elementsEqual(code.resource.utf8) {
+            throw OAuthError(.invalidTarget, "the user allowed access to \(code.resource) only")
+        }
+        if let scopes = try requestedScopes(form), !scopes.isSubset(of: code.scopes) {
+            throw OAuthError(.invalidScope, "the scopes of a code are fixed")
+        }
+        let resource = try grantedResource(code.resource)
+
+        let grant = Grant(
+            id: random.token(bytes: 16), type: .authorizationCode, clientID: client.id, userID: code.userID, scopes: code.scopes,
+            resource: code.resource, keyThumbprint: client.authenticationMethod == .none ? request.proof?.thumbprint : nil,
+            authenticatedAt: code.authenticatedAt, createdAt: now, expiresAt: now.advanced(by: configuration.grantLifetime), lastUsedAt: now)
+        let refreshToken = refreshToken(for: grant, client, at: now)
+        // Signed before anything is consumed: a failure here costs nobody their code.
+        let access = try tokens.issue(AccessTokenContents(grant, resource: resource, keyThumbprint: request.proof?.thumbprint), at: now)
+        let user = try await checkUser(code.userID, refusal)
+        let idToken =
+            grant.scopes.contains("openid")
+            ? try IDTokens.make(for: user, grant: grant, nonce: code.nonce, accessToken: access.text, with: tokens, at: now) : nil
+        let outcome = try await stored { try await store.redeem(hash, for: grant, refreshToken: refreshToken?.record, at: now) }
+        switch outcome {
+        case .redeemed:
+            record("token.issued", .allowed, call, reason: "authorization_code", subject: grant.userID, client: client.id, scopes: grant.scopes)
+            return tokenReply(access, refreshToken?.text, grant.scopes, idToken: idToken)
+        case .replayed(let grantID):
+            revocations.insert(.grant(grantID), at: now)
+            record("code.replayed", .denied, call, reason: "grant_revoked", subject: code.userID, client: client.id)
+            throw refusal
+        case .unknown:
+            record("token.issued", .denied, call, reason: "expired_code", client: client.id)
+            throw refusal
+        }
+    }
+}

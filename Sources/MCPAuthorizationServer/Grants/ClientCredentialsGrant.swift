@@ -1,0 +1,30 @@
+import JOSE
+import MCPAuth
+import OAuth
+
+extension AuthorizationServer {
+    /// A token for a client that acts for itself (RFC 6749 §4.4): only clients that the operator registered for it, that prove who they are, and within the
+    /// scopes that were set for them. No refresh token: the client can ask again.
+    func clientCredentials(_ request: TokenRequest) async throws(OAuthError) -> HTTPReply {
+        let (client, call, now) = (request.client, request.call, request.now)
+        guard client.origin == .configured, client.authenticationMethod != .none else {
+            record("token.issued", .denied, call, reason: "unauthorized_client", client: client.id)
+            throw OAuthError(.unauthorizedClient, "only a client that the operator registered, and that proves who it is, may act for itself")
+        }
+        let resource = try resource(named: request.form.all("resource"))
+        // A client that has no scopes of its own gets none: what users may allow is not what a machine may do.
+        let allowed = (client.scopes ?? []).intersection(resource.allScopes)
+        let scopes = try requestedScopes(request.form) ?? allowed
+        guard scopes.isSubset(of: allowed) else {
+            throw OAuthError(.invalidScope, "this client may ask for: \(allowed.isEmpty ? "no scope" : allowed.text)")
+        }
+        let lifetime = resource.accessTokenLifetime ?? configuration.accessTokenLifetime
+        let grant = Grant(
+            id: random.token(bytes: 16), type: .clientCredentials, clientID: client.id, userID: nil, scopes: scopes,
+            resource: resource.identifier.text, createdAt: now, expiresAt: now.advanced(by: lifetime), lastUsedAt: now)
+        let access = try tokens.issue(AccessTokenContents(grant, resource: resource, keyThumbprint: request.proof?.thumbprint), at: now)
+        _ = try await stored { try await store.add(grant, consuming: nil) }
+        record("token.issued", .allowed, call, reason: "client_credentials", subject: client.id.text, client: client.id, scopes: scopes)
+        return tokenReply(access, nil, scopes)
+    }
+}

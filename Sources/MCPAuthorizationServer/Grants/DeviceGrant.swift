@@ -1,0 +1,49 @@
+import JOSE
+import MCPAuth
+import OAuth
+
+extension AuthorizationServer {
+    /// Exchanges a device code (RFC 8628 §3.4), once somebody has allowed it.
+    func redeemDevice(_ request: TokenRequest) async throws(OAuthError) -> HTTPReply {
+        let (form, client, call, now) = (request.form, request.client, request.call, request.now)
+        let refusal = OAuthError(.invalidGrant, "the device code is unknown, used, or belongs to another client")
+        guard let text = try form.single("device_code") else { throw OAuthError(.invalidRequest, "device_code is missing") }
+        let hash = SecretHash(of: text)
+        switch try await stored({ try await store.poll(hash, by: client.id, at: now) }) {
+        case .pending: throw OAuthError(.authorizationPending, "nobody has decided yet; ask again after the interval")
+        case .slowDown: throw OAuthError(.slowDown, "ask less often: the interval is five seconds longer now")
+        case .expired: throw OAuthError(.expiredToken, "nobody decided in time; begin again")
+        case .denied:
+            record("token.issued", .denied, call, reason: "access_denied", client: client.id)
+            throw OAuthError(.accessDenied, "the user did not allow it")
+        case .unknown:
+            record("token.issued", .denied, call, reason: "unknown_device_code", client: client.id)
+            throw refusal
+        case .approved(let device):
+            guard case .approved(let userID, let scopes, let authenticatedAt) = device.state else { throw refusal }
+            if let target = try target(form), !target.utf8.elementsEqual(device.resource.utf8) {
+                throw OAuthError(.invalidTarget, "the user allowed access to \(device.resource) only")
+            }
+            if let requested = try requestedScopes(form), !requested.isSubset(of: scopes) {
+                throw OAuthError(.invalidScope, "the user allowed no more than: \(scopes.text)")
+            }
+            let resource = try grantedResource(device.resource)
+            let user = try await checkUser(userID, refusal)
+            let grant = Grant(
+                id: random.token(bytes: 16), type: .deviceCode, clientID: client.id, userID: userID, scopes: scopes, resource: device.resource,
+                keyThumbprint: client.authenticationMethod == .none ? request.proof?.thumbprint : nil, authenticatedAt: authenticatedAt,
+                createdAt: now, expiresAt: now.advanced(by: configuration.grantLifetime), lastUsedAt: now)
+            let refreshToken = refreshToken(for: grant, client, at: now)
+            let access = try tokens.issue(AccessTokenContents(grant, resource: resource, keyThumbprint: request.proof?.thumbprint), at: now)
+            let idToken =
+                grant.scopes.contains("openid")
+                ? try IDTokens.make(for: user, grant: grant, nonce: nil, accessToken: access.text, with: tokens, at: now) : nil
+            guard try await stored({ try await store.redeemDevice(hash, for: grant, refreshToken: refreshToken?.record, at: now) }) else {
+                record("token.issued", .denied, call, reason: "device_code_reused", client: client.id)
+                throw refusal
+            }
+            record("token.issued", .allowed, call, reason: "device_code", subject: userID, client: client.id, scopes: scopes)
+            return tokenReply(access, refreshToken?.text, scopes, idToken: idToken)
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import JOSE
+import OAuth
+
+/// What an access token says beside its grant.
+struct AccessTokenContents: Sendable {
+    let grant: Grant
+    /// A subset of the grant's.
+    var scopes: ScopeSet
+    /// Another than the grant's after an exchange.
+    var resource: ProtectedResource
+    /// The client that holds it, where that is not the grant's.
+    var clientID: ClientID
+    /// The key that it is bound to (RFC 9449 §6.1).
+    var keyThumbprint: String?
+    /// Who acts for the subject (RFC 8693 §4.1).
+    var actor: JSONValue?
+    /// It does not live longer than this.
+    var notAfter: NumericDate?
+
+    init(_ grant: Grant, scopes: ScopeSet? = nil, resource: ProtectedResource, keyThumbprint: String?) {
+        self.grant = grant
+        self.scopes = scopes ?? grant.scopes
+        self.resource = resource
+        self.clientID = grant.clientID
+        self.keyThumbprint = keyThumbprint
+    }
+}
+
+/// An access token, ready to be handed out.
+struct IssuedAccessToken: Sendable {
+    let text: String
+    let expiresIn: Int64
+    let isBoundToKey: Bool
+}
+
+/// Makes access tokens, as JWTs (RFC 9068) or so that nobody else can read them, and reads its own again.
+struct AccessTokens: Sendable {
+    let issuer: Issuer
+    let keys: KeyRing
+    let lifetime: Int64
+    let random: RandomSource
+    /// For tokens that nobody else can read: they are sealed claims, so that they cost no storage either.
+    let sealer: Sealer
+
+    static let opaquePrefix = "mat_"
+
+    /// Throws `server_error`.
+    func issue(_ contents: AccessTokenContents, at now: NumericDate) throws(OAuthError) -> IssuedAccessToken {
+        let grant = contents.grant
+        var expiration = min(now.advanced(by: contents.resource.accessTokenLifetime ?? lifetime), grant.expiresAt)
+        if let notAfter = contents.notAfter { expiration = min(expiration, notAfter) }
+        var claims: JSONObject = [
+            "iss": .string(issuer.text), "sub": .string(grant.subject), "aud": .string(contents.resource.identifier.text),
+            "client_id": .string(contents.clientID.text), "iat": .int(now.seconds), "exp": .int(expiration.seconds),
+            "jti": .string(TokenIdentifier.make(grantID: grant.id, random: random)),
+        ]
+        if !contents.scopes.isEmpty { claims["scope"] = .string(contents.scopes.text) }
+        if let thumbprint = contents.keyThumbprint { claims["cnf"] = ["jkt": .string(thumbprint)] }
+        claims["act"] = contents.actor
+        let payload = JSONValue.object(claims).serialized
+        let text: String
+        switch contents.resource.tokenFormat {
+        case .jwt: text = try sign(payload, type: "at+jwt", at: now)
+        case .opaque: text = Self.opaquePrefix + Base64URL.encode(try sealer.seal(payload, owner: "access token"))
+        }
+        return IssuedAccessToken(text: text, expiresIn: expiration.seconds(since: now), isBoundToKey: contents.keyThumbprint != nil)
+    }
+
+    /// Throws `server_error`.
+    func sign(_ payload: [UInt8], type: String, at now: NumericDate) throws(OAuthError) -> String {
+        guard let key = keys.current(at: now) else { throw OAuthError(.serverError, "there is no signing key") }
+        do throws(JOSEError) { return try CompactJWS.sign(payload, type: type, with: key) } catch {
+            throw OAuthError(.serverError, "the token could not be signed")
+        }
+    }
+
+    /// The claims of an access token that this server made and that has not expired, else nil. Says nothing of revocation.
+    func claims(of text: String, at now: NumericDate) -> JWTClaims? {
+        let requirements = JWTRequirements(issuer: issuer.text, audiences: nil, type: .oneOf(["at+jwt"]), leeway: 0)
+        if let claims = openedClaims(of: text) { return requirements.violation(claims: claims, now: now) == nil ? claims : nil }
+        guard let jws = try? CompactJWS(parsing: text), (try? jws.verify(using: keys.published)) != nil,
+            let claims = try? JWTClaims(parsing: jws.payload)
+        else { return nil }
+        return requirements.violation(header: jws.header, claims: claims, now: now) == nil ? claims : nil
+    }
+
+    /// The claims of a token that only this server can read.
+    func openedClaims(of text: String) -> JWTClaims? {
+        guard text.utf8.starts(with: Self.opaquePrefix.utf8), text.utf8.count <= CompactJWS.maximumBytes,
+            let sealed = try? Base64URL.decode(String(decoding: text.utf8.dropFirst(Self.opaquePrefix.utf8.count), as: UTF8.self)),
+            let bytes = sealer.open(sealed, owner: "access token")
+        else { return nil }
+        return try? JWTClaims(parsing: bytes)
+    }
+}
