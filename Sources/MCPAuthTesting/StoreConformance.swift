@@ -340,7 +340,8 @@ public enum StoreConformance {
             try expect(try await store.signingKeys() == keys[0], "the same afterwards")
             func next(_ name: String, at moment: NumericDate, unlessAfter limit: NumericDate) async throws -> Int {
                 let key = SealedKey(keyID: name, algorithm: "ES256", sealed: [4], createdAt: now, activeFrom: moment)
-                return try await store.addSigningKey(key, unlessActiveAfter: limit).count
+                let all = try await store.addSigningKey(key, unlessActiveAfter: limit)
+                return all.count
             }
             try expect(try await next("n1", at: now.advanced(by: 50), unlessAfter: now) == 2, "132: a next key is added")
             try expect(try await next("n2", at: now.advanced(by: 50), unlessAfter: now) == 2, "132: but not by two servers")

@@ -16,12 +16,13 @@ struct Harness {
     static let redirectURI = "https://c.example/cb"
 
     let server: AuthorizationServer
-    let time = TestClock()
+    let time: TestClock
     let events = EventRecorder()
     let store: any AuthorizationServerStore
 
     init(
         issuer: String = Harness.issuer, store: any AuthorizationServerStore = MemoryStore(), master: MasterKey = .random(),
+        signIn: SignInMethod = .password, fetcher: (any HTTPFetcher)? = nil, time: TestClock = TestClock(),
         configure: (inout AuthorizationServerConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = AuthorizationServerConfiguration(resources: [
@@ -30,9 +31,10 @@ struct Harness {
         ])
         configure(&configuration)
         self.store = store
+        self.time = time
         server = try await AuthorizationServer(
-            issuer, configuration: configuration, store: store, master: master, hasher: PasswordHasher(cost: 10), audit: AuditLog([events]),
-            clock: time.clock)
+            issuer, configuration: configuration, store: store, master: master, signIn: signIn, fetcher: fetcher, hasher: PasswordHasher(cost: 10),
+            audit: AuditLog([events]), clock: time.clock)
         if try await server.user(named: "ada") == nil {
             try await server.addUser(named: "ada", password: "correct horse")
             try await server.addUser(named: "grace", password: "battery staple")

@@ -71,9 +71,10 @@ public final class LocalProofMemory: ProofMemory {
             } else if state.turnedAt == nil {
                 state.turnedAt = now
             }
-            if state.old.contains(digest) { return false }
+            if state.old.contains(digest) || state.young.contains(digest) { return false }
             guard state.young.count + state.old.count < capacity else { return nil }
-            return state.young.insert(digest).inserted
+            state.young.insert(digest)
+            return true
         }
     }
 }
