@@ -31,7 +31,7 @@ public struct Maintenance: Service {
 
 extension AuthorizationServer {
     /// One turn of maintenance. Each part is tried, whatever became of the others.
-    func maintain(sweeps: Bool) async {
+    package func maintain(sweeps: Bool) async {
         func attempt(_ name: String, _ work: () async throws -> Void) async {
             do { try await work() } catch {
                 logger.error("maintenance failed and will be tried again", metadata: ["part": "\(name)", "error": "\(error)"])

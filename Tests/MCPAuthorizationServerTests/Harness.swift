@@ -41,6 +41,11 @@ struct Harness {
         }
     }
 
+    /// The same world with another server in it.
+    init(_ other: Harness, _ server: AuthorizationServer) {
+        (self.server, time, store) = (server, other.time, other.store)
+    }
+
     // MARK: As a client
 
     func send(_ method: HTTPRequest.Method, _ target: String, _ fields: HTTPFields = [:], body: String = "", peer: String = "192.0.2.1") async throws
