@@ -3,7 +3,7 @@ import MCPAuth
 import MCPAuthHTTPClient
 import OAuth
 
-let audit = AuditLog([try JSONLinesAuditSink(path: "audit.jsonl")])
+let audit = AuditLog([try AuditFile(path: "audit.jsonl")])
 let auth = try ResourceServer("https://mcp.example.com/mcp", trusting: .issuer("https://login.example.com"), audit: audit)
 
 for await event in audit.events where event.verdict == .denied {

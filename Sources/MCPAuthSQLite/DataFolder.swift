@@ -10,6 +10,12 @@ public import OAuth
 public struct DataFolder: Sendable {
     private let url: URL
 
+    /// A folder that is there already, or nil: for whoever looks at data and must not make any.
+    public init?(existing path: String) throws(OAuthError) {
+        guard FileManager.default.fileExists(atPath: URL(fileURLWithPath: path).appendingPathComponent("auth.db").path) else { return nil }
+        try self.init(path)
+    }
+
     /// Opens or makes the folder, and makes it private. A folder that holds other people's things is not touched: unless it is private already, it is
     /// refused. Throws `invalid_configuration` saying why it cannot be used.
     public init(_ path: String) throws(OAuthError) {
@@ -70,8 +76,35 @@ public struct DataFolder: Sendable {
 extension AuthorizationServer {
     /// An authorization server that keeps everything in one folder. Throws what its parts throw.
     public convenience init(
-        _ issuer: String, configuration: AuthorizationServerConfiguration, in folder: DataFolder, audit: AuditLog = AuditLog()
+        _ issuer: String, configuration: AuthorizationServerConfiguration, in folder: DataFolder, signIn: SignInMethod = .password,
+        fetcher: (any HTTPFetcher)? = nil, audit: AuditLog = AuditLog()
     ) async throws(OAuthError) {
-        try await self.init(issuer, configuration: configuration, store: try folder.store(), master: try folder.masterKey(), audit: audit)
+        try await self.init(
+            issuer, configuration: configuration, store: try folder.store(), master: try folder.masterKey(), signIn: signIn, fetcher: fetcher,
+            audit: audit)
+    }
+
+    /// The server of a folder, to administer it from another process, also while it runs. It serves nobody, and turns no keys by itself.
+    ///
+    /// Throws `invalid_configuration` when no server has used the folder yet.
+    public convenience init(administering folder: DataFolder, audit: AuditLog = AuditLog()) async throws(OAuthError) {
+        let store = try folder.store()
+        let (issuer, keys): (String?, [SealedKey])
+        do throws(StoreError) { (issuer, keys) = (try await store.issuer(), try await store.signingKeys()) } catch {
+            throw OAuthError(.temporarilyUnavailable, "\(folder.path("auth.db")) cannot be read: \(error.detail)")
+        }
+        guard let issuer else {
+            throw OAuthError(.invalidConfiguration, "there is no server's data in \(folder.path("")) yet; start the server once, or name another folder")
+        }
+        var configuration = AuthorizationServerConfiguration(resources: [try ProtectedResource(issuer, scopes: [])])
+        // What it signs with in the order in which its keys were made; how often it turns them is the server's own affair.
+        configuration.signingAlgorithms = []
+        for key in keys {
+            guard let algorithm = SigningAlgorithm(rawValue: key.algorithm), !configuration.signingAlgorithms.contains(algorithm) else { continue }
+            configuration.signingAlgorithms.append(algorithm)
+        }
+        if configuration.signingAlgorithms.isEmpty { configuration.signingAlgorithms = [.es256] }
+        configuration.keyRotation = KeyRotation(interval: 1 << 50)
+        try await self.init(issuer, configuration: configuration, store: store, master: try folder.masterKey(), audit: audit)
     }
 }

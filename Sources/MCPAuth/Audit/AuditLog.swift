@@ -1,6 +1,6 @@
 import JOSE
 import Metrics
-public import OAuth
+import OAuth
 import Synchronization
 
 #if canImport(Glibc)
@@ -66,7 +66,7 @@ public final class AuditLog: Sendable {
     }
 }
 
-/// Writes each event as one line of JSON (JSON Lines) to a file descriptor.
+/// Writes each event as one line of JSON (JSON Lines) to a file descriptor, such as standard error. For a file, see `AuditFile`.
 public final class JSONLinesAuditSink: AuditSink {
     private let descriptor: Int32
     private let lock = Mutex(false)
@@ -74,14 +74,6 @@ public final class JSONLinesAuditSink: AuditSink {
 
     /// An open descriptor, such as 2 for standard error. It is not closed here.
     public init(descriptor: Int32) { self.descriptor = descriptor }
-
-    /// Appends to a file that only its owner may read. Throws `invalid_configuration` when it cannot be opened.
-    public init(path: String) throws(OAuthError) {
-        descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0, fchmod(descriptor, 0o600) == 0 else {
-            throw OAuthError(.invalidConfiguration, "the audit log \(path) cannot be opened: \(String(cString: strerror(errno)))")
-        }
-    }
 
     public func record(_ event: AuditEvent) {
         let line = event.json.serialized + [0x0A]

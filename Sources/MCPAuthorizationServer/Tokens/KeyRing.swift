@@ -50,9 +50,10 @@ final class KeyRing: KeySource {
     )
 
     /// The one that signs at a moment.
-    func current(at now: NumericDate) -> SigningKey? { current(at: now, algorithms.first) }
+    func current(at now: NumericDate) -> SigningKey? { signer(algorithms.first, at: now) }
 
-    private func current(at now: NumericDate, _ algorithm: SigningAlgorithm?) -> SigningKey? {
+    /// The same among the keys of one algorithm.
+    func signer(_ algorithm: SigningAlgorithm?, at now: NumericDate) -> SigningKey? {
         state.withLock { state in
             let candidates = state.entries.filter { $0.key.algorithm == algorithm }
             return (candidates.last { $0.sealed.activeFrom <= now } ?? candidates.first)?.key

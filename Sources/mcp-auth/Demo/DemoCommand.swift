@@ -4,6 +4,7 @@ import Hummingbird
 import JOSE
 import Logging
 import MCPAuth
+import MCPAuthHTTPClient
 import MCPAuthHummingbird
 import MCPAuthSQLite
 import MCPAuthorizationServer
@@ -67,7 +68,9 @@ struct DemoCommand: AsyncParsableCommand {
     private func authorizationServer(
         _ origin: String, _ configuration: AuthorizationServerConfiguration, _ folder: DataFolder, _ audit: AuditLog
     ) async throws(OAuthError) -> AuthorizationServer {
-        do throws(OAuthError) { return try await AuthorizationServer(origin, configuration: configuration, in: folder, audit: audit) } catch {
+        do throws(OAuthError) {
+            return try await AuthorizationServer(origin, configuration: configuration, in: folder, fetcher: GuardedHTTPClient.shared, audit: audit)
+        } catch {
             guard error.code == .invalidConfiguration else { throw error }
             throw OAuthError(error.code, error.message + ". Here: start with the --port of before, or name another folder with --data")
         }
@@ -77,13 +80,9 @@ struct DemoCommand: AsyncParsableCommand {
         let folder = try DataFolder(data)
         let origin = "http://127.0.0.1:\(port)"
         let resource = origin + "/mcp"
-        let audit = AuditLog([try JSONLinesAuditSink(path: folder.path("audit.jsonl"))])
+        let audit = AuditLog([try AuditFile(path: folder.path("audit.jsonl"))])
 
-        var configuration = AuthorizationServerConfiguration(resources: [
-            try ProtectedResource(resource, scopes: TaskServer.scopes.map { ScopeDescription($0.scope, $0.text, isSensitive: $0.isSensitive) })
-        ])
-        configuration.name = "Tasks (demo)"
-        configuration.accessTokenLifetime = tokenLifetime
+        let configuration = try DemoConfiguration.make(origin, resource, folder, tokenLifetime)
         let issuer = try await authorizationServer(origin, configuration, folder, audit)
         let passwords = try await DemoUsers.create(on: issuer)
 

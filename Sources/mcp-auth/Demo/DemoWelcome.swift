@@ -29,6 +29,11 @@ enum DemoWelcome {
               With the official Python SDK, in a browser (pip install 'mcp==2.3.0'):
                 python3 Examples/clients/python_sdk.py \(origin)/mcp
 
+              As a machine, or a device (mcp-auth is \(CommandLine.arguments[0])):
+                mcp-auth clients add robot --grant client_credentials --scope read:tasks --data \(data)
+                mcp-auth clients add tv --grant urn:ietf:params:oauth:grant-type:device_code --public --data \(data)
+                curl \(origin)/device_authorization -d client_id=tv
+
               In a client's configuration file:
                 {"mcpServers": {"tasks": {"type": "http", "url": "\(origin)/mcp"}}}
 

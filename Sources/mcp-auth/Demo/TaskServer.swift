@@ -1,4 +1,5 @@
 import MCPAuth
+import MCPAuthorizationServer
 import MCPServer
 import OAuth
 
@@ -31,8 +32,10 @@ enum TaskServer {
         let scopes: [String]
     }
 
-    static let scopes: [(scope: Scope, text: String, isSensitive: Bool)] = [
-        ("read:tasks", "See your tasks", false), ("write:tasks", "Add tasks, and see them", false), ("delete:tasks", "Delete your tasks", true),
+    static let scopes = [
+        ScopeDescription("read:tasks", "See your tasks", translations: ["de": "Ihre Aufgaben sehen"]),
+        ScopeDescription("write:tasks", "Add tasks, and see them", translations: ["de": "Aufgaben hinzufügen und sehen"]),
+        ScopeDescription("delete:tasks", "Delete your tasks", isSensitive: true, translations: ["de": "Ihre Aufgaben löschen"]),
     ]
 
     /// A broader scope comes with the narrower one.

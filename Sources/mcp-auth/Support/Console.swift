@@ -12,6 +12,26 @@ enum Console {
         isatty(stream.rawValue) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
     }
 
+    static func output(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+
+    /// Words that strangers chose, without what a terminal would obey.
+    static func printable(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\u{FFFD}" : $0 }))
+    }
+
+    /// A secret: asked for without an echo where a person types, otherwise the first line of standard input. Never an argument, which everybody on the
+    /// machine could read.
+    static func secret(_ prompt: String) throws -> String {
+        guard isatty(0) == 1 else {
+            guard let line = readLine(strippingNewline: true), !line.isEmpty else {
+                throw OAuthError(.invalidRequest, "send the password on standard input")
+            }
+            return line
+        }
+        guard let text = getpass(prompt) else { throw OAuthError(.invalidRequest, "no password was typed") }
+        return String(cString: text)
+    }
+
     static func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 
     /// An error that says what to do next, with an exit code that means something (sysexits.h).

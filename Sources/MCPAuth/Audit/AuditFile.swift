@@ -1,0 +1,215 @@
+import Crypto
+import JOSE
+import Metrics
+public import OAuth
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// An audit log in a file: one line of JSON for each event, each chained to the one before it by a hash, so that a line that is changed or missing shows
+/// (`AuditChain`, `mcp-auth audit verify`).
+///
+/// Several processes may write to one file. When it has grown to its size it becomes `NAME.1`, the older ones move up, and the chain goes on in a new file;
+/// the oldest goes. Metrics: `mcp_auth_audit_lost_total` counts what could not be written, which an operator wants to be told of.
+public final class AuditFile: AuditSink {
+    private struct State {
+        var descriptor: Int32
+        /// What this process knows to be in the file: its length, and the chain at its end.
+        var length: Int64 = -1
+        var chain = AuditChain.start
+        var isBroken = false
+    }
+
+    private let path: String
+    private let lock: Int32
+    private let maximumBytes: Int64
+    private let kept: Int
+    private let state: Mutex<State>
+    private let lost = Counter(label: "mcp_auth_audit_lost_total")
+
+    /// Appends to a file that only its owner may read. Throws `invalid_configuration` when it cannot be opened.
+    ///
+    /// - Parameters:
+    ///   - maximumBytes: of one file.
+    ///   - kept: how many older files stay.
+    public init(path: String, maximumBytes: Int64 = 64 << 20, kept: Int = 8) throws(OAuthError) {
+        self.path = path
+        self.maximumBytes = max(maximumBytes, 4096)
+        self.kept = max(kept, 1)
+        lock = open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        let descriptor = Self.open_(path)
+        guard lock >= 0, descriptor >= 0 else {
+            throw OAuthError(.invalidConfiguration, "the audit log \(path) cannot be opened: \(String(cString: strerror(errno)))")
+        }
+        state = Mutex(State(descriptor: descriptor))
+    }
+
+    deinit {
+        state.withLock { _ = close($0.descriptor) }
+        close(lock)
+    }
+
+    private static func open_(_ path: String) -> Int32 {
+        let descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        if descriptor >= 0 { fchmod(descriptor, 0o600) }
+        return descriptor
+    }
+
+    public func record(_ event: AuditEvent) {
+        let json = event.json.serialized
+        let isWritten = state.withLock { state in
+            guard flock(lock, LOCK_EX) == 0 else { return false }
+            defer { flock(lock, LOCK_UN) }
+            guard catchUp(&state) else { return false }
+            if state.length >= maximumBytes { guard rotate(&state, event) else { return false } }
+            return append(json, &state)
+        }
+        if !isWritten { lost.increment() }
+    }
+
+    /// Learns what other processes wrote since.
+    private func catchUp(_ state: inout State) -> Bool {
+        var (named, mine) = (stat(), stat())
+        if stat(path, &named) != 0 || fstat(state.descriptor, &mine) != 0 || named.st_ino != mine.st_ino {
+            let descriptor = Self.open_(path)
+            guard descriptor >= 0 else { return false }
+            close(state.descriptor)
+            state.descriptor = descriptor
+            state.length = -1
+            guard fstat(descriptor, &mine) == 0 else { return false }
+        }
+        let length = Int64(mine.st_size)
+        guard length != state.length else { return true }
+        // The end of the file, where the last whole line is.
+        let count = Int(min(length, 65536))
+        var tail = [UInt8](repeating: 0, count: count)
+        let read = tail.withUnsafeMutableBytes { pread(state.descriptor, $0.baseAddress, count, off_t(length) - off_t(count)) }
+        guard read == count else { return false }
+        state.isBroken = tail.last.map { $0 != 0x0A } ?? false
+        state.chain = tail.split(separator: 0x0A).reversed().lazy.compactMap { AuditChain.link(of: $0)?.chain }.first ?? AuditChain.start
+        state.length = length
+        return true
+    }
+
+    private func append(_ json: [UInt8], _ state: inout State) -> Bool {
+        let (line, chain) = AuditChain.line(json, after: state.chain)
+        // After half a line, the next event begins on a line of its own.
+        let bytes = (state.isBroken ? [0x0A] : []) + line
+        let isWritten = bytes.withUnsafeBytes { buffer in
+            var offset = 0
+            while offset < buffer.count {
+                let count = write(state.descriptor, buffer.baseAddress! + offset, buffer.count - offset)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return false }
+                offset += count
+            }
+            return true
+        }
+        if isWritten {
+            state.length += Int64(bytes.count)
+            state.chain = chain
+            state.isBroken = false
+        } else {
+            state.length = -1
+        }
+        return isWritten
+    }
+
+    private func rotate(_ state: inout State, _ event: AuditEvent) -> Bool {
+        for number in stride(from: kept - 1, through: 1, by: -1) { rename("\(path).\(number)", "\(path).\(number + 1)") }
+        guard rename(path, path + ".1") == 0 else { return false }
+        let descriptor = Self.open_(path)
+        guard descriptor >= 0 else { return false }
+        close(state.descriptor)
+        let chain = state.chain
+        state = State(descriptor: descriptor, length: 0, chain: chain)
+        let continued = AuditEvent(AuditChain.continued, .allowed, at: event.time, detail: chain)
+        return append(continued.json.serialized, &state)
+    }
+}
+
+/// The chain that runs through an audit log: each line ends with the hash of the line before it and of itself.
+public enum AuditChain {
+    static let start = ""
+    static let continued = "audit.continued"
+    private static let marker = Array(#","chain":""#.utf8)
+
+    /// A line, and the chain after it.
+    static func line(_ json: [UInt8], after chain: String) -> ([UInt8], String) {
+        let next = hash(json[...], after: chain)
+        return (Array(json.dropLast()) + marker + Array(next.utf8) + Array("\"}\n".utf8), next)
+    }
+
+    /// What a line says, without its chain, and its chain. Nil for anything else.
+    static func link(of line: ArraySlice<UInt8>) -> (json: [UInt8], chain: String)? {
+        let length = marker.count + 43 + 2
+        guard line.count > length else { return nil }
+        let tail = line.suffix(length)
+        guard tail.starts(with: marker), tail.suffix(2).elementsEqual("\"}".utf8) else { return nil }
+        let chain = String(decoding: tail.dropFirst(marker.count).prefix(43), as: UTF8.self)
+        return (Array(line.dropLast(length)) + [UInt8(ascii: "}")], chain)
+    }
+
+    private static func hash(_ json: ArraySlice<UInt8>, after chain: String) -> String {
+        var hasher = SHA256()
+        hasher.update(data: Array(chain.utf8))
+        hasher.update(data: [0x0A])
+        hasher.update(data: json)
+        return Base64URL.encode(Array(hasher.finalize()))
+    }
+
+    /// What is wrong with a log.
+    public struct Finding: Sendable, Hashable, CustomStringConvertible {
+        public let file: String
+        /// From 1.
+        public let line: Int
+        public let description: String
+
+        public init(file: String, line: Int, description: String) {
+            self.file = file
+            self.line = line
+            self.description = description
+        }
+    }
+
+    /// What a log turned out to be.
+    public struct Verification: Sendable, Hashable {
+        public var lines = 0
+        public var findings: [Finding] = []
+        /// The chain at the end. Write it down elsewhere, and lines that are cut off at the end will show too.
+        public var head = AuditChain.start
+        /// Whether the log begins with a file whose predecessors are gone.
+        public var beginsLater = false
+    }
+
+    /// Checks the files of one log, oldest first. After a line that is wrong the chain is taken up again, so that one change gives one finding.
+    public static func verify(_ files: [(name: String, bytes: [UInt8])]) -> Verification {
+        var result = Verification()
+        for (index, file) in files.enumerated() {
+            var number = 0
+            for line in file.bytes.split(separator: 0x0A, omittingEmptySubsequences: false) {
+                number += 1
+                if line.isEmpty { continue }
+                result.lines += 1
+                func find(_ text: String) { result.findings.append(Finding(file: file.name, line: number, description: text)) }
+                guard let (json, chain) = link(of: line), let event = try? JSONValue(parsing: json) else {
+                    find("is no line of an audit log, or was cut off while it was written")
+                    continue
+                }
+                if number == 1, index == 0, event["action"]?.string == continued {
+                    result.beginsLater = true
+                    result.head = event["detail"]?.string ?? ""
+                }
+                if hash(json[...], after: result.head) != chain { find("was changed, or a line before it is missing or was added") }
+                result.head = chain
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,107 @@
+import Foundation
+import JOSE
+import MCPAuth
+import OAuth
+import Testing
+
+@Suite("The audit log in a file")
+struct AuditFileTests {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mcp-auth-audit-\(UUID().uuidString)")
+    var path: String { folder.appendingPathComponent("audit.jsonl").path }
+
+    init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
+
+    func event(_ number: Int) -> AuditEvent {
+        AuditEvent("sign_in", .allowed, at: NumericDate(seconds: 1_800_000_000), detail: "event \(number)\n\",\"chain\":\"x", subject: "user-\(number)")
+    }
+
+    func lines() throws -> [String] { try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map(String.init) }
+
+    func verify(_ lines: [String]) -> AuditChain.Verification {
+        AuditChain.verify([(name: "log", bytes: Array((lines.joined(separator: "\n") + "\n").utf8))])
+    }
+
+    @Test("each line is one event and carries the chain; the file is its owner's only")
+    func whole() throws {
+        let file = try AuditFile(path: path)
+        for number in 0..<20 { file.record(event(number)) }
+        let found = try lines()
+        #expect(found.count == 20)
+        let result = verify(found)
+        #expect(result.findings.isEmpty && result.lines == 20 && !result.beginsLater)
+        #expect(try JSONValue(parsing: found[19])["chain"]?.string == result.head)
+        let mode = try #require(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? NSNumber)
+        #expect(mode.intValue & 0o077 == 0)
+    }
+
+    @Test("a line that is changed, missing, added or moved shows, wherever it is")
+    func tampered() throws {
+        let file = try AuditFile(path: path)
+        for number in 0..<10 { file.record(event(number)) }
+        let whole = try lines()
+        for index in 0..<10 {
+            var changed = whole
+            changed[index] = changed[index].replacing("user-\(index)", with: "user-x")
+            #expect(verify(changed).findings.map(\.line) == [index + 1], "changed \(index)")
+            var shorter = whole
+            shorter.remove(at: index)
+            #expect(index == 9 ? verify(shorter).findings.isEmpty : verify(shorter).findings.map(\.line) == [index + 1], "missing \(index)")
+            var longer = whole
+            longer.insert(whole[0], at: index)
+            #expect(!verify(longer).findings.isEmpty, "added \(index)")
+        }
+        #expect(!verify(whole.reversed()).findings.isEmpty)
+        #expect(verify(Array(whole.dropLast())).head != verify(whole).head, "what is cut off at the end shows by the head")
+        var torn = whole
+        torn[5] = String(torn[5].prefix(30))
+        #expect(verify(torn).findings.map(\.line) == [6, 7])
+        #expect(!verify(["{}", "x"]).findings.isEmpty)
+    }
+
+    @Test("the chain goes on after a restart, between two writers, and after half a line")
+    func writers() throws {
+        let one = try AuditFile(path: path)
+        one.record(event(1))
+        let two = try AuditFile(path: path)
+        for number in 2..<30 { (number % 3 == 0 ? one : two).record(event(number)) }
+        #expect(verify(try lines()).findings.isEmpty)
+        let handle = try #require(FileHandle(forWritingAtPath: path))
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data("{\"time\":\"half".utf8))
+        try handle.close()
+        two.record(event(30))
+        try AuditFile(path: path).record(event(31))
+        let result = verify(try lines())
+        #expect(result.findings.count == 1 && result.lines == 32)
+    }
+
+    @Test("O-07: files are of bounded size and number, and the chain runs through all of them")
+    func rotation() throws {
+        let file = try AuditFile(path: path, maximumBytes: 4096, kept: 3)
+        let other = try AuditFile(path: path, maximumBytes: 4096, kept: 3)
+        for number in 0..<200 { (number % 2 == 0 ? file : other).record(event(number)) }
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasSuffix(".lock") }.sorted()
+        #expect(names == ["audit.jsonl", "audit.jsonl.1", "audit.jsonl.2", "audit.jsonl.3"])
+        let files = try names.reversed().map { name in
+            (name: name, bytes: Array(try Data(contentsOf: folder.appendingPathComponent(name))))
+        }
+        #expect(files.allSatisfy { $0.bytes.count < 4096 + 1024 })
+        let result = AuditChain.verify(files)
+        #expect(result.findings.isEmpty && result.beginsLater && result.lines > 20)
+        let gap = AuditChain.verify([files[0], files[2], files[3]])
+        #expect(!gap.findings.isEmpty, "a file that is taken away from the middle")
+    }
+
+    @Test("L-02: whatever a value holds, an event is one line")
+    func injection() throws {
+        let file = try AuditFile(path: path)
+        file.record(AuditEvent("a", .denied, at: NumericDate(seconds: 0), detail: "x\r\n{\"action\":\"forged\"}\u{2028}\u{85}\u{0}\u{1B}[2J"))
+        #expect(try lines().count == 1)
+        #expect(verify(try lines()).findings.isEmpty)
+    }
+
+    @Test("a file that cannot be made is an error that says so")
+    func unwritable() throws {
+        #expect(throws: OAuthError.self) { try AuditFile(path: folder.appendingPathComponent("none/audit.jsonl").path) }
+    }
+}
