@@ -295,7 +295,7 @@ def raw_status(received):
 
 
 def post_form(url, fields, headers=None):
-    body = urllib.parse.urlencode(fields)
+    body = encode_form(fields)
     return send("POST", url, body, {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})})
 
 
@@ -330,6 +330,11 @@ def in_parallel(count, work):
 # --- A browser without a screen -------------------------------------------------------------------------------------------------------------------
 
 
+def encode_form(fields):
+    """The body of a form. A list stands for several fields of one name, such as the boxes that are ticked."""
+    return urllib.parse.urlencode(fields, doseq=True)
+
+
 class Forms(html.parser.HTMLParser):
     """The forms of a page, and the shape of its markup (elements with the names of their attributes)."""
 
@@ -350,6 +355,8 @@ class Forms(html.parser.HTMLParser):
         elif tag == "input" and self.forms and "name" in values:
             if values.get("type") != "checkbox":
                 self.forms[-1]["fields"][values["name"]] = values.get("value") or ""
+            elif "checked" in values:
+                self.forms[-1]["fields"].setdefault(values["name"], []).append(values.get("value") or "on")
             self.forms[-1]["types"][values["name"]] = values.get("type", "text")
         elif tag == "button" and self.forms and "name" in values:
             self.forms[-1]["buttons"].append((values["name"], values.get("value", "")))
@@ -381,7 +388,7 @@ class Browser:
             all_headers["Origin"] = f"{parts.scheme}://{parts.netloc}"
             all_headers["Sec-Fetch-Site"] = "same-origin"
             all_headers["Content-Type"] = "application/x-www-form-urlencoded"
-            body = urllib.parse.urlencode(fields or {})
+            body = encode_form(fields or {})
         all_headers.update(headers or {})
         reply = send(method, url, body, all_headers)
         for cookie in reply.all("Set-Cookie"):

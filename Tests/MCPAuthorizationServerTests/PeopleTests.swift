@@ -193,6 +193,8 @@ struct PeopleTests {
             let browser = Browser(harness)
             try await browser.open(harness.parameters(client, [("scope", "read write")]))
             try await browser.signIn("ada")
+            #expect(!browser.page.contains("checkbox"))
+            try await browser.decide("choose")
             #expect(browser.page.contains("value=\"read\" checked") && browser.page.contains("value=\"write\" checked"))
             try await browser.decide("allow", [("choice", "offered")] + ticked.map { ("scope", $0) })
             return browser

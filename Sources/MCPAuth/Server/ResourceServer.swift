@@ -146,17 +146,9 @@ public final class ResourceServer: Sendable {
     /// What came as a bearer token must not be bound to a key (RFC 9449 §7.2).
     private func unbound(_ verification: Verification, _ caller: Caller) -> Identification {
         if case .accepted(let principal) = verification {
-            guard principal.keyThumbprint == nil else {
-                return .rejected(
-                    refuse(
-                        .unproven(OAuthError(.invalidToken, "the token is bound to a key: send it with a proof, as DPoP")), for: .any, caller: caller)
-                )
-            }
-            guard !proofs.isRequired else {
-                return .rejected(
-                    refuse(
-                        .unproven(OAuthError(.invalidToken, "this server takes only tokens that are bound to a key (DPoP)")), for: .any,
-                        caller: caller))
+            guard principal.keyThumbprint == nil, !proofs.isRequired else {
+                let why = principal.keyThumbprint == nil ? "the token is not bound to a key" : "the token is bound to a key that was not proven"
+                return .rejected(refuse(.invalidToken(RejectionReason("unproven", why)), for: .any, caller: caller, offersProof: true))
             }
         }
         return identification(verification, caller)
@@ -241,7 +233,9 @@ public final class ResourceServer: Sendable {
     }
 
     /// The one place where a refusal becomes an answer.
-    private func refuse(_ refusal: Refusal, for operation: Operation, caller: Caller, requirement: Requirement? = nil) -> HTTPReply {
+    private func refuse(
+        _ refusal: Refusal, for operation: Operation, caller: Caller, requirement: Requirement? = nil, offersProof: Bool = false
+    ) -> HTTPReply {
         let required = (requirement ?? policy.requirement(for: operation)).scopes
         let challenged = required.isEmpty ? policy.initialScopes ?? metadata.scopesSupported ?? [] : required
         func reply(_ status: HTTPResponse.Status, _ error: OAuthError?, scope: ScopeSet, isProof: Bool = false) -> HTTPReply {
@@ -268,9 +262,16 @@ public final class ResourceServer: Sendable {
         case .invalidToken(let reason):
             logger.debug("refused a token", metadata: ["reason": "\(reason)"])
             record(.denied, operation, caller, reason: reason.code, detail: reason.detail)
-            return reply(
+            var answer = reply(
                 .unauthorized, OAuthError(.invalidToken, "the access token is invalid, expired, revoked or meant for another server"),
                 scope: challenged)
+            if offersProof, !proofs.isRequired {
+                // The scheme that the token was sent with comes first; the second challenge says how it would be taken (RFC 9449 §7.2).
+                let algorithms = metadata.dpopSigningAlgorithmsSupported?.joined(separator: " ")
+                let challenge = AuthenticationChallenge(scheme: "DPoP", [("algs", algorithms)])
+                answer.response.headerFields.append(HTTPField(name: .wwwAuthenticate, value: challenge.headerValue))
+            }
+            return answer
         case .unproven(let error):
             record(.denied, operation, caller, reason: error.code.rawValue, detail: error.message)
             let answer = reply(.unauthorized, error, scope: challenged, isProof: true)

@@ -119,7 +119,8 @@ extension AuthorizationServer {
 
     /// The consent page.
     func ask(
-        _ request: AuthorizationRequest, _ client: Client, _ signedIn: SignedIn, _ transaction: Transaction, _ pages: Pages, problem: String? = nil
+        _ request: AuthorizationRequest, _ client: Client, _ signedIn: SignedIn, _ transaction: Transaction, _ pages: Pages, isChoosing: Bool = false,
+        problem: String? = nil
     ) throws(OAuthError) -> HTTPReply {
         // What the client says of itself may have changed since the request was checked (S-12).
         guard client.redirectURIs.contains(where: { $0.matches(request.redirectURI) }) else {
@@ -127,7 +128,7 @@ extension AuthorizationServer {
         }
         let question = Pages.Question(
             client: client, user: signedIn.user, scopes: request.scopes, resource: request.resource, redirectURI: request.redirectURI,
-            action: "/consent", problem: problem)
+            action: "/consent", isChoosing: isChoosing, problem: problem)
         return pages.consent(try transactions.seal(transaction.shown(to: signedIn.session.hash, asking: client)), question)
     }
 

@@ -21,10 +21,11 @@ extension AuthorizationServer {
                 // The question was about something else than what is there now (S-12): it is asked anew.
                 guard transaction.clientRevision == client.revision else { return try ask(request, client, signedIn, transaction, pages) }
                 guard let scopes = try chosenScopes(form, of: request.scopes) else {
-                    return try ask(request, client, signedIn, transaction, pages, problem: pages.language.words.chooseOne)
+                    return try ask(request, client, signedIn, transaction, pages, isChoosing: true, problem: pages.language.words.chooseOne)
                 }
                 if try form.single("remember") == "yes", client.isConfidential { try await remember(request, scopes, client, signedIn.user) }
                 return try await issueCode(for: request, scopes, transaction: transaction, signedIn, call)
+            case "choose": return try ask(request, client, signedIn, transaction, pages, isChoosing: true)
             case "deny":
                 record("consent", .denied, call, reason: "access_denied", subject: signedIn.user.id, client: client.id, scopes: request.scopes)
                 let error = OAuthError(.accessDenied, "the user did not allow it")
@@ -32,7 +33,7 @@ extension AuthorizationServer {
                 return PageHeaders.redirect(
                     to: AuthorizationResponse.error(error, issuer: issuer, redirectURI: request.redirectURI, state: request.state),
                     isSecure: issuer.url.isSecure)
-            default: return pages.error(OAuthError(.invalidRequest, "decision is allow or deny"))
+            default: return pages.error(OAuthError(.invalidRequest, "decision is allow, choose or deny"))
             }
         }
     }

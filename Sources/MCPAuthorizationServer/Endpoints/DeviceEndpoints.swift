@@ -106,11 +106,11 @@ extension AuthorizationServer {
 
     private func ask(
         _ device: DeviceAuthorization, _ code: String, _ client: Client, _ signedIn: SignedIn, _ transaction: Transaction, _ pages: Pages,
-        problem: String? = nil
+        isChoosing: Bool = false, problem: String? = nil
     ) throws(OAuthError) -> HTTPReply {
         let question = Pages.Question(
             client: client, user: signedIn.user, scopes: device.scopes, resource: device.resource, userCode: UserCode.shown(code),
-            action: "/device/decision", problem: problem)
+            action: "/device/decision", isChoosing: isChoosing, problem: problem)
         return pages.consent(try transactions.seal(transaction.with(userCode: code).shown(to: signedIn.session.hash, asking: client)), question)
     }
 
@@ -130,11 +130,12 @@ extension AuthorizationServer {
             switch try form.single("decision") {
             case "allow":
                 guard let scopes = try chosenScopes(form, of: device.scopes) else {
-                    return try ask(device, code, client, signedIn, transaction, pages, problem: pages.language.words.chooseOne)
+                    return try ask(device, code, client, signedIn, transaction, pages, isChoosing: true, problem: pages.language.words.chooseOne)
                 }
                 state = .approved(userID: signedIn.user.id, scopes: scopes, authenticatedAt: signedIn.session.authenticatedAt)
+            case "choose": return try ask(device, code, client, signedIn, transaction, pages, isChoosing: true)
             case "deny": state = .denied
-            default: return pages.error(OAuthError(.invalidRequest, "decision is allow or deny"))
+            default: return pages.error(OAuthError(.invalidRequest, "decision is allow, choose or deny"))
             }
             guard try await stored({ try await store.decide(state, userCode: hash, at: clock.now) }) else {
                 return pages.error(OAuthError(.expiredToken, "this was decided before"), status: .gone)

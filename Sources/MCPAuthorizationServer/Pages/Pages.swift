@@ -71,6 +71,8 @@ struct Pages: Sendable {
         /// What the device shows.
         var userCode: String?
         var action: String
+        /// Whether each permission can be left out.
+        var isChoosing = false
         var problem: String?
     }
 
@@ -94,8 +96,11 @@ struct Pages: Sendable {
                 if descriptions.isEmpty {
                     HTML.tag("p") { words.onlyIdentity }
                 } else {
-                    page.hidden("choice", "offered")
-                    scopeList(descriptions, page)
+                    if question.isChoosing { page.hidden("choice", "offered") }
+                    scopeList(descriptions, isChoosing: question.isChoosing)
+                    if descriptions.count > 1, !question.isChoosing {
+                        HTML.tag("button", ["type": "submit", "name": "decision", "value": "choose", "class": "link"]) { words.chooseLess }
+                    }
                 }
                 facts(question, redirect)
                 if let userCode = question.userCode {
@@ -122,26 +127,33 @@ struct Pages: Sendable {
         }
     }
 
-    /// Each scope in words, with its risk, to be left out one by one.
-    private func scopeList(_ descriptions: [ScopeDescription], _ page: Page) -> HTML {
+    /// Each scope in words, with its risk.
+    private func scopeList(_ descriptions: [ScopeDescription], isChoosing: Bool) -> HTML {
         .tag("fieldset") {
             HTML.tag("legend") { words.itWill }
             HTML.tag("ul", ["class": "scopes"]) {
                 for description in descriptions {
                     HTML.tag("li", ["class": description.isSensitive ? "sensitive" : "plain"]) {
-                        HTML.tag("label", ["class": "check"]) {
-                            HTML.void("input", ["type": "checkbox", "name": "scope", "value": description.scope.text, "checked": ""])
-                            HTML.tag("span") {
-                                text(description)
-                                if description.isSensitive { HTML.tag("span", ["class": "flag"]) { words.cannotBeUndone } }
-                                HTML.tag("code") { description.scope.text }
+                        if isChoosing {
+                            HTML.tag("label", ["class": "check"]) {
+                                HTML.void("input", ["type": "checkbox", "name": "scope", "value": description.scope.text, "checked": ""])
+                                HTML.tag("span") { inWords(description) }
                             }
+                        } else {
+                            inWords(description)
                         }
                     }
                 }
             }
-            if descriptions.count > 1 { HTML.tag("p", ["class": "quiet"]) { words.untick } }
+            if isChoosing { HTML.tag("p", ["class": "quiet"]) { words.untick } }
         }
+    }
+
+    private func inWords(_ description: ScopeDescription) -> HTML {
+        .joined([
+            .text(text(description)), description.isSensitive ? .tag("span", ["class": "flag"]) { words.cannotBeUndone } : .empty,
+            .tag("code") { description.scope.text },
+        ])
     }
 
     private func facts(_ question: Question, _ redirect: RedirectURI?) -> HTML {
