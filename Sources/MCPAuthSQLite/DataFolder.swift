@@ -94,7 +94,8 @@ extension AuthorizationServer {
             throw OAuthError(.temporarilyUnavailable, "\(folder.path("auth.db")) cannot be read: \(error.detail)")
         }
         guard let issuer else {
-            throw OAuthError(.invalidConfiguration, "there is no server's data in \(folder.path("")) yet; start the server once, or name another folder")
+            throw OAuthError(
+                .invalidConfiguration, "there is no server's data in \(folder.path("")) yet; start the server once, or name another folder")
         }
         var configuration = AuthorizationServerConfiguration(resources: [try ProtectedResource(issuer, scopes: [])])
         // What it signs with in the order in which its keys were made; how often it turns them is the server's own affair.

@@ -15,7 +15,7 @@ enum Schema {
         try db.execute(sql: "PRAGMA user_version = \(version)")
     }
 
-    private static let first = """
+    static let first = """
         CREATE TABLE clients (
           id TEXT PRIMARY KEY NOT NULL, name TEXT, redirect_uris TEXT NOT NULL, auth_method TEXT NOT NULL, secret_hash BLOB, grant_types TEXT NOT NULL,
           origin TEXT NOT NULL, created_at INTEGER NOT NULL, introspects TEXT

@@ -31,7 +31,9 @@ extension AuthorizationServer {
     }
 
     /// The signing keys, without their secrets, oldest first. Throws `temporarily_unavailable`.
-    public func signingKeys() async throws(OAuthError) -> [(keyID: String, algorithm: String, createdAt: NumericDate, activeFrom: NumericDate, signs: Bool)] {
+    public func signingKeys() async throws(OAuthError) -> [(
+        keyID: String, algorithm: String, createdAt: NumericDate, activeFrom: NumericDate, signs: Bool
+    )] {
         let now = clock.now
         return try await stored { try await store.signingKeys() }.map { key in
             let algorithm = SigningAlgorithm(rawValue: key.algorithm)

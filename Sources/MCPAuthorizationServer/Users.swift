@@ -36,7 +36,7 @@ extension AuthorizationServer {
         let secret = random.bytes(20)
         user.sealedOneTimeSecret = try secrets.oneTimeSecrets.seal(secret, owner: user.id)
         try await save(user, "user.one_time_passwords_required")
-        return OneTimePasswords.uri(secret, account: user.name, issuer: configuration.name)
+        return OneTimePasswords.uri(secret, account: user.name, issuer: issuer.url.hostForURL)
     }
 
     /// Lets somebody in with their password alone again. Throws `invalid_request` or `temporarily_unavailable`.

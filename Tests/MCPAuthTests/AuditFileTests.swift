@@ -12,7 +12,8 @@ struct AuditFileTests {
     init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
 
     func event(_ number: Int) -> AuditEvent {
-        AuditEvent("sign_in", .allowed, at: NumericDate(seconds: 1_800_000_000), detail: "event \(number)\n\",\"chain\":\"x", subject: "user-\(number)")
+        AuditEvent(
+            "sign_in", .allowed, at: NumericDate(seconds: 1_800_000_000), detail: "event \(number)\n\",\"chain\":\"x", subject: "user-\(number)")
     }
 
     func lines() throws -> [String] { try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map(String.init) }

@@ -234,7 +234,7 @@ struct ProofTests {
         let server = try Self.server(mint, time, ProofPolicy(isRequired: true))
         let plain = try mint.token(audience: Self.resource)
         let reply = await answer("Bearer \(plain)", [], on: server)
-        #expect(reply?.response.headerFields[values: .wwwAuthenticate] .map { String($0.prefix(5)) } == ["DPoP "])
+        #expect(reply?.response.headerFields[values: .wwwAuthenticate].map { String($0.prefix(5)) } == ["DPoP "])
         #expect(server.metadata.dpopBoundAccessTokensRequired == true)
     }
 }

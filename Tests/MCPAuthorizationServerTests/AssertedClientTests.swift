@@ -67,7 +67,8 @@ struct AssertedClientTests {
     @Test(
         "K-07, R136: the audience is this issuer, alone",
         arguments: [
-            "https://as.example/token", "https://as.example/par", "https://as.example/", "https://other.example", ["https://as.example", "https://evil.lab"],
+            "https://as.example/token", "https://as.example/par", "https://as.example/", "https://other.example",
+            ["https://as.example", "https://evil.lab"],
             .null, [],
         ] as [JSONValue])
     func audience(_ value: JSONValue) async throws { #expect(try await status(try client.assertion(["aud": value])) == 401) }

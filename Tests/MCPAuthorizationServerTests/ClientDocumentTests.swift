@@ -31,7 +31,9 @@ struct ClientDocumentTests {
         return (reply.status, reply.text)
     }
 
-    @Test("positive control, R49, R50: the address of a document is a client; it is fetched once, without credentials, and the consent page names its domain")
+    @Test(
+        "positive control, R49, R50: the address of a document is a client; it is fetched once, without credentials, and the consent page names its domain"
+    )
     func control() async throws {
         let (harness, fetcher, _) = try await Self.harness()
         #expect(harness.server.metadata["client_id_metadata_document_supported"]?.bool == true)
@@ -60,7 +62,8 @@ struct ClientDocumentTests {
             "https://user@app.example/client.json", "https://app.example/client.json ", "https:/app.example/x", "https:app.example/x",
             "https://app.example\\x", "https://" + String(repeating: "a", count: 600) + ".example/x", "https://127.0.0.1/client.json",
             "https://localhost/client.json", "https://[::1]/client.json", "https://169.254.169.254/latest", "https://10.0.0.1/x",
-            "https://[::ffff:127.0.0.1]/x", "https://2130706433/x", "https://0x7f.1/x", "https://app.example:99999/x", "HTTPS://app.example/client.json",
+            "https://[::ffff:127.0.0.1]/x", "https://2130706433/x", "https://0x7f.1/x", "https://app.example:99999/x",
+            "HTTPS://app.example/client.json",
             "https://as.example/client.json",
         ])
     func badAddresses(_ id: String) async throws {
@@ -218,7 +221,8 @@ struct ClientDocumentTests {
         let client = AssertingClient(id: Self.id, key: key, time: harness.time)
         let code = try await harness.code(Self.id)
         #expect(try await harness.redeem(Self.id, code).status == 401)
-        let form = [("grant_type", "authorization_code"), ("code", code), ("code_verifier", Harness.verifier)] + client.fields(try client.assertion())
+        let form =
+            [("grant_type", "authorization_code"), ("code", code), ("code_verifier", Harness.verifier)] + client.fields(try client.assertion())
         #expect(try await harness.post("/token", form).status == 200)
         let (plain, _, _) = try await Self.harness()
         let browser = Browser(plain)
@@ -234,7 +238,8 @@ struct ClientDocumentTests {
         #expect(reply.json["client_id"]?.string?.hasPrefix("client-") == true)
         for id in [Self.id, "user-1", "workload:x"] {
             await #expect(throws: OAuthError.self) {
-                _ = try await harness.server.addClient(Client(id: ClientID(id)!, name: nil, redirectURIs: [], origin: .configured, createdAt: harness.time.now))
+                _ = try await harness.server.addClient(
+                    Client(id: ClientID(id)!, name: nil, redirectURIs: [], origin: .configured, createdAt: harness.time.now))
             }
         }
     }

@@ -89,7 +89,9 @@ struct MachineGrantTests {
         return try #require(try await harness.redeem(client, code, [], fields).json["access_token"]?.string)
     }
 
-    func exchange(_ token: String, as client: String = "server", _ change: [(String, String?)] = [], _ fields: HTTPFields = [:]) async throws -> HTTPReply {
+    func exchange(_ token: String, as client: String = "server", _ change: [(String, String?)] = [], _ fields: HTTPFields = [:]) async throws
+        -> HTTPReply
+    {
         var form: [(String, String)] = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("subject_token", token),
             ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"), ("resource", Self.second),
@@ -134,7 +136,9 @@ struct MachineGrantTests {
         let refresh = try await harness.tokens(client).refresh
         let mint = try TokenMint(issuer: Harness.issuer, clock: harness.time.clock)
         let forged = try mint.token(audience: Harness.resource, scopes: "read")
-        for bad in [refresh, forged, "x", token + "x", try await credentials("robot", [("resource", Self.second)]).json["access_token"]?.string ?? ""] {
+        for bad in [
+            refresh, forged, "x", token + "x", try await credentials("robot", [("resource", Self.second)]).json["access_token"]?.string ?? "",
+        ] {
             #expect(try await exchange(bad).error == "invalid_request")
         }
         #expect(try await exchange(token, as: "second").error == "unauthorized_client", "X-10: a resource without a rule")
@@ -190,7 +194,9 @@ struct AssertionGrantTests {
 
     init() async throws {
         let time = TestClock()
-        let (idp, platform) = (try TokenMint(issuer: Self.provider, clock: time.clock), try TokenMint(issuer: Self.platform, algorithm: .rs256, clock: time.clock))
+        let (idp, platform) = (
+            try TokenMint(issuer: Self.provider, clock: time.clock), try TokenMint(issuer: Self.platform, algorithm: .rs256, clock: time.clock)
+        )
         let fetcher = ScriptedFetcher { request throws(OAuthError) in
             let mint = request.url.host == "idp.example" ? idp : platform
             return try await mint.fetch(request)
@@ -213,7 +219,8 @@ struct AssertionGrantTests {
             }
             configuration.clients = [
                 Client(
-                    id: ClientID("agent")!, name: "Agent", redirectURIs: [], authenticationMethod: .post, secrets: [ClientSecret(SecretHash(of: "secret"))],
+                    id: ClientID("agent")!, name: "Agent", redirectURIs: [], authenticationMethod: .post,
+                    secrets: [ClientSecret(SecretHash(of: "secret"))],
                     grantTypes: [.jwtBearer, .refreshToken], origin: .configured, createdAt: NumericDate(seconds: 0)),
                 Client(
                     id: ClientID("public")!, name: nil, redirectURIs: [], grantTypes: [.jwtBearer], origin: .configured,
@@ -225,7 +232,8 @@ struct AssertionGrantTests {
     func assertion(_ change: JSONObject = [:], type: String? = "oauth-id-jag+jwt", key: SigningKey? = nil) throws -> String {
         let now = harness.time.now.seconds
         var claims: JSONObject = [
-            "iss": .string(Self.provider), "sub": "u-1", "aud": .string(Harness.issuer), "client_id": "agent", "iat": .int(now), "exp": .int(now + 300),
+            "iss": .string(Self.provider), "sub": "u-1", "aud": .string(Harness.issuer), "client_id": "agent", "iat": .int(now),
+            "exp": .int(now + 300),
             "jti": .string(RandomSource.system.token(bytes: 12)), "resource": .string(Harness.resource), "scope": "read",
         ]
         for claim in change { claims[claim.name] = claim.value.isNull ? nil : claim.value }
@@ -262,8 +270,10 @@ struct AssertionGrantTests {
         "X-16: assertions that do not count",
         arguments: [
             ["aud": "https://as.example/token"], ["aud": ["https://as.example", "https://evil.lab"]], ["aud": .null], ["client_id": "other"],
-            ["client_id": .null], ["exp": 1_799_999_000], ["exp": .null], ["exp": 1_800_086_400], ["iat": .null], ["iat": 1_800_000_600], ["jti": .null],
-            ["iss": "https://idp.example/other"], ["iss": "https://idp.example/off"], ["iss": "https://idp.example/tenant/"], ["sub": .null], ["sub": ""],
+            ["client_id": .null], ["exp": 1_799_999_000], ["exp": .null], ["exp": 1_800_086_400], ["iat": .null], ["iat": 1_800_000_600],
+            ["jti": .null],
+            ["iss": "https://idp.example/other"], ["iss": "https://idp.example/off"], ["iss": "https://idp.example/tenant/"], ["sub": .null],
+            ["sub": ""],
             ["nbf": 1_800_000_600], ["resource": "https://evil.lab/"], ["authorization_details": []], ["cnf": ["jkt": "x"]],
         ] as [JSONObject])
     func refused(_ change: JSONObject) async throws {

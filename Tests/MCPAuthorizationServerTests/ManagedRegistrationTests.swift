@@ -24,7 +24,9 @@ struct ManagedRegistrationTests {
         }
     }
 
-    static func send(_ harness: Harness, _ method: HTTPRequest.Method, _ path: String, _ token: String?, _ body: JSONValue? = nil) async throws -> HTTPReply {
+    static func send(_ harness: Harness, _ method: HTTPRequest.Method, _ path: String, _ token: String?, _ body: JSONValue? = nil) async throws
+        -> HTTPReply
+    {
         var fields: HTTPFields = [.contentType: "application/json"]
         if let token { fields[.authorization] = "Bearer \(token)" }
         return try await harness.send(method, path, fields, body: body?.text ?? "")

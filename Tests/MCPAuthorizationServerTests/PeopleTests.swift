@@ -211,7 +211,9 @@ struct PeopleTests {
     @Test("languages: what the client asks for, else what the browser asks for, else the first; and the page says which")
     func languages() async throws {
         let harness = try await Harness {
-            $0.resources[0].scopes = [ScopeDescription("read", "See things", translations: ["de": "Dinge sehen"]), ScopeDescription("write", "Change things")]
+            $0.resources[0].scopes = [
+                ScopeDescription("read", "See things", translations: ["de": "Dinge sehen"]), ScopeDescription("write", "Change things"),
+            ]
         }
         let client = try await harness.registered()
         func page(_ locales: String?, _ accepted: String?) async throws -> Browser {
@@ -235,7 +237,9 @@ struct PeopleTests {
     @Test("every word is there in every language, with the same places for what is put in")
     func words() {
         func texts(_ words: PageWords) -> [String: String] {
-            Dictionary(uniqueKeysWithValues: Mirror(reflecting: words).children.compactMap { child in child.label.map { ($0, child.value as? String ?? "") } })
+            Dictionary(
+                uniqueKeysWithValues: Mirror(reflecting: words).children.compactMap { child in child.label.map { ($0, child.value as? String ?? "") }
+                })
         }
         let (english, german) = (texts(PageLanguage.english.words), texts(PageLanguage.german.words))
         #expect(english.count > 50)

@@ -15,7 +15,9 @@ struct PushedRequestTests {
         client = try await harness.registered()
     }
 
-    func push(_ change: [(String, String?)] = [], _ more: [(String, String)] = [], on other: Harness? = nil, client id: String? = nil) async throws -> HTTPReply {
+    func push(_ change: [(String, String?)] = [], _ more: [(String, String)] = [], on other: Harness? = nil, client id: String? = nil) async throws
+        -> HTTPReply
+    {
         let harness = other ?? self.harness
         return try await harness.post("/par", harness.parameters(id ?? client, change) + more)
     }

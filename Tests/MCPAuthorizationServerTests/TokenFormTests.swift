@@ -17,7 +17,8 @@ struct TokenFormTests {
                     id: ClientID("rs")!, name: nil, redirectURIs: [], authenticationMethod: .post, secrets: [ClientSecret(SecretHash(of: "secret"))],
                     grantTypes: [], origin: .configured, createdAt: NumericDate(seconds: 0), introspects: Harness.resource),
                 Client(
-                    id: ClientID("other")!, name: nil, redirectURIs: [], authenticationMethod: .post, secrets: [ClientSecret(SecretHash(of: "secret"))],
+                    id: ClientID("other")!, name: nil, redirectURIs: [], authenticationMethod: .post,
+                    secrets: [ClientSecret(SecretHash(of: "secret"))],
                     grantTypes: [], origin: .configured, createdAt: NumericDate(seconds: 0), introspects: "https://other.example/mcp"),
             ]
         }
@@ -83,7 +84,9 @@ struct TokenFormTests {
 
     // MARK: OpenID Connect
 
-    @Test("a client that asks for openid learns who signed in, when, and that it is the answer to its own question; nothing takes it for an access token")
+    @Test(
+        "a client that asks for openid learns who signed in, when, and that it is the answer to its own question; nothing takes it for an access token"
+    )
     func idToken() async throws {
         let harness = try await Harness()
         let client = try await harness.registered()
@@ -149,7 +152,9 @@ struct TokenFormTests {
 struct KeyRotationTests {
     static let day: Int64 = 86400
 
-    @Test("132, O-01: a hundred rotations under load: every token is accepted by somebody who caches keys for ten minutes, and each key is published before it signs")
+    @Test(
+        "132, O-01: a hundred rotations under load: every token is accepted by somebody who caches keys for ten minutes, and each key is published before it signs"
+    )
     func rotations() async throws {
         let harness = try await Harness { $0.signingAlgorithms = [.es256, .edDSA] }
         let client = try await harness.registered()
@@ -190,7 +195,8 @@ struct KeyRotationTests {
                 if await !isAccepted(entry.token) { rejected += 1 }
             }
         }
-        #expect(signers.count >= 100 && rejected == 0 && unpublished == 0 && checked >= 2900, "\(signers.count) \(rejected) \(unpublished) \(checked)")
+        #expect(
+            signers.count >= 100 && rejected == 0 && unpublished == 0 && checked >= 2900, "\(signers.count) \(rejected) \(unpublished) \(checked)")
         #expect(try await harness.store.signingKeys().count <= 6, "old keys go")
     }
 

@@ -14,8 +14,10 @@ extension AuthorizationServer {
         let resource = try resource(named: request.form.all("resource"))
         // A client that has no scopes of its own gets none: what users may allow is not what a machine may do.
         let allowed = (client.scopes ?? []).intersection(resource.allScopes)
-        let scopes = try requestedScopes(request.form) ?? allowed
-        guard scopes.isSubset(of: allowed) else {
+        // Libraries ask for whatever a resource names; what the client has of it is what it gets, and the answer says so (RFC 6749 §3.3).
+        let requested = try requestedScopes(request.form)
+        let scopes = requested.map(allowed.intersection) ?? allowed
+        guard !scopes.isEmpty || requested?.isEmpty ?? true else {
             throw OAuthError(.invalidScope, "this client may ask for: \(allowed.isEmpty ? "no scope" : allowed.text)")
         }
         let lifetime = resource.accessTokenLifetime ?? configuration.accessTokenLifetime

@@ -53,7 +53,9 @@ enum StyleSheet {
         .warning { padding: .75rem 1rem; color: var(--warn); background: var(--warn-ground); border-radius: .55rem; }
         .problem { padding: .75rem 1rem; color: var(--bad); background: var(--bad-ground); border-radius: .55rem; }
         ul { margin: 0 0 1.25rem; padding: 0; list-style: none; }
-        fieldset { margin: 0 0 1rem; padding: 0; border: 0; min-width: 0; }
+        fieldset { margin: 0 0 .5rem; padding: 0; border: 0; min-width: 0; }
+        fieldset ul { margin-bottom: .5rem; }
+        form + dl { margin-top: 1.25rem; }
         legend { margin-bottom: .5rem; padding: 0; }
         .code { font-family: ui-monospace, monospace; font-size: 1.3rem; letter-spacing: .12em; text-transform: uppercase; }
         .scopes .check { margin: 0; }

@@ -72,7 +72,9 @@ struct AuditCommand: AsyncParsableCommand {
             } else {
                 if result.beginsLater { Console.note("Older files are gone: the check begins with \(files[0].name).") }
                 for finding in result.findings { Console.output("\(finding.file):\(finding.line): \(finding.description)") }
-                Console.output("\(result.lines) lines, \(result.findings.isEmpty ? "all in order" : "\(result.findings.count) not in order"). Head: \(result.head)")
+                Console.output(
+                    "\(result.lines) lines, \(result.findings.isEmpty ? "all in order" : "\(result.findings.count) not in order"). Head: \(result.head)"
+                )
             }
             if !result.findings.isEmpty { throw ExitCode.failure }
         }

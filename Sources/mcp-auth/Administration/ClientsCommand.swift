@@ -64,6 +64,8 @@ struct ClientsCommand: AsyncParsableCommand {
         var keys: String?
         @Option(help: ArgumentHelp("It is the resource server of this resource, and may introspect its tokens.", valueName: "resource"))
         var introspects: String?
+        @Option(help: ArgumentHelp("How it sends its secret: client_secret_basic or client_secret_post.", valueName: "method"))
+        var authentication = "client_secret_basic"
         @Flag(help: "It keeps no secret.")
         var `public` = false
         @OptionGroup var options: AdministrationOptions
@@ -75,7 +77,8 @@ struct ClientsCommand: AsyncParsableCommand {
                 var object: JSONObject = ["client_id": .string(client.id.text)]
                 object["client_secret"] = secret.map { .string($0) }
                 options.report(
-                    secret.map { "client_id      \(client.id)\nclient_secret  \($0)\n\nThe secret is shown this once." } ?? "\(client.id) is registered.", object)
+                    secret.map { "client_id      \(client.id)\nclient_secret  \($0)\n\nThe secret is shown this once." }
+                        ?? "\(client.id) is registered.", object)
             }
         }
 
@@ -100,9 +103,12 @@ struct ClientsCommand: AsyncParsableCommand {
             guard !grants.contains(.authorizationCode) || !redirectURI.isEmpty else {
                 throw OAuthError(.invalidRequest, "say where answers go: --redirect-uri https://app.example.com/callback")
             }
+            guard let method = Client.AuthenticationMethod(rawValue: authentication), method == .basic || method == .post else {
+                throw OAuthError(.invalidRequest, "--authentication is client_secret_basic or client_secret_post; see also --keys and --public")
+            }
             return Client(
                 id: try identified.clientID, name: name ?? identified.id, redirectURIs: try redirectURI.map { try RedirectURI($0) },
-                authenticationMethod: jwks != nil ? .privateKeyJWT : self.public ? .none : .basic, keys: jwks, grantTypes: grants, scopes: scopes,
+                authenticationMethod: jwks != nil ? .privateKeyJWT : self.public ? .none : method, keys: jwks, grantTypes: grants, scopes: scopes,
                 origin: .configured, createdAt: Clock.system.now, introspects: introspects)
         }
     }

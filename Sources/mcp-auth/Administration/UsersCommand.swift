@@ -30,7 +30,8 @@ struct UsersCommand: AsyncParsableCommand {
                     ["name", "display_name", "subject", "state", "one_time_codes", "identity", "created"],
                     try await server.allUsers().map { user in
                         [
-                            user.name, user.displayName, user.id, user.isDisabled ? "disabled" : "active", user.sealedOneTimeSecret == nil ? "no" : "yes",
+                            user.name, user.displayName, user.id, user.isDisabled ? "disabled" : "active",
+                            user.sealedOneTimeSecret == nil ? "no" : "yes",
                             user.identity.map { "\($0.issuer) \($0.subject)" }, user.createdAt.iso8601,
                         ]
                     }, empty: "There are no users. Add one: mcp-auth users add NAME")
@@ -47,7 +48,8 @@ struct UsersCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await options.attempt { server in
-                let user = try await server.addUser(named: named.name, password: try Console.secret("Password of \(named.name): "), displayName: displayName)
+                let user = try await server.addUser(
+                    named: named.name, password: try Console.secret("Password of \(named.name): "), displayName: displayName)
                 options.report("\(user.name) can sign in.", ["name": .string(user.name), "subject": .string(user.id)])
             }
         }
