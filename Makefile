@@ -33,9 +33,11 @@ bench: ## Measure; docs/performance.md says what the numbers mean
 	@Scripts/setup tests
 	@Benchmarks/run
 
-fuzz: ## Fuzz every decoder, twenty seconds each (FUZZ_SECONDS)
-	@Scripts/setup
+fuzz: ## Fuzz every decoder, twenty seconds each (FUZZ_SECONDS), and every endpoint
+	@Scripts/setup tests
 	@Fuzz/run
+	@swift build --product mcp-auth
+	@Fuzz/interface "$$(swift build --show-bin-path)/mcp-auth"
 
 clean: ## Remove what was built; data and sources stay
 	@swift package clean

@@ -141,7 +141,7 @@ public final class AuthorizationServer: Sendable {
         case .endSessions: await endSessions(call)
         case .device: await device(call)
         case .deviceDecision: await decideDevice(call)
-        case .style: StyleSheet.reply(to: call.request.method, configuration.branding)
+        case .style: styleReply(call)
         case .logo: logoReply(call)
         case .token: await token(call)
         case .deviceAuthorization: await authorizeDevice(call)
@@ -221,4 +221,7 @@ public final class AuthorizationServer: Sendable {
 extension AuthorizationServer {
     /// Whether `reply(to:)` answers for this exact path.
     public func serves(_ path: String) -> Bool { routes.route(for: path) != nil }
+
+    /// Every path that it answers for.
+    public var paths: [String] { routes.paths }
 }

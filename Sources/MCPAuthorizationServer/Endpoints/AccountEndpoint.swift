@@ -50,15 +50,4 @@ extension AuthorizationServer {
             return withoutSession(pages.signedOut(pages.language.words.everythingEnded))
         }
     }
-
-    func logoReply(_ call: HTTPCall) -> HTTPReply {
-        guard let logo = configuration.branding.logo else { return HTTPReply(.notFound) }
-        // An SVG opened by itself runs no script either.
-        return HTTPReply(
-            .ok,
-            [
-                .contentType: logo.mediaType, .cacheControl: "public, max-age=3600", .xContentTypeOptions: "nosniff",
-                .contentSecurityPolicy: "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-            ], body: call.request.method == .head ? [] : logo.bytes)
-    }
 }

@@ -38,6 +38,7 @@ extension AuthorizationServer {
 
     /// What a client does with its own registration (RFC 7592): reads it, changes it, deletes it.
     func manageRegistration(_ call: HTTPCall) async -> HTTPReply {
+        guard [.get, .put, .delete].contains(call.request.method) else { return methodNotAllowed("GET, PUT, DELETE") }
         let refusal = OAuthError(.invalidToken, "the registration access token is not one for this client")
         do throws(OAuthError) {
             let form = try Form(queryOf: call.request.path ?? "")
@@ -75,12 +76,11 @@ extension AuthorizationServer {
                 try await stored { try await store.save(updated, limit: .max) }
                 record("client.updated", .allowed, call, detail: metadata.name, client: id)
                 return .json(response(updated, secret, nil))
-            case .delete:
+            default:
                 // Its tokens end with it.
                 try await delete(client: id)
                 record("client.deleted", .allowed, call, client: id)
                 return HTTPReply(.noContent, [.cacheControl: "no-store"])
-            default: return methodNotAllowed("GET, PUT, DELETE")
             }
         } catch { return registrationFailure(error, call) }
     }

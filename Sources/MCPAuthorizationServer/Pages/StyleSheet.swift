@@ -1,13 +1,6 @@
-import HTTPTypes
-import OAuth
-
 /// The one style sheet of the pages: system fonts, light and dark, large targets, visible focus.
 enum StyleSheet {
-    static func reply(to method: HTTPRequest.Method, _ branding: Branding) -> HTTPReply {
-        HTTPReply(
-            .ok, [.contentType: "text/css; charset=utf-8", .cacheControl: "public, max-age=3600", .xContentTypeOptions: "nosniff"],
-            body: method == .head ? [] : Array((source + colours(branding)).utf8))
-    }
+    static func text(_ branding: Branding) -> String { source + colours(branding) }
 
     private static func colours(_ branding: Branding) -> String {
         guard let accent = branding.accent, let light = Colour(accent.light), let dark = Colour(accent.dark) else { return "" }
