@@ -31,6 +31,8 @@ public final class AuthorizationServer: Sendable {
     let limits: Limits
     let routes: Routes
 
+    private static let earliestTime = NumericDate(seconds: 1_735_689_600)
+
     struct Limits: Sendable {
         let signInByAddress, signInByAccount, signInByBrowser, userCode, registration, clientSecret, authorize, begin, token: RateLimiter
 
@@ -82,6 +84,10 @@ public final class AuthorizationServer: Sendable {
         logger: Logger = Logger(label: "mcp-auth.authorization-server")
     ) async throws(OAuthError) {
         try configuration.check()
+        // With such a clock every token would look as if it came from the future, and nothing would ever expire (M-14).
+        guard clock.now > Self.earliestTime else {
+            throw OAuthError(.invalidConfiguration, "the clock of this machine says \(clock.now.iso8601); set it, then start again")
+        }
         let issuer = try Issuer(issuer)
         self.issuer = issuer
         self.configuration = configuration

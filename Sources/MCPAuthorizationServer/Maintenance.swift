@@ -1,6 +1,7 @@
 public import ServiceLifecycle
 import JOSE
 import Logging
+import MCPAuth
 import OAuth
 
 /// Keeps a server in order while it runs: forgets what expired, learns what other instances revoked, turns the signing keys, and writes down what grants were
@@ -19,8 +20,10 @@ public struct Maintenance: Service {
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             var turn = 0
+            var watch = ClockWatch(server.clock.now)
             while !Task.isCancelled {
-                await server.maintain(sweeps: turn % 12 == 0)
+                if let seconds = watch.jump(at: server.clock.now) { server.noteClockJump(seconds) }
+                await server.maintain(sweeps: turn % 12 == 0 && !watch.isDoubtful)
                 turn += 1
                 try? await Task.sleep(for: interval)
             }
@@ -29,7 +32,40 @@ public struct Maintenance: Service {
     }
 }
 
+/// Compares the wall clock with one that only goes forward, and tells when the wall clock was set by more than ten minutes (M-14).
+///
+/// For an hour afterwards nothing is swept: what a wrong clock calls expired is refused at once, but it is not deleted before somebody could set the clock right.
+struct ClockWatch {
+    private var wall: NumericDate
+    private var steady: ContinuousClock.Instant
+    private var doubtfulUntil: ContinuousClock.Instant?
+
+    init(_ now: NumericDate, steady: ContinuousClock.Instant = .now) {
+        wall = now
+        self.steady = steady
+    }
+
+    /// The seconds by which the wall clock was set since the last call, nil when it went as it should.
+    mutating func jump(at now: NumericDate, steady instant: ContinuousClock.Instant = .now) -> Int64? {
+        let expected = (instant - steady).components.seconds
+        let difference = now.seconds(since: wall.advanced(by: expected))
+        wall = now
+        steady = instant
+        if let doubtfulUntil, instant >= doubtfulUntil { self.doubtfulUntil = nil }
+        guard abs(difference) > 600 else { return nil }
+        doubtfulUntil = instant.advanced(by: .seconds(3600))
+        return difference
+    }
+
+    var isDoubtful: Bool { doubtfulUntil != nil }
+}
+
 extension AuthorizationServer {
+    func noteClockJump(_ seconds: Int64) {
+        logger.warning("the clock of this machine was set", metadata: ["seconds": "\(seconds)"])
+        record("clock.jumped", .failed, nil, detail: "\(seconds) seconds; nothing is swept for an hour")
+    }
+
     /// One turn of maintenance. Each part is tried, whatever became of the others.
     package func maintain(sweeps: Bool) async {
         func attempt(_ name: String, _ work: () async throws -> Void) async {

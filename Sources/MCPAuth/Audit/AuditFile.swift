@@ -116,7 +116,8 @@ public final class AuditFile: AuditSink {
             state.chain = chain
             state.isBroken = false
         } else {
-            state.length = -1
+            // Half a line on a full disk is no line: what did not fit goes, so that the log is whole once there is room again.
+            if ftruncate(state.descriptor, off_t(state.length)) != 0 { state.length = -1 }
         }
         return isWritten
     }
