@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PORT ?= 8000
 DATA ?= data/demo
 
-.PHONY: help run test test-core lint format bench fuzz clean
+.PHONY: help run test test-core lint format bench fuzz reliability conformance clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -38,6 +38,15 @@ fuzz: ## Fuzz every decoder, twenty seconds each (FUZZ_SECONDS), and every endpo
 	@Fuzz/run
 	@swift build --product mcp-auth
 	@Fuzz/interface "$$(swift build --show-bin-path)/mcp-auth"
+
+reliability: ## A thousand kills, and every fault that can be brought about here; docs/reliability.md says what came of it
+	@Scripts/setup tests
+	@swift build --product mcp-auth
+	@CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} INTEROP_SECONDS=14400 Tests/Interop/run "$$(swift build --show-bin-path)/mcp-auth" SIGKILL M-03 O-07 M-14 M-09
+
+conformance: ## Run every test, and write docs/conformance.md from what passed
+	@Scripts/setup tests
+	@Scripts/conformance
 
 clean: ## Remove what was built; data and sources stay
 	@swift package clean

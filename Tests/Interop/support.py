@@ -108,9 +108,10 @@ class Server:
 
     _running = []
 
-    def __init__(self, *options, binary=None, data=None, password=PASSWORD):
+    def __init__(self, *options, binary=None, data=None, password=PASSWORD, through=()):
         self.binary = binary or sys.argv[1]
         self.password = password  # None: the server makes its own
+        self.through = list(through)  # a program that becomes the server
         self.options = list(options)
         self.folder = tempfile.mkdtemp(prefix="mcp-auth-test-")
         self.data = data or os.path.join(self.folder, "data")
@@ -142,7 +143,7 @@ class Server:
             environment["MCP_AUTH_DEMO_PASSWORD"] = self.password
         self.out = open(os.path.join(self.folder, "stdout"), "ab")
         self.err = open(os.path.join(self.folder, "stderr"), "ab")
-        command = [self.binary, "demo", "--port", str(self.port), "--data", self.data, *self.options]
+        command = [*self.through, self.binary, "demo", "--port", str(self.port), "--data", self.data, *self.options]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err, env=environment)
         Server._running.append(self)
         end = time.monotonic() + 30
