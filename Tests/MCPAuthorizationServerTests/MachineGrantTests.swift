@@ -65,6 +65,16 @@ struct MachineGrantTests {
         #expect(reply.error == "unauthorized_client")
         let asked = try await harness.register(["redirect_uris": [.string(Harness.redirectURI)], "grant_types": ["client_credentials"]])
         #expect(asked.error == "invalid_client_metadata")
+        // Not even if a store said that such a client may.
+        for (name, origin, method) in [("stray", Client.Origin.dynamic, Client.AuthenticationMethod.post), ("bare-robot", .configured, .none)] {
+            let stray = Client(
+                id: ClientID(name)!, name: nil, redirectURIs: [], authenticationMethod: method, secrets: [ClientSecret(SecretHash(of: "secret"))],
+                grantTypes: [.clientCredentials], scopes: ["read"], origin: origin, createdAt: harness.time.now)
+            try await harness.store.save(stray, limit: 10)
+            var form = [("grant_type", "client_credentials"), ("client_id", name), ("resource", Harness.resource)]
+            if method == .post { form.append(("client_secret", "secret")) }
+            #expect(try await harness.post("/token", form).error == "unauthorized_client")
+        }
         #expect(try await credentials("robot", [("resource", Harness.resource), ("scope", "write")]).error == "invalid_scope")
         #expect(try await credentials("bare").json["scope"]?.string == "", "what was not given is not got")
         #expect(try await credentials("bare", [("resource", Harness.resource), ("scope", "read")]).error == "invalid_scope")

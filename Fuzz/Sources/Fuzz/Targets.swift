@@ -11,7 +11,7 @@ enum Targets {
     static let all: [(name: String, body: @Sendable ([UInt8]) -> Void)] = [
         ("json", json), ("base64url", base64url), ("jws", jws), ("claims", claims), ("jwk-set", jwkSet), ("pem", pem), ("form", form), ("url", url),
         ("redirect-uri", redirectURI), ("scope", scope), ("metadata", metadata), ("credential", credential), ("mcp", mcp), ("token", token),
-        ("register", register), ("authorize", authorize), ("cookie", cookie),
+        ("register", register), ("authorize", authorize), ("cookie", cookie), ("proof", proof), ("assertion", assertion), ("device", device), ("audit-log", auditLog),
     ]
 
     static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
@@ -155,6 +155,12 @@ enum Targets {
             var configuration = AuthorizationServerConfiguration(resources: [
                 try! ProtectedResource("https://rs.example/mcp", scopes: [.init("read", "Read")])
             ])
+            configuration.grantTypes = [.authorizationCode, .refreshToken, .clientCredentials, .deviceCode, .tokenExchange, .jwtBearer]
+            configuration.workloads = [
+                try! WorkloadTrust(
+                    name: "w", issuer: "https://platform.test", keys: .fixed([key.verificationKey]), subject: "s", resource: "https://rs.example/mcp",
+                    scopes: ["read"])
+            ]
             configuration.clients = [
                 Client(
                     id: ClientID("c")!, name: "C", redirectURIs: [try! RedirectURI("https://c.example/cb")], origin: .configured,
@@ -181,6 +187,43 @@ enum Targets {
         if HTTPField.isValidValue(value) {
             send(.post, "/token", [.contentType: "application/x-www-form-urlencoded", .authorization: value], Array("grant_type=refresh_token".utf8))
         }
+    }
+
+    // MARK: Proofs, assertions, devices, logs
+
+    static let here = WebURL("https://rs.example/mcp")!
+
+    @Sendable static func proof(_ bytes: [UInt8]) {
+        let now = NumericDate(seconds: 1_800_000_000)
+        if let proof = try? DPoPProof(parsing: text(bytes), method: "POST", url: here, accessToken: "x", at: now) {
+            require(DPoPProof.isThumbprint(proof.thumbprint), "a proof that counts names its key")
+        }
+        // The same bytes as header and as payload of a proof that is signed as it says.
+        let encoded = Base64URL.encode(bytes)
+        _ = try? DPoPProof(parsing: encoded + "." + encoded + "." + encoded, method: "POST", url: here, accessToken: nil, at: now)
+        guard let token = try? CompactJWS.sign(bytes, type: "dpop+jwt", with: key) else { return }
+        _ = try? DPoPProof(parsing: token, method: "POST", url: here, accessToken: nil, at: now)
+    }
+
+    @Sendable static func assertion(_ bytes: [UInt8]) {
+        let form: HTTPFields = [.contentType: "application/x-www-form-urlencoded"]
+        let kind = "client_assertion_type=" + Form.encode("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+        for text in [text(bytes), (try? CompactJWS.sign(bytes, with: key)) ?? ""] {
+            send(.post, "/token", form, Array("grant_type=client_credentials&\(kind)&client_assertion=\(Form.encode(text))".utf8))
+            send(.post, "/token", form, Array("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=\(Form.encode(text))".utf8))
+        }
+    }
+
+    @Sendable static func device(_ bytes: [UInt8]) {
+        send(.get, "/device?user_code=" + Form.encode(text(bytes)), [:])
+        send(.get, "/authorize?client_id=c&request_uri=" + Form.encode("urn:ietf:params:oauth:request_uri:" + text(bytes)), [:])
+        send(.post, "/device_authorization", [.contentType: "application/x-www-form-urlencoded"], bytes)
+        send(.post, "/par", [.contentType: "application/x-www-form-urlencoded"], bytes)
+    }
+
+    @Sendable static func auditLog(_ bytes: [UInt8]) {
+        let result = AuditChain.verify([(name: "log", bytes: bytes)])
+        require(result.lines == 0 || !result.findings.isEmpty || result.head.utf8.count == 43, "no stranger's line is in order")
     }
 
     @Sendable static func register(_ bytes: [UInt8]) { send(.post, "/register", [.contentType: "application/json"], bytes) }

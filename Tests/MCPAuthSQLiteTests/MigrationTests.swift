@@ -1,0 +1,59 @@
+import Foundation
+import GRDB
+import JOSE
+import MCPAuthTesting
+import MCPAuthorizationServer
+import OAuth
+import Testing
+
+@testable import MCPAuthSQLite
+
+@Suite("A database of before")
+struct MigrationTests {
+    let folder: TemporaryFolder
+    init() throws { folder = try TemporaryFolder() }
+
+    @Test("I2: everything that the first version wrote is there after the second one opened it, and its tokens go on")
+    func first() async throws {
+        let path = folder.path("auth.db")
+        let queue = try DatabaseQueue(path: path)
+        let (code, token) = (SecretHash(of: "code").bytes, SecretHash(of: "token").bytes)
+        try await queue.write { db in
+            try db.execute(sql: Schema.first)
+            try db.execute(
+                sql: """
+                    INSERT INTO clients VALUES ('client-1', 'Old', 'https://c.example/cb', 'client_secret_basic', ?, 'authorization_code refresh_token',
+                      'dynamic', 1700000000, NULL);
+                    """, arguments: [Data(SecretHash(of: "secret").bytes)])
+            try db.execute(sql: "INSERT INTO users VALUES ('user-1', 'ada', NULL, 0, 1700000000)")
+            try db.execute(
+                sql: "INSERT INTO grants VALUES ('g', 'client-1', 'user-1', 'read', 'https://rs.example/mcp', 1700000000, 1900000000, 1700000000, NULL)")
+            try db.execute(sql: "INSERT INTO refresh_tokens VALUES (?, 'g', 1900000000, NULL, NULL, NULL)", arguments: [Data(token)])
+            try db.execute(
+                sql: "INSERT INTO codes VALUES (?, 'client-1', 'user-1', 'https://c.example/cb', ?, 'read', 'https://rs.example/mcp', 1900000000, NULL)",
+                arguments: [Data(code), CodeChallenge(of: CodeVerifier(String(repeating: "v", count: 43))!).text])
+            try db.execute(sql: "INSERT INTO signing_keys VALUES ('k', 'ES256', ?, 1700000000)", arguments: [Data([1])])
+            try db.execute(sql: "PRAGMA user_version = 1")
+        }
+        try queue.close()
+
+        let store = try SQLiteStore(path: path)
+        let client = try #require(try await store.client(ClientID("client-1")!))
+        #expect(client.name == "Old" && client.hasSecret("secret", at: NumericDate(seconds: 1_800_000_000)))
+        #expect(client.grantTypes == [.authorizationCode, .refreshToken] && !client.isDisabled)
+        #expect(try await store.user(named: "ada")?.identity == nil)
+        #expect(try await store.grant("g")?.type == .authorizationCode)
+        #expect(try await store.code(SecretHash(of: "code"))?.nonce == nil)
+        #expect(try await store.signingKeys().first?.activeFrom == NumericDate(seconds: 0))
+        let successor = Successor(hash: SecretHash(of: "next"), sealed: [1], expiresAt: NumericDate(seconds: 1_850_000_000))
+        let outcome = try await store.rotate(SecretHash(of: "token"), to: successor, grace: 30, at: NumericDate(seconds: 1_800_000_000)) { _ in nil }
+        guard case .rotated = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        try await store.save(client, limit: 10)
+        #expect(try await store.client(client.id) == client)
+        let again = try SQLiteStore(path: path)
+        #expect(try await again.client(client.id) == client, "opening it twice changes nothing")
+    }
+}
