@@ -138,7 +138,7 @@ def _():
     equal((reply.status, reply.error), (400, "invalid_scope"), "more than it was given")
 
 
-@test("R83, R127: the official SDK's private_key_jwt")
+@test("R83, R127, R46: the official SDK's private_key_jwt")
 def _():
     key = Key()
     path = os.path.join(server().folder, "robot.jwks")
@@ -482,7 +482,7 @@ def _():
     check(verify(lines[:-3] + [b""], 1, "--head", head)["findings"], "lines cut off at the end, by the head of before")
 
 
-@test("L-01: none of the secrets of these tests is in a log, a database or the metrics")
+@test("L-01, R96, R116: none of the secrets of these tests is in a log, a database or the metrics")
 def _():
     texts = {"metrics": send("GET", server().origin + "/metrics").body, "output": server().output().encode()}
     for name in os.listdir(server().data):

@@ -494,7 +494,7 @@ def _():
         refused(server, token("aud", value), f"aud {value!r}")
 
 
-@test("J-19, F-06: other kinds of JWT of the same key, refresh tokens, codes and cookies are no access tokens")
+@test("J-19, F-06, R98, R133: other kinds of JWT of the same key, refresh tokens, codes and cookies are no access tokens")
 def _():
     server, key = lab().server, issuer_key(lab().server)
     header, claims, _ = segments(lab().token())
@@ -752,7 +752,7 @@ def _():
             check(found in (expected if len(hosts) > 1 else (200, 401)), f"{path} with Host {hosts}: {found}")
 
 
-@test("R-08: the demo listens on 127.0.0.1 and on nothing else")
+@test("R-08, R73: the demo listens on 127.0.0.1 and on nothing else")
 def _():
     port = lab().server.port
     lab().alive()
@@ -789,7 +789,7 @@ def call_in(server, token, session):
     return handshake(server, token, session, "tools/call", {"name": "whoami", "arguments": {}})
 
 
-@test("R-10: a session is nobody's credential, and belongs to who opened it")
+@test("R-10, R72, R75: a session is nobody's credential, and belongs to who opened it")
 def _():
     server, ada, grace = lab().server, lab().token(), lab().token("grace")
     session = handshake(server, ada).header("Mcp-Session-Id")
@@ -885,7 +885,7 @@ def _():
     equal(count(), 2, "tasks after all that")
 
 
-@test("R-14: a request state that this server never gave is refused")
+@test("R-14, R77: a request state that this server never gave is refused")
 def _():
     server, token = lab().server, lab().token()
     lab().alive()
@@ -948,7 +948,7 @@ def told(reply, client, what):
     return parameters
 
 
-@test("Z-02, Z-05: a redirect_uri that is nearly the registered one is not it")
+@test("Z-02, Z-05, R65, R100: a redirect_uri that is nearly the registered one is not it")
 def _():
     client = lab().client("web")
     equal(open_page(client).status, 200, "the registered one")
@@ -1049,7 +1049,7 @@ def _():
         equal(register(document).status, 400, f"redirect_uris {uris!r}"[:80])
 
 
-@test("Z-08: an error never sends the browser to a client that nobody checked")
+@test("Z-08, R59: an error never sends the browser to a client that nobody checked")
 def _():
     client = Client(lab().server, "https://phish.lab/cb")
     equal(open_page(client).status, 200, "an honest request")
@@ -2160,7 +2160,7 @@ def _():
     lab().alive()
 
 
-@test("F-04, R131: after the grace of thirty seconds a used refresh token ends its chain")
+@test("F-04, R131, R138: after the grace of thirty seconds a used refresh token ends its chain")
 def _():
     client, first, second, _, since = aging()
     _, control = lab().tokens(kind="other")
@@ -2224,7 +2224,7 @@ def _():
         check("\x1b" not in lab_.server.output(), "an escape sequence in the output")
 
 
-@test("L-01, M-11: no secret is in a log, the metrics or a database")
+@test("L-01, M-11, R15, R75: no secret is in a log, the metrics or a database")
 def _():
     lab().alive()
     check(len(SECRETS) > 300, f"only {len(SECRETS)} secrets were seen")

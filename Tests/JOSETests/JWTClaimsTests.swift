@@ -57,7 +57,7 @@ struct JWTClaimsTests {
     func issuer(_ value: String) throws { #expect(try violation(["iss": value]) != nil) }
 
     @Test(
-        "J-18, R6: the audience is compared byte by byte",
+        "J-18, R6, R13: the audience is compared byte by byte",
         arguments: [
             "absent", "[]", "\"https://other.example\"", "\"https://as.example\"", "\"https://rs.example/mcp-evil\"", "\"https://rs.example\"",
             "\"https://rs.example/mcp/\"",

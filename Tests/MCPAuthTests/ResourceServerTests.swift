@@ -60,7 +60,7 @@ struct ResourceServerTests {
     struct Refused: Error {}
 
     @Test(
-        "R-01, 3, 7, 120: without a credential: 401, where to go, what to ask for, and no error code",
+        "R-01, 3, 5, 7, 14, 120: without a credential: 401, where to go, what to ask for, and no error code",
         arguments: [nil, "Basic x", "Negotiate abc"])
     func noCredentials(_ header: String?) async throws {
         let reply = try #require(await answer(header, .tool("delete")))
@@ -122,7 +122,7 @@ struct ResourceServerTests {
     }
 
     @Test(
-        "9, 10, 11: a missing scope is 403, names everything at once, and knows the hierarchy",
+        "4, 9, 10, 11: a missing scope is 403, names everything at once, and knows the hierarchy",
         arguments: [
             ("", "read", "read"), ("other", "delete", "read delete other"), ("read", "delete", "read delete"), ("delete", "delete", nil),
             ("admin", "delete", nil), ("delete", "read", nil),

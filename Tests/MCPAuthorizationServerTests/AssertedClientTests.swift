@@ -150,7 +150,7 @@ struct AssertedClientTests {
         #expect(try await harness.post("/revoke", [("token", "x")] + plain.fields(try plain.assertion())).status == 401)
     }
 
-    @Test("K-10: keys at an address: rotated ones are found, trouble is invalid_client, and nobody makes us fetch without end")
+    @Test("K-10, R94: keys at an address: rotated ones are found, trouble is invalid_client, and nobody makes us fetch without end")
     func remoteKeys() async throws {
         let keys = Synchronized([client.key.verificationKey])
         let failing = Synchronized(false)

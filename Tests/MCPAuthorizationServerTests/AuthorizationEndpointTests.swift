@@ -16,7 +16,7 @@ struct AuthorizationEndpointTests {
         client = try await harness.registered()
     }
 
-    @Test("positive control: sign in, allow, and the code comes back with state and iss (R54)")
+    @Test("R46: positive control: sign in, allow, and the code comes back with state and iss (R54)")
     func control() async throws {
         let browser = Browser(harness)
         let first = try await browser.open(harness.parameters(client))

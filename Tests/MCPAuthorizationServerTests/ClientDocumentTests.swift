@@ -55,7 +55,7 @@ struct ClientDocumentTests {
     }
 
     @Test(
-        "S-01: identifiers that are no address of a document are refused, and nothing is fetched",
+        "S-01, R52: identifiers that are no address of a document are refused, and nothing is fetched",
         arguments: [
             "http://app.example/client.json", "https://app.example", "https://app.example/", "https://app.example/./client.json",
             "https://app.example/../client.json", "https://app.example/%2e%2E/client.json", "https://app.example/client.json#x",
@@ -182,7 +182,7 @@ struct ClientDocumentTests {
         #expect(closed.server.metadata["client_id_metadata_document_supported"] == nil)
     }
 
-    @Test("S-14, R53: a famous domain that returns to this computer is shown with a warning")
+    @Test("S-14, R53, R100: a famous domain that returns to this computer is shown with a warning")
     func localhost() async throws {
         let (harness, _, _) = try await Self.harness(.json(Self.document(["redirect_uris": ["http://localhost/cb"]])))
         let browser = Browser(harness)

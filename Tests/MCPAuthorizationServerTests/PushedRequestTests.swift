@@ -118,7 +118,7 @@ struct PushedRequestTests {
         #expect(wrong.error == "invalid_dpop_proof")
     }
 
-    @Test("X-02: pushing is limited by address, and costs no storage")
+    @Test("X-02, R97: pushing is limited by address, and costs no storage")
     func limits() async throws {
         var statuses: [Int] = []
         for _ in 0..<250 { statuses.append(try await push().status) }

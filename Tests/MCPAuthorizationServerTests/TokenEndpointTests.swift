@@ -16,7 +16,7 @@ struct TokenEndpointTests {
         client = try await harness.registered()
     }
 
-    @Test("121, T-12: the token is what RFC 9068 says, and the answer is for nobody's cache")
+    @Test("55, 101, 121, T-12: the token is what RFC 9068 says, and the answer is for nobody's cache")
     func token() async throws {
         let reply = try await harness.redeem(client, try await harness.code(client))
         #expect(
@@ -30,6 +30,9 @@ struct TokenEndpointTests {
                 && claims["scope"]?.string == "read")
         #expect(claims.subject?.hasPrefix("user-") == true && claims.identifier != nil)
         #expect(try #require(reply.json["expires_in"]?.int) == Int(claims.expiration!.seconds - claims.issuedAt!.seconds))
+        #expect(reply.json["expires_in"]?.int == 900)
+        let said = Set((claims.document.root.members ?? []).map(\.name))
+        #expect(said == ["iss", "sub", "aud", "client_id", "iat", "exp", "jti", "scope"], "and nothing about the person")
         #expect(try await harness.accepts(try #require(reply.json["access_token"]?.string)))
     }
 

@@ -21,7 +21,7 @@ struct StatelessWireTests {
         #expect(answer.result["_meta"]?["io.modelcontextprotocol/serverInfo"]?["name"]?.string == "test")
     }
 
-    @Test("server/discover names versions, capabilities and instructions, and may be kept by its reader only")
+    @Test("R79: server/discover names versions, capabilities and instructions, and may be kept by its reader only")
     func discover() async throws {
         let answer = await server.modern("server/discover", token: try server.token())
         #expect(answer.result["supportedVersions"]?.strings == ["2026-07-28"] && answer.result["instructions"]?.string == "Be kind.")
@@ -188,7 +188,7 @@ struct StatelessWireTests {
         #expect(answer.status == 404 && answer.errorCode == -32601)
     }
 
-    @Test("a requestState that nobody gave out is refused")
+    @Test("R77: a requestState that nobody gave out is refused")
     func requestState() async throws {
         let answer = await server.modern("tools/call", ["name": "whoami", "requestState": "x"], token: try server.token())
         #expect(answer.status == 400 && answer.errorCode == -32602)
