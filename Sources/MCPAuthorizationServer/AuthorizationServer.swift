@@ -34,7 +34,7 @@ public final class AuthorizationServer: Sendable {
     private static let earliestTime = NumericDate(seconds: 1_735_689_600)
 
     struct Limits: Sendable {
-        let signInByAddress, signInByAccount, signInByBrowser, userCode, registration, clientSecret, authorize, begin, token: RateLimiter
+        let signInByAddress, signInByAccount, signInByBrowser, userCode, registration, clientSecret, authorize, begin, token, client: RateLimiter
 
         init(_ limits: RateLimits) {
             signInByAddress = RateLimiter(limits.signInByAddress)
@@ -46,6 +46,7 @@ public final class AuthorizationServer: Sendable {
             authorize = RateLimiter(limits.authorize)
             begin = RateLimiter(limits.begin)
             token = RateLimiter(limits.token)
+            client = RateLimiter(limits.client)
         }
     }
 

@@ -44,7 +44,7 @@ private struct LocalVerifier: TokenVerifier {
     func stillAccepts(_ principal: Principal) -> Bool { principal.tokenID.map { !revocations.contains(tokenID: $0) } ?? true }
 
     func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {
-        guard let tokenID = principal.tokenID else { return }
-        uses.note(TokenIdentifier.grantID(of: tokenID), operation.description, at: now)
+        guard let tokenID = principal.tokenID, principal.issuer.utf8.elementsEqual(requirements.issuer.utf8) else { return }
+        uses.note(tokenID, operation, at: now)
     }
 }

@@ -187,7 +187,8 @@ def restart(server):
 def _():
     seed = int(os.environ.get("SEED", secrets.randbelow(10**6)))
     chance = random.Random(seed)
-    with Server() as server:
+    # Tokens that outlive the test: the first one is used again at its end.
+    with Server("--token-lifetime", "86400") as server:
         cookies = {user: Browser(user).sign_in(server.origin).cookies for user in ("ada", "grace")}
         clients = [Client(server), Client(server, token_endpoint_auth_method="client_secret_basic")]
         tasks, keep = {"ada": {}, "grace": {}}, {}

@@ -27,10 +27,13 @@ struct MigrationTests {
                     """, arguments: [Data(SecretHash(of: "secret").bytes)])
             try db.execute(sql: "INSERT INTO users VALUES ('user-1', 'ada', NULL, 0, 1700000000)")
             try db.execute(
-                sql: "INSERT INTO grants VALUES ('g', 'client-1', 'user-1', 'read', 'https://rs.example/mcp', 1700000000, 1900000000, 1700000000, NULL)")
+                sql:
+                    "INSERT INTO grants VALUES ('g', 'client-1', 'user-1', 'read', 'https://rs.example/mcp', 1700000000, 1900000000, 1700000000, NULL)"
+            )
             try db.execute(sql: "INSERT INTO refresh_tokens VALUES (?, 'g', 1900000000, NULL, NULL, NULL)", arguments: [Data(token)])
             try db.execute(
-                sql: "INSERT INTO codes VALUES (?, 'client-1', 'user-1', 'https://c.example/cb', ?, 'read', 'https://rs.example/mcp', 1900000000, NULL)",
+                sql:
+                    "INSERT INTO codes VALUES (?, 'client-1', 'user-1', 'https://c.example/cb', ?, 'read', 'https://rs.example/mcp', 1900000000, NULL)",
                 arguments: [Data(code), CodeChallenge(of: CodeVerifier(String(repeating: "v", count: 43))!).text])
             try db.execute(sql: "INSERT INTO signing_keys VALUES ('k', 'ES256', ?, 1700000000)", arguments: [Data([1])])
             try db.execute(sql: "PRAGMA user_version = 1")

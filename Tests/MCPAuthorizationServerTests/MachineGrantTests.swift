@@ -91,6 +91,38 @@ struct MachineGrantTests {
         #expect(user.id.hasPrefix("user-"))
     }
 
+    @Test("R97: what one client may ask for is limited, and that of others is not; so is what one address may ask for, but not that of this machine")
+    func limits() async throws {
+        let limited = try await Harness { configuration in
+            configuration.rateLimits.client = .init(burst: 5, everyMilliseconds: 1000)
+            configuration.rateLimits.token = .init(burst: 20, everyMilliseconds: 1000)
+            configuration.clients = ["one", "two"].map { name in
+                Client(
+                    id: ClientID(name)!, name: nil, redirectURIs: [], authenticationMethod: .post, secrets: [ClientSecret(SecretHash(of: "secret"))],
+                    grantTypes: [], origin: .configured, createdAt: NumericDate(seconds: 0))
+            }
+        }
+        func statuses(_ client: String, _ count: Int, peer: String = "127.0.0.1") async throws -> [Int] {
+            var statuses: [Int] = []
+            for _ in 0..<count {
+                let reply = try await limited.send(
+                    .post, "/revoke", [.contentType: "application/x-www-form-urlencoded"], body: "token=x&client_id=\(client)&client_secret=secret",
+                    peer: peer)
+                statuses.append(reply.status)
+                if reply.status == 429 { #expect(reply.error == "too_many_requests" && reply.response.headerFields[.retryAfter] != nil) }
+            }
+            return statuses
+        }
+        #expect(try await statuses("one", 7) == [200, 200, 200, 200, 200, 429, 429])
+        #expect(try await statuses("two", 1) == [200])
+        let flood = try await statuses("unknown", 25, peer: "198.51.100.7")
+        #expect(flood.prefix(20).allSatisfy { $0 == 401 } && flood.suffix(5).allSatisfy { $0 == 429 })
+        #expect(try await statuses("unknown", 1, peer: "198.51.100.8") == [401])
+        #expect(try await statuses("unknown", 25).allSatisfy { $0 == 401 })
+        limited.time.advance(by: 10)
+        #expect(try await statuses("one", 1) == [200])
+    }
+
     // MARK: Token exchange
 
     func userToken(_ scope: String = "read write", _ fields: HTTPFields = [:]) async throws -> String {

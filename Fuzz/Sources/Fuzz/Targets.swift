@@ -11,7 +11,8 @@ enum Targets {
     static let all: [(name: String, body: @Sendable ([UInt8]) -> Void)] = [
         ("json", json), ("base64url", base64url), ("jws", jws), ("claims", claims), ("jwk-set", jwkSet), ("pem", pem), ("form", form), ("url", url),
         ("redirect-uri", redirectURI), ("scope", scope), ("metadata", metadata), ("credential", credential), ("mcp", mcp), ("token", token),
-        ("register", register), ("authorize", authorize), ("cookie", cookie), ("proof", proof), ("assertion", assertion), ("device", device), ("audit-log", auditLog),
+        ("register", register), ("authorize", authorize), ("cookie", cookie), ("proof", proof), ("assertion", assertion), ("device", device),
+        ("audit-log", auditLog),
     ]
 
     static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }

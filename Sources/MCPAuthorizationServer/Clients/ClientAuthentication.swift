@@ -38,6 +38,9 @@ extension AuthorizationServer {
             }
             throw error
         }
+        if client.authenticationMethod != .none, let seconds = limits.client.wait(for: client.id.text, at: clock.now) {
+            throw OAuthError(.tooManyRequests, "this client asks too often; wait \(seconds) seconds")
+        }
         return client
     }
 

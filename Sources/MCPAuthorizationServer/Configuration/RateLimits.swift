@@ -30,6 +30,8 @@ public struct RateLimits: Sendable, Hashable {
     public var begin = Limit(burst: 200, everyMilliseconds: 500)
     /// Token requests of one address. Addresses of this machine are not counted: a proxy there would make all clients one.
     public var token = Limit(burst: 600, everyMilliseconds: 20)
+    /// Requests of one client that proves who it is, from wherever. A public client's name is everybody's, so it is not counted.
+    public var client = Limit(burst: 2000, everyMilliseconds: 5)
     /// Documents of clients fetched because of one address, and from one host.
     public var clientDocument = Limit(burst: 20, everyMilliseconds: 3000)
 

@@ -1,28 +1,47 @@
 import JOSE
+import MCPAuth
 import OAuth
 import Synchronization
 
-/// What grants were last used for, collected in memory and written down now and then: no request waits for a disk because of it.
+/// What grants were last used for, collected in memory and written down now and then: no request waits for a disk because of it, and none copies a text.
 final class GrantUses: Sendable {
-    private let uses = Mutex<[String: GrantUse]>([:])
+    private struct Use {
+        let operation: Operation
+        let time: NumericDate
+    }
 
-    /// More grants than this in one interval are not remembered.
+    /// By the `jti` of the token, as it is.
+    private let uses = Mutex<[String: Use]>([:])
+
+    /// More tokens than this in one interval are not remembered.
     private static let capacity = 20_000
 
-    func note(_ grantID: String, _ operation: String, at now: NumericDate) {
+    func note(_ tokenID: String, _ operation: Operation, at now: NumericDate) {
         uses.withLock { uses in
-            guard uses.count < Self.capacity || uses[grantID] != nil else { return }
-            uses[grantID] = GrantUse(grantID: grantID, operation: operation, time: now)
+            guard uses.count < Self.capacity || uses[tokenID] != nil else { return }
+            uses[tokenID] = Use(operation: operation, time: now)
         }
     }
 
+    /// The latest of each grant, which are not remembered any more.
     func take() -> [GrantUse] {
-        uses.withLock { uses in
+        let taken = uses.withLock { uses in
             defer { uses = [:] }
-            return Array(uses.values)
+            return uses
         }
+        return Self.byGrant(taken).values.sorted { $0.time < $1.time }
     }
 
     /// The latest of a grant that is not written down yet.
-    func pending(_ grantID: String) -> GrantUse? { uses.withLock { $0[grantID] } }
+    func pending(_ grantID: String) -> GrantUse? { Self.byGrant(uses.withLock { $0 })[grantID] }
+
+    private static func byGrant(_ uses: [String: Use]) -> [String: GrantUse] {
+        var latest: [String: GrantUse] = [:]
+        for (tokenID, use) in uses {
+            let grantID = TokenIdentifier.grantID(of: tokenID)
+            if let other = latest[grantID], other.time > use.time { continue }
+            latest[grantID] = GrantUse(grantID: grantID, operation: use.operation.description, time: use.time)
+        }
+        return latest
+    }
 }
