@@ -56,8 +56,16 @@ public final class SQLiteStore: AuthorizationServerStore {
     public func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError) {
         try await database.write { db in
             try db.execute(sql: "DELETE FROM clients WHERE id = ?", arguments: [id.text])
-            try db.execute(sql: "UPDATE grants SET revoked_at = ? WHERE client_id = ? AND revoked_at IS NULL", arguments: [now.seconds, id.text])
+            try Self.revokeGrants(of: id, now, db)
         }
+    }
+
+    public func revokeGrants(ofClient id: ClientID, at now: NumericDate) async throws(StoreError) {
+        try await database.write { db in try Self.revokeGrants(of: id, now, db) }
+    }
+
+    private static func revokeGrants(of id: ClientID, _ now: NumericDate, _ db: Database) throws {
+        try db.execute(sql: "UPDATE grants SET revoked_at = ? WHERE client_id = ? AND revoked_at IS NULL", arguments: [now.seconds, id.text])
     }
 
     public func clients(after id: String, limit: Int) async throws(StoreError) -> [Client] {

@@ -134,6 +134,8 @@ public enum StoreConformance {
         Check(description: "deleting a client ends its grants") { store in
             try await store.save(try client(), limit: 10)
             try await granted(store)
+            try await store.revokeGrants(ofClient: try id1("client-2"), at: now)
+            try expect(try await store.grant("grant-1")?.revokedAt == nil, "nobody else's")
             try await store.deleteClient(try id1("client-1"), at: now)
             try expect(try await store.client(id1("client-1")) == nil, "the client is gone")
             try expect(try await store.grant("grant-1")?.revokedAt == now, "its grant is revoked")

@@ -63,6 +63,10 @@ final class FailingStore: AuthorizationServerStore {
         try check()
         return store.addSigningKey(key, unlessActiveAfter: moment)
     }
+    func revokeGrants(ofClient id: ClientID, at now: NumericDate) async throws(StoreError) {
+        try check()
+        store.revokeGrants(ofClient: id, at: now)
+    }
     func removeSigningKey(_ keyID: String) async throws(StoreError) { store.removeSigningKey(keyID) }
     func claim(issuer: String) async throws(StoreError) -> String { store.claim(issuer: issuer) }
     func issuer() async throws(StoreError) -> String? { store.issuer() }

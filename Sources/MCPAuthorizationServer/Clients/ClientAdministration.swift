@@ -40,8 +40,11 @@ extension AuthorizationServer {
         var client = try await storedClient(id)
         client.isDisabled = isDisabled
         let updated = client
-        if isDisabled { try await delete(client: id) }
         try await stored { try await store.save(updated, limit: .max) }
+        if isDisabled {
+            try await stored { try await store.revokeGrants(ofClient: id, at: clock.now) }
+            try await stored { try await refreshRevocations() }
+        }
         record(isDisabled ? "client.disabled" : "client.enabled", .allowed, nil, client: id)
     }
 

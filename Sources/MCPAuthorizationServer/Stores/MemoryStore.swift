@@ -76,8 +76,12 @@ public final class MemoryStore: AuthorizationServerStore {
     }
 
     public func deleteClient(_ id: ClientID, at now: NumericDate) {
+        state.withLock { $0.clients[id] = nil }
+        revokeGrants(ofClient: id, at: now)
+    }
+
+    public func revokeGrants(ofClient id: ClientID, at now: NumericDate) {
         state.withLock { state in
-            state.clients[id] = nil
             for grant in state.grants.values where grant.clientID == id { state.revoke(grant.id, now) }
         }
     }

@@ -88,6 +88,8 @@ public protocol GrantStore: Sendable {
     func note(_ uses: [GrantUse]) async throws(StoreError)
     /// Idempotent.
     func revokeGrant(_ id: String, at now: NumericDate) async throws(StoreError)
+    /// Every grant of a client. Idempotent.
+    func revokeGrants(ofClient id: ClientID, at now: NumericDate) async throws(StoreError)
     /// Ends one access token before its time. Idempotent.
     func revokeAccessToken(_ tokenID: String, until expiry: NumericDate, at now: NumericDate) async throws(StoreError)
     /// Grants and access tokens revoked at or after a moment: what a resource server has to forget.
