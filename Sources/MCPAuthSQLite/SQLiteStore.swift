@@ -28,13 +28,27 @@ public final class SQLiteStore: AuthorizationServerStore {
                 if try isFull() { _ = try Self.forgetUnusedClients(before: client.createdAt.advanced(by: -600), limit: 100, db) }
                 guard try !isFull() else { throw StoreError(.full, "there are \(limit) clients") }
             }
-            try db.execute(
-                sql: "INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",
-                arguments: [
-                    client.id.text, client.name, client.redirectURIs.map(\.text).joined(separator: " "), client.authenticationMethod.rawValue,
-                    client.grantTypes.map(\.rawValue).joined(separator: " "), client.origin.rawValue, client.createdAt.seconds, client.introspects,
-                    ClientDetails(client).text,
-                ])
+            try Self.write(client, db)
+        }
+    }
+
+    private static func write(_ client: Client, _ db: Database) throws {
+        try db.execute(
+            sql: "INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",
+            arguments: [
+                client.id.text, client.name, client.redirectURIs.map(\.text).joined(separator: " "), client.authenticationMethod.rawValue,
+                client.grantTypes.map(\.rawValue).joined(separator: " "), client.origin.rawValue, client.createdAt.seconds, client.introspects,
+                ClientDetails(client).text,
+            ])
+    }
+
+    public func replace(_ client: Client, expecting previous: Client) async throws(StoreError) -> Bool {
+        try await database.write { db in
+            guard try Row.fetchOne(db, sql: "SELECT * FROM clients WHERE id = ?", arguments: [client.id.text])?.client == previous else {
+                return false
+            }
+            try Self.write(client, db)
+            return true
         }
     }
 
@@ -44,7 +58,8 @@ public final class SQLiteStore: AuthorizationServerStore {
             db,
             sql: """
                 SELECT id FROM clients WHERE origin = 'dynamic' AND created_at <= ? AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id)
-                AND NOT EXISTS (SELECT 1 FROM codes WHERE client_id = clients.id) ORDER BY created_at LIMIT ?
+                AND NOT EXISTS (SELECT 1 FROM codes WHERE client_id = clients.id)
+                AND NOT EXISTS (SELECT 1 FROM devices WHERE client_id = clients.id) ORDER BY created_at LIMIT ?
                 """, arguments: [moment.seconds, limit])
         for id in ids {
             try db.cachedStatement(sql: "DELETE FROM clients WHERE id = ?").execute(arguments: [id])
@@ -55,7 +70,10 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     public func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError) {
         try await database.write { db in
-            try db.execute(sql: "DELETE FROM clients WHERE id = ?", arguments: [id.text])
+            for statement in [
+                "DELETE FROM clients WHERE id = ?", "DELETE FROM consents WHERE client_id = ?", "DELETE FROM devices WHERE client_id = ?",
+                "DELETE FROM codes WHERE client_id = ? AND grant_id IS NULL",
+            ] { try db.execute(sql: statement, arguments: [id.text]) }
             try Self.revokeGrants(of: id, now, db)
         }
     }
@@ -109,11 +127,15 @@ public final class SQLiteStore: AuthorizationServerStore {
         }
     }
 
-    public func update(_ user: User) async throws(StoreError) {
+    public func update(_ user: User, expecting previous: User) async throws(StoreError) -> Bool {
         try await database.write { db in
+            guard try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM users WHERE id = ?"), arguments: [user.id])?.user == previous else {
+                return false
+            }
             try db.execute(
                 sql: "UPDATE users SET password = ?, is_disabled = ?, display_name = ?, one_time_secret = ? WHERE id = ?",
                 arguments: [user.passwordHash?.text, user.isDisabled, user.displayName, user.sealedOneTimeSecret.map { Data($0) }, user.id])
+            return true
         }
     }
 
@@ -148,7 +170,12 @@ public final class SQLiteStore: AuthorizationServerStore {
     }
 
     public func deleteSessions(ofUser userID: String) async throws(StoreError) {
-        try await database.write { db in try db.execute(sql: "DELETE FROM sessions WHERE user_id = ?", arguments: [userID]) }
+        try await database.write { db in
+            for statement in [
+                "DELETE FROM sessions WHERE user_id = ?", "DELETE FROM codes WHERE user_id = ? AND grant_id IS NULL",
+                "DELETE FROM devices WHERE user_id = ? AND state = 'approved'",
+            ] { try db.execute(sql: statement, arguments: [userID]) }
+        }
     }
 
     // MARK: Consent
@@ -182,13 +209,19 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     public func signingKeys() async throws(StoreError) -> [SealedKey] { try await database.read(Self.keys) }
 
-    public func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate) async throws(StoreError) -> [SealedKey] {
+    public func addSigningKey(
+        _ key: SealedKey, unlessActiveAfter moment: NumericDate, upTo limit: NumericDate
+    ) async throws(StoreError) -> [SealedKey] {
         try await database.write { db in
             try db.execute(
                 sql:
-                    "INSERT INTO signing_keys SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM signing_keys WHERE algorithm = ? AND active_from > ?)",
+                    """
+                    INSERT INTO signing_keys SELECT ?, ?, ?, ?, ?
+                    WHERE NOT EXISTS (SELECT 1 FROM signing_keys WHERE algorithm = ? AND active_from > ? AND active_from <= ?)
+                    """,
                 arguments: [
                     key.keyID, key.algorithm, Data(key.sealed), key.createdAt.seconds, key.activeFrom.seconds, key.algorithm, moment.seconds,
+                    limit.seconds,
                 ])
             return try Self.keys(db)
         }

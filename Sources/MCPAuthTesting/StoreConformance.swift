@@ -96,6 +96,12 @@ public enum StoreConformance {
             try await store.save(client, limit: 10)
             try expect(try await store.client(client.id) == client, "the same client")
             try expect(try await store.client(id1("CLIENT-1")) == nil, "IDs compare by bytes")
+            var renamed = client
+            renamed.name = "Renamed"
+            try expect(try await store.replace(renamed, expecting: client), await store.client(client.id) == renamed, "changed")
+            try expect(try await !store.replace(client, expecting: client), "what was read before somebody else's change changes nothing")
+            try await store.deleteClient(client.id, at: now)
+            try expect(try await !store.replace(client, expecting: renamed), await store.client(client.id) == nil, "nobody comes back")
         },
         Check(description: "D-01: the number of clients of one origin is bounded; known ones can still be saved") { store in
             for index in 0..<3 { try await store.save(try client("c\(index)"), limit: 3) }
@@ -138,6 +144,11 @@ public enum StoreConformance {
             try expect(try await store.grant("grant-1")?.revokedAt == nil, "nobody else's")
             try await store.deleteClient(try id1("client-1"), at: now)
             try expect(try await store.client(id1("client-1")) == nil, "the client is gone")
+            let consent = RememberedConsent(
+                userID: "user-1", clientID: try id1("client-1"), resource: "https://rs.example/mcp", redirectURI: "https://c.example/cb", scopes: [])
+            try await store.remember(consent)
+            try await store.deleteClient(try id1("client-1"), at: now)
+            try expect(try await !store.isRemembered(consent), "nothing of it is remembered for another of its name")
             try expect(try await store.grant("grant-1")?.revokedAt == now, "its grant is revoked")
         },
         Check(description: "W-01: users are found by the bytes of their name, and names are taken once") { store in
@@ -151,7 +162,10 @@ public enum StoreConformance {
             } catch let error as StoreError { try expect(error.kind == .conflict, "the error says conflict") }
             var changed = user
             changed.isDisabled = true
-            try await store.update(changed)
+            try expect(try await store.update(changed, expecting: user), "changed")
+            var late = user
+            late.displayName = "Late"
+            try expect(try await !store.update(late, expecting: user), "what was read before somebody else's change changes nothing")
             try expect(try await store.user(id: "user-1")?.isDisabled == true, "the change is there")
         },
         Check(description: "a session ends when it expires or is deleted") { store in
@@ -275,7 +289,10 @@ public enum StoreConformance {
         },
         Check(description: "F-06: the tokens of somebody who is disabled are exchanged for nothing") { store in
             try await granted(store)
-            try await store.update(User(id: "user-1", name: "ada", passwordHash: nil, isDisabled: true, createdAt: now))
+            let user = User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now)
+            var disabled = user
+            disabled.isDisabled = true
+            _ = try await store.update(disabled, expecting: user)
             try expect(try await rotate(store, "r1", "r2") == .unknown, "a disabled user")
             _ = try await store.issue(try code("late"), consuming: SecretHash(of: "t2"), until: now.advanced(by: 900))
             let outcome = try await store.redeem(SecretHash(of: "late"), for: try grant("grant-2"), refreshToken: nil, at: now)
@@ -333,7 +350,7 @@ public enum StoreConformance {
                     group.addTask {
                         try await store.addSigningKey(
                             SealedKey(keyID: "k\(index)", algorithm: "ES256", sealed: [1, 2, 3], createdAt: now, activeFrom: now),
-                            unlessActiveAfter: NumericDate(seconds: .min))
+                            unlessActiveAfter: NumericDate(seconds: .min), upTo: NumericDate(seconds: .max))
                     }
                 }
                 return try await group.reduce(into: [[SealedKey]]()) { $0.append($1) }
@@ -342,11 +359,16 @@ public enum StoreConformance {
             try expect(try await store.signingKeys() == keys[0], "the same afterwards")
             func next(_ name: String, at moment: NumericDate, unlessAfter limit: NumericDate) async throws -> Int {
                 let key = SealedKey(keyID: name, algorithm: "ES256", sealed: [4], createdAt: now, activeFrom: moment)
-                let all = try await store.addSigningKey(key, unlessActiveAfter: limit)
+                let all = try await store.addSigningKey(key, unlessActiveAfter: limit, upTo: now.advanced(by: 100))
                 return all.count
             }
             try expect(try await next("n1", at: now.advanced(by: 50), unlessAfter: now) == 2, "132: a next key is added")
             try expect(try await next("n2", at: now.advanced(by: 50), unlessAfter: now) == 2, "132: but not by two servers")
+            try expect(try await next("n3", at: now.advanced(by: 101), unlessAfter: now.advanced(by: 50)) == 3, "one that follows")
+            try expect(
+                try await next("n4", at: now.advanced(by: 99), unlessAfter: now.advanced(by: 50)) == 4,
+                "M-14: one that lies too far ahead stops nobody")
+            for name in ["n3", "n4"] { try await store.removeSigningKey(name) }
             try await store.removeSigningKey("n1")
             try await store.removeSigningKey("n1")
             try expect(try await store.signingKeys() == keys[0], "taken away")
@@ -415,7 +437,16 @@ public enum StoreConformance {
                 try await store.add(
                     Session(hash: SecretHash(of: "s\(index)"), userID: user, authenticatedAt: now, expiresAt: now.advanced(by: 100)))
             }
+            _ = try await store.issue(try code("waiting"), consuming: SecretHash(of: "t8"), until: now.advanced(by: 900))
+            let device = DeviceAuthorization(
+                hash: SecretHash(of: "device"), userCode: SecretHash(of: "u"), clientID: try id1("client-1"), scopes: [],
+                resource: "https://rs.example/mcp", expiresAt: now.advanced(by: 600))
+            try await store.add(device, limit: 10, at: now)
+            _ = try await store.decide(.approved(userID: "user-1", scopes: [], authenticatedAt: now), userCode: device.userCode, at: now)
             try await store.deleteSessions(ofUser: "user-1")
+            try expect(
+                try await store.code(SecretHash(of: "waiting")) == nil, await store.poll(device.hash, by: device.clientID, at: now) == .unknown,
+                "and what they allowed and nobody redeemed")
             try expect(
                 try await store.session(SecretHash(of: "s1"), at: now) == nil, await store.session(SecretHash(of: "s2"), at: now) != nil,
                 "theirs only")

@@ -34,7 +34,8 @@ public final class AuthorizationServer: Sendable {
     private static let earliestTime = NumericDate(seconds: 1_735_689_600)
 
     struct Limits: Sendable {
-        let signInByAddress, signInByAccount, signInByBrowser, userCode, registration, clientSecret, authorize, begin, token, client: RateLimiter
+        let signInByAddress, signInByAccount, signInByBrowser, userCode, registration, clientSecret, authorize, begin, device, token,
+            client: RateLimiter
 
         init(_ limits: RateLimits) {
             signInByAddress = RateLimiter(limits.signInByAddress)
@@ -45,6 +46,7 @@ public final class AuthorizationServer: Sendable {
             clientSecret = RateLimiter(limits.clientSecret)
             authorize = RateLimiter(limits.authorize)
             begin = RateLimiter(limits.begin)
+            device = RateLimiter(limits.device)
             token = RateLimiter(limits.token)
             client = RateLimiter(limits.client)
         }

@@ -23,7 +23,7 @@ public struct Maintenance: Service {
             var watch = ClockWatch(server.clock.now)
             while !Task.isCancelled {
                 if let seconds = watch.jump(at: server.clock.now) { server.noteClockJump(seconds) }
-                await server.maintain(sweeps: turn % 12 == 0 && !watch.isDoubtful)
+                await server.maintain(sweeps: turn % 12 == 0, isClockDoubtful: watch.isDoubtful)
                 turn += 1
                 try? await Task.sleep(for: interval)
             }
@@ -67,16 +67,16 @@ extension AuthorizationServer {
     }
 
     /// One turn of maintenance. Each part is tried, whatever became of the others.
-    package func maintain(sweeps: Bool) async {
+    package func maintain(sweeps: Bool, isClockDoubtful: Bool = false) async {
         func attempt(_ name: String, _ work: () async throws -> Void) async {
             do { try await work() } catch {
                 logger.error("maintenance failed and will be tried again", metadata: ["part": "\(name)", "error": "\(error)"])
             }
         }
         await attempt("revocations") { try await refreshRevocations() }
-        await attempt("keys") { try await keys.turn(at: clock.now) }
+        await attempt("keys") { try await keys.turn(at: clock.now, removesOld: !isClockDoubtful) }
         await writeDownUses()
-        if sweeps { await attempt("sweep") { while try await store.sweep(at: clock.now, limit: 1000) >= 1000 {} } }
+        if sweeps, !isClockDoubtful { await attempt("sweep") { while try await store.sweep(at: clock.now, limit: 1000) >= 1000 {} } }
     }
 
     func writeDownUses() async {

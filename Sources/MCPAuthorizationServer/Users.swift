@@ -23,43 +23,36 @@ extension AuthorizationServer {
 
     /// Gives somebody another password, and ends what was begun with the old one. Throws `invalid_request` or `temporarily_unavailable`.
     public func setPassword(_ password: String, ofUser name: String) async throws(OAuthError) {
-        var user = try await existingUser(name)
-        user.passwordHash = try await hasher.hash(password)
-        try await save(user, "user.password_changed")
+        let hash = try await hasher.hash(password)
+        let user = try await change(name, "user.password_changed") { $0.passwordHash = hash }
         try await endSessions(ofUser: user.id)
     }
 
     /// Asks somebody for one-time codes from now on. The text is for an authenticator app, and is shown this once. Throws `invalid_request` or
     /// `temporarily_unavailable`.
     public func requireOneTimePasswords(ofUser name: String) async throws(OAuthError) -> String {
-        var user = try await existingUser(name)
+        guard let user = try await user(named: name) else { throw Self.nobody(name) }
         let secret = random.bytes(20)
-        user.sealedOneTimeSecret = try secrets.oneTimeSecrets.seal(secret, owner: user.id)
-        try await save(user, "user.one_time_passwords_required")
+        let sealed = try secrets.oneTimeSecrets.seal(secret, owner: user.id)
+        try await change(name, "user.one_time_passwords_required") { $0.sealedOneTimeSecret = sealed }
         return OneTimePasswords.uri(secret, account: user.name, issuer: issuer.url.hostForURL)
     }
 
     /// Lets somebody in with their password alone again. Throws `invalid_request` or `temporarily_unavailable`.
     public func dropOneTimePasswords(ofUser name: String) async throws(OAuthError) {
-        var user = try await existingUser(name)
-        user.sealedOneTimeSecret = nil
-        try await save(user, "user.one_time_passwords_dropped")
+        try await change(name, "user.one_time_passwords_dropped") { $0.sealedOneTimeSecret = nil }
     }
 
     /// Keeps somebody out from now on: no sign-in, no refresh, and every connection of theirs ends at once. Throws `invalid_request` when nobody has this
     /// name, and `temporarily_unavailable`: then try again.
     public func disableUser(named name: String) async throws(OAuthError) {
-        var user = try await existingUser(name)
-        user.isDisabled = true
-        try await save(user, "user.disabled")
+        let user = try await change(name, "user.disabled") { $0.isDisabled = true }
         try await endSessions(ofUser: user.id)
     }
 
     /// Lets somebody in again. What was ended stays ended. Throws `invalid_request` or `temporarily_unavailable`.
     public func enableUser(named name: String) async throws(OAuthError) {
-        var user = try await existingUser(name)
-        user.isDisabled = false
-        try await save(user, "user.enabled")
+        try await change(name, "user.enabled") { $0.isDisabled = false }
     }
 
     /// Signs somebody out of every browser, and ends every connection of theirs, at once. Throws `temporarily_unavailable`: then try again.
@@ -79,13 +72,21 @@ extension AuthorizationServer {
         return try await stored { try await store.user(named: normalized) }
     }
 
-    private func existingUser(_ name: String) async throws(OAuthError) -> User {
-        guard let user = try await user(named: name) else { throw OAuthError(.invalidRequest, "there is no user \(name.prefix(64))") }
-        return user
-    }
+    private static func nobody(_ name: String) -> OAuthError { OAuthError(.invalidRequest, "there is no user \(name.prefix(64))") }
 
-    private func save(_ user: User, _ action: String) async throws(OAuthError) {
-        try await stored { try await store.update(user) }
-        record(action, .allowed, nil, detail: user.name, subject: user.id)
+    /// Changes one thing about a user, whatever others change about them at the same time.
+    @discardableResult
+    private func change(_ name: String, _ action: String, _ body: (inout User) -> Void) async throws(OAuthError) -> User {
+        for _ in 0..<20 {
+            guard let user = try await user(named: name) else { throw Self.nobody(name) }
+            var changed = user
+            body(&changed)
+            let updated = changed
+            if try await stored({ try await store.update(updated, expecting: user) }) {
+                record(action, .allowed, nil, detail: user.name, subject: user.id)
+                return updated
+            }
+        }
+        throw OAuthError(.temporarilyUnavailable, "others keep changing this user; try again")
     }
 }

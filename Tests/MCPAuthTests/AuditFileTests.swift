@@ -93,6 +93,22 @@ struct AuditFileTests {
         #expect(!gap.findings.isEmpty, "a file that is taken away from the middle")
     }
 
+    @Test("O-07: a flood of strangers does not push out what happened; how many were left out is written down")
+    func flood() throws {
+        let file = try AuditFile(path: path)
+        func refusal(_ second: Int64) -> AuditEvent {
+            AuditEvent("access", .denied, at: NumericDate(seconds: 1_800_000_000 + second), reason: "no_credentials")
+        }
+        for _ in 0..<5000 { file.record(refusal(0)) }
+        file.record(event(1))
+        let found = try lines()
+        #expect((1000..<1100).contains(found.count) && found.last?.contains("user-1") == true)
+        #expect(found.contains { $0.contains("audit.suppressed") && $0.contains("refusals") })
+        for _ in 0..<100 { file.record(refusal(10)) }
+        #expect(try lines().count >= found.count + 100, "and later ones are written again")
+        #expect(verify(try lines()).findings.isEmpty)
+    }
+
     @Test("L-02: whatever a value holds, an event is one line")
     func injection() throws {
         let file = try AuditFile(path: path)

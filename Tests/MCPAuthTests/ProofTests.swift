@@ -109,6 +109,13 @@ struct ProofTests {
         let token = try bound()
         #expect(await answer("DPoP \(token)", [try prover.proof("POST", Self.resource, accessToken: token)], on: server) == nil)
         time.advance(by: 60)
+        for delta in [-10, 10, -50] as [Int64] {
+            let proof = try prover.proof("POST", Self.resource, accessToken: token, claims: ["iat": .int(time.now.seconds + delta)])
+            #expect(await answer("DPoP \(token)", [proof], on: server) == nil, "\(delta)")
+        }
+        let ahead = try prover.proof("POST", Self.resource, accessToken: token, claims: ["iat": .int(time.now.seconds + 100)])
+        #expect(await answer("DPoP \(token)", [ahead], on: server) != nil, "X-05: it may have been used before this server started")
+        time.advance(by: 400)
         for delta in [-10, 10, -50, 290] as [Int64] {
             let proof = try prover.proof("POST", Self.resource, accessToken: token, claims: ["iat": .int(time.now.seconds + delta)])
             #expect(await answer("DPoP \(token)", [proof], on: server) == nil, "\(delta)")
@@ -227,6 +234,18 @@ struct ProofTests {
         #expect(try await send("foreign") != nil)
         time.advance(by: 301)
         #expect(try await send(nonce)?.response.headerFields[.wwwAuthenticate]?.contains("use_dpop_nonce") == true)
+    }
+
+    @Test("M-14: a clock that was ahead when the first proof came locks nobody out once it is right")
+    func clock() async throws {
+        let memory = LocalProofMemory()
+        func proof(at now: NumericDate) throws -> DPoPProof {
+            let text = try prover.proof("POST", Self.resource, claims: ["iat": .int(now.seconds)])
+            return try DPoPProof(parsing: text, method: "POST", url: try #require(WebURL(Self.resource)), accessToken: nil, at: now)
+        }
+        let ahead = time.now.advanced(by: 1_000_000)
+        #expect(memory.isFirstUse(of: try proof(at: ahead), at: ahead) == true)
+        #expect(memory.isFirstUse(of: try proof(at: time.now), at: time.now) == true)
     }
 
     @Test("a server may insist on bound tokens, and says so")

@@ -198,6 +198,26 @@ struct ClientDocumentTests {
         #expect(fetcher.requests.count <= 20)
     }
 
+    @Test("S-10: nobody can use up what a good client's host may be asked, and a host that is away for a while costs nobody their client")
+    func resilience() async throws {
+        let isAway = Synchronized(false)
+        let fetcher = ScriptedFetcher { request throws(OAuthError) in
+            guard !isAway.value else { throw OAuthError(.fetchFailed, "away") }
+            return request.url.text == Self.id ? .json(Self.document(), cacheControl: "max-age=60") : HTTPReply(.notFound)
+        }
+        let harness = try await Harness(fetcher: fetcher)
+        #expect(try await Self.status(harness).0 == 200)
+        for index in 0..<60 { _ = try await Self.status(harness, "https://app.example/x\(index)") }
+        harness.time.advance(by: 61)
+        for index in 0..<60 { _ = try await Self.status(harness, "https://app.example/y\(index)") }
+        #expect(try await Self.status(harness).0 == 200)
+        isAway.value = true
+        harness.time.advance(by: 61)
+        #expect(try await Self.status(harness).0 == 200, "for a while")
+        harness.time.advance(by: 3601)
+        #expect(try await Self.status(harness).0 == 400, "not for ever")
+    }
+
     @Test("S-10: of many who ask at once, one fetches")
     func singleFlight() async throws {
         let fetcher = ScriptedFetcher { _ throws(OAuthError) in

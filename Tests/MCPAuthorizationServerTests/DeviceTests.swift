@@ -108,6 +108,16 @@ struct DeviceTests {
         #expect(try await enter(foreign.user, browser).status == 404)
     }
 
+    @Test("X-08: a device that was allowed and has not asked yet ends with everything else of its user")
+    func signedOut() async throws {
+        let codes = try await begin()
+        let browser = try await signedIn()
+        try await enter(codes.user, browser)
+        try await decide("allow", browser)
+        try await harness.server.setPassword("another password", ofUser: "ada")
+        #expect(try await poll(codes).error == "invalid_grant")
+    }
+
     @Test("X-08: of twenty who ask at the moment of approval, one gets tokens")
     func race() async throws {
         for _ in 0..<10 {

@@ -24,7 +24,8 @@ final class FailingStore: AuthorizationServerStore {
     func user(id: String) async throws(StoreError) -> User? { store.user(id: id) }
     func user(named name: String) async throws(StoreError) -> User? { store.user(named: name) }
     func add(_ user: User) async throws(StoreError) { try store.add(user) }
-    func update(_ user: User) async throws(StoreError) { store.update(user) }
+    func update(_ user: User, expecting previous: User) async throws(StoreError) -> Bool { store.update(user, expecting: previous) }
+    func replace(_ client: Client, expecting previous: Client) async throws(StoreError) -> Bool { store.replace(client, expecting: previous) }
     func session(_ hash: SecretHash, at now: NumericDate) async throws(StoreError) -> Session? { store.session(hash, at: now) }
     func add(_ session: Session) async throws(StoreError) { store.add(session) }
     func deleteSession(_ hash: SecretHash) async throws(StoreError) { store.deleteSession(hash) }
@@ -59,9 +60,9 @@ final class FailingStore: AuthorizationServerStore {
     func remember(_ consent: RememberedConsent) async throws(StoreError) { store.remember(consent) }
     func forget(userID: String, clientID: ClientID) async throws(StoreError) { store.forget(userID: userID, clientID: clientID) }
     func signingKeys() async throws(StoreError) -> [SealedKey] { store.signingKeys() }
-    func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate) async throws(StoreError) -> [SealedKey] {
+    func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate, upTo limit: NumericDate) async throws(StoreError) -> [SealedKey] {
         try check()
-        return store.addSigningKey(key, unlessActiveAfter: moment)
+        return store.addSigningKey(key, unlessActiveAfter: moment, upTo: limit)
     }
     func revokeGrants(ofClient id: ClientID, at now: NumericDate) async throws(StoreError) {
         try check()

@@ -209,6 +209,23 @@ struct MachineGrantTests {
         #expect(none.json["scope"]?.string == "")
     }
 
+    @Test("X-11: what the exchanging client may ask for at most holds here too; and a token of a client that is kept out is not active any more")
+    func clientLimits() async throws {
+        let token = try await userToken()
+        let limited = Client(
+            id: ClientID("limited")!, name: nil, redirectURIs: [], authenticationMethod: .post, secrets: [ClientSecret(SecretHash(of: "secret"))],
+            grantTypes: [.tokenExchange], scopes: ["admin"], origin: .configured, createdAt: harness.time.now, introspects: Harness.resource)
+        try await harness.store.save(limited, limit: 10)
+        #expect(try await exchange(token, as: "limited", [("scope", "read")]).error == "invalid_scope")
+        let exchanged = try #require(try await exchange(token, as: "limited").json["access_token"]?.string)
+        func isActive() async throws -> Bool? {
+            try await harness.post("/introspect", [("token", exchanged), ("client_id", "second"), ("client_secret", "secret")]).json["active"]?.bool
+        }
+        #expect(try await isActive() == true)
+        try await harness.server.setDisabled(true, client: limited.id)
+        #expect(try await isActive() == false)
+    }
+
     @Test("X-12: the proof is not lost on the way")
     func proofs() async throws {
         let (user, server) = (try ProofMint(clock: harness.time.clock), try ProofMint(clock: harness.time.clock))

@@ -138,6 +138,25 @@ struct ManagedRegistrationTests {
         #expect(try await register(try statement(["redirect_uris": ["javascript:x"]])).error == "invalid_redirect_uri")
     }
 
+    @Test("D-06: a client that is kept out, or gone, does not bring itself back, however fast it is")
+    func resurrection() async throws {
+        for isRemoved in [true, false] {
+            let harness = try await Harness()
+            let registration = try Registration(try await harness.register(Self.plain))
+            let update: JSONValue = ["client_id": .string(registration.id), "redirect_uris": [.string(Harness.redirectURI)]]
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<50 { group.addTask { _ = try await Self.send(harness, .put, registration.path, registration.token, update) } }
+                group.addTask {
+                    let id = ClientID(registration.id)!
+                    if isRemoved { try await harness.server.removeClient(id) } else { try await harness.server.setDisabled(true, client: id) }
+                }
+                try await group.waitForAll()
+            }
+            let left = try await harness.store.client(ClientID(registration.id)!)
+            #expect(isRemoved ? left == nil : left?.isDisabled == true)
+        }
+    }
+
     @Test("K-11: a rotated secret: the old one works for the overlap and not longer; a disabled client is out at once")
     func secrets() async throws {
         let harness = try await Harness()

@@ -301,7 +301,18 @@ struct PeopleTests {
         try await stranger.go(.get, "/account")
         try await stranger.signIn("grace")
         #expect(try await stranger.submit("/account/sign-out-everywhere", [], transaction: browser.transaction).status == 403, "B-04")
+        let shared = Browser(harness)
+        try await shared.go(.get, "/account")
+        try await shared.signIn("ada")
+        let adas = shared.transaction
+        try await shared.submit("/sign-out", [])
+        try await shared.go(.get, "/account")
+        try await shared.signIn("grace")
+        #expect(
+            try await shared.submit("/account/sign-out-everywhere", [], transaction: adas).status == 403, "B-07: ada's page, with grace signed in")
+        let waiting = try await harness.code(client)
         #expect(try await browser.submit("/account/sign-out-everywhere", []).status == 200)
+        #expect(try await harness.redeem(client, waiting).error == "invalid_grant", "a code that somebody else may have got")
         #expect(try await !harness.accepts(tokens.access))
         try await other.go(.get, "/account")
         #expect(other.page.contains("name=\"password\""), "every browser of theirs")

@@ -169,15 +169,28 @@ struct TokenEndpointTests {
         #expect(try await !harness.accepts(tokens.refresh))
     }
 
+    @Test("R131: a refresh does not give what the operator has taken away since")
+    func withdrawn() async throws {
+        let id = ClientID("limited")!
+        var client = Client(
+            id: id, name: nil, redirectURIs: [try RedirectURI(Harness.redirectURI)], scopes: ["read", "write"], origin: .configured,
+            createdAt: harness.time.now)
+        try await harness.store.save(client, limit: 10)
+        let tokens = try await harness.tokens("limited", [("scope", "read write")])
+        client.scopes = ["read"]
+        try await harness.store.save(client, limit: 10)
+        #expect(try await harness.refresh("limited", tokens.refresh).json["scope"]?.string == "read")
+    }
+
     @Test("F-06: a disabled user's and a deleted client's refresh tokens")
     func disabled() async throws {
         let tokens = try await harness.tokens(client)
         var ada = try #require(try await harness.server.user(named: "ada"))
+        let before = ada
         ada.isDisabled = true
-        try await harness.store.update(ada)
+        #expect(try await harness.store.update(ada, expecting: before))
         #expect(try await harness.refresh(client, tokens.refresh).error == "invalid_grant")
-        ada.isDisabled = false
-        try await harness.store.update(ada)
+        #expect(try await harness.store.update(before, expecting: ada))
         try await harness.store.deleteClient(ClientID(client)!, at: harness.time.now)
         #expect(try await harness.refresh(client, tokens.refresh).error == "invalid_client")
     }

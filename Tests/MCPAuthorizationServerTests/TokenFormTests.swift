@@ -52,6 +52,19 @@ struct TokenFormTests {
         #expect(fresh.json["access_token"]?.string?.hasPrefix("mat_") == true)
     }
 
+    @Test("O-01, M-09: in an emergency, and after a restored backup, opaque tokens are worth nothing either")
+    func emergency() async throws {
+        let harness = try await Self.harness()
+        let client = try await harness.registered()
+        let first = try await harness.tokens(client)
+        try await harness.server.replaceKeys(isEmergency: true)
+        #expect(try await !harness.accepts(first.access))
+        let second = try await harness.tokens(client)
+        #expect(try await harness.accepts(second.access))
+        try await harness.server.endEverything()
+        #expect(try await !harness.accepts(second.access))
+    }
+
     @Test("a resource may have shorter tokens than the others")
     func lifetime() async throws {
         let harness = try await Harness { $0.resources[0].accessTokenLifetime = 60 }
@@ -271,6 +284,30 @@ struct KeyRotationTests {
         time.advance(by: -400 * Self.day)
         await one.server.maintain(sweeps: false)
         #expect(try await one.accepts(try await one.tokens(client).access), "M-14")
+    }
+
+    @Test("M-14: a clock that jumps ahead destroys no key and stops no rotation")
+    func clock() async throws {
+        let harness = try await Harness()
+        let client = try await harness.registered()
+        harness.time.advance(by: 29 * Self.day)
+        await harness.server.maintain(sweeps: false)
+        let token = try await harness.tokens(client)
+        harness.time.advance(by: 3 * Self.day)
+        await harness.server.maintain(sweeps: true, isClockDoubtful: true)
+        harness.time.advance(by: -3 * Self.day)
+        await harness.server.maintain(sweeps: true, isClockDoubtful: true)
+        #expect(try await harness.accepts(token.access))
+        harness.time.advance(by: 3650 * Self.day)
+        await harness.server.maintain(sweeps: false, isClockDoubtful: true)
+        harness.time.advance(by: -3650 * Self.day)
+        var signers: Set<String?> = []
+        for _ in 0..<4 {
+            harness.time.advance(by: 30 * Self.day)
+            await harness.server.maintain(sweeps: false)
+            signers.insert(try CompactJWS(parsing: try await harness.tokens(client).access).header.keyID)
+        }
+        #expect(signers.count >= 3, "keys go on turning")
     }
 
     @Test("a rotation that could not work is refused at the start")

@@ -24,7 +24,15 @@ public final class AuditFile: AuditSink {
         var length: Int64 = -1
         var chain = AuditChain.start
         var isBroken = false
+        /// How many refusals of nobody in particular may be written still, since when, and how many were not.
+        var budget = AuditFile.burst
+        var budgetSince = NumericDate(seconds: 0)
+        var suppressed = 0
     }
+
+    /// Refusals of requests without a good token: a flood of them must not push out what happened. A burst, then so many a second; the others are counted.
+    private static let burst = 1000
+    private static let perSecond: Int64 = 20
 
     private let path: String
     private let lock: Int32
@@ -64,13 +72,36 @@ public final class AuditFile: AuditSink {
     public func record(_ event: AuditEvent) {
         let json = event.json.serialized
         let isWritten = state.withLock { state in
+            guard Self.hasRoom(for: event, &state) else { return true }
             guard flock(lock, LOCK_EX) == 0 else { return false }
             defer { flock(lock, LOCK_UN) }
             guard catchUp(&state) else { return false }
             if state.length >= maximumBytes { guard rotate(&state, event) else { return false } }
+            if state.suppressed > 0 {
+                let summary = AuditEvent(
+                    "audit.suppressed", .denied, at: event.time,
+                    detail: "\(state.suppressed) refusals of requests without a good token were not written")
+                guard append(summary.json.serialized, &state) else { return false }
+                state.suppressed = 0
+            }
             return append(json, &state)
         }
         if !isWritten { lost.increment() }
+    }
+
+    private static func hasRoom(for event: AuditEvent, _ state: inout State) -> Bool {
+        guard event.action == "access", event.verdict == .denied, event.subject == nil else { return true }
+        let elapsed = min(max(event.time.seconds(since: state.budgetSince), 0), 3600)
+        if elapsed > 0 {
+            state.budget = min(burst, state.budget + Int(elapsed * perSecond))
+            state.budgetSince = event.time
+        }
+        guard state.budget > 0 else {
+            state.suppressed += 1
+            return false
+        }
+        state.budget -= 1
+        return true
     }
 
     /// Learns what other processes wrote since.
@@ -129,7 +160,7 @@ public final class AuditFile: AuditSink {
         guard descriptor >= 0 else { return false }
         close(state.descriptor)
         let chain = state.chain
-        state = State(descriptor: descriptor, length: 0, chain: chain)
+        (state.descriptor, state.length, state.isBroken) = (descriptor, 0, false)
         let continued = AuditEvent(AuditChain.continued, .allowed, at: event.time, detail: chain)
         return append(continued.json.serialized, &state)
     }

@@ -59,10 +59,14 @@ public final class LocalProofMemory: ProofMemory {
         }
         let digest = Digest(high: words.0, low: words.1)
         return state.withLock { state in
+            // A clock that was set back: what was remembered by the wrong one begins anew.
+            if let turnedAt = state.turnedAt, now < turnedAt.advanced(by: -60) { state = State() }
             // The clock of a client may be a few seconds behind when the first request comes.
             let startedAt = state.startedAt ?? now.advanced(by: -5)
             state.startedAt = startedAt
             guard proof.issuedAt >= startedAt else { return false }
+            // Nor one that was made for later, while there was another memory still.
+            if now.seconds(since: startedAt) < DPoPProof.tolerance { guard proof.issuedAt <= now.advanced(by: 30) else { return false } }
             // A proof is good for five minutes before and after its moment, so what was seen ten minutes ago can be forgotten.
             if now.seconds(since: state.turnedAt ?? now) >= 2 * DPoPProof.tolerance {
                 state.old = state.young

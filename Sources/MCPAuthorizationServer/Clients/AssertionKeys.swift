@@ -6,7 +6,14 @@ import Synchronization
 /// The keys of those who sign assertions: clients, identity providers, platforms. Key sets on the web are kept by address, a bounded number of them.
 final class AssertionKeySets: Sendable {
     private let fetcher: (any HTTPFetcher)?
-    private let remote = Mutex<[String: RemoteKeySet]>([:])
+    private struct Sets {
+        /// Those of the configuration, which stay.
+        var configured: [String: RemoteKeySet] = [:]
+        /// Those of clients, of which there may be any number.
+        var clients: [String: RemoteKeySet] = [:]
+    }
+
+    private let remote = Mutex(Sets())
 
     static let capacity = 500
 
@@ -17,8 +24,8 @@ final class AssertionKeySets: Sendable {
         case .fixed(let keys): return FixedKeys(keys)
         case .url(let text):
             guard let url = WebURL(text) else { throw OAuthError(.invalidConfiguration, "the address of the keys is no URL: \(text.prefix(200))") }
-            return try remoteKeys("url \(text)", .url(url))
-        case .discovered: return try remoteKeys("issuer \(issuer)", .issuer(try Issuer(issuer)))
+            return try remoteKeys(isConfigured: true, "url \(text)", .url(url))
+        case .discovered: return try remoteKeys(isConfigured: true, "issuer \(issuer)", .issuer(try Issuer(issuer)))
         }
     }
 
@@ -28,21 +35,27 @@ final class AssertionKeySets: Sendable {
             do throws(JOSEError) { return FixedKeys(try JWKSet(parsing: Array(text.utf8)).keys) } catch {
                 throw OAuthError(.invalidClient, "the keys of this client cannot be read")
             }
-        case .url(let url): return try remoteKeys("url \(url.text)", .url(url))
+        case .url(let url): return try remoteKeys(isConfigured: false, "url \(url.text)", .url(url))
         }
     }
 
-    private func remoteKeys(_ name: String, _ location: RemoteKeySet.Location) throws(OAuthError) -> any KeySource {
+    private func remoteKeys(
+        isConfigured: Bool, _ name: String, _ location: RemoteKeySet.Location
+    ) throws(OAuthError) -> any KeySource {
         guard let fetcher else {
             throw OAuthError(
                 .invalidConfiguration, "these keys have to be fetched: pass fetcher: GuardedHTTPClient.shared to the authorization server")
         }
         return remote.withLock { sets in
-            if let known = sets[name] { return known }
-            // Whoever is pushed out is fetched again when somebody asks.
-            if sets.count >= Self.capacity, let victim = sets.keys.randomElement() { sets[victim] = nil }
+            if let known = isConfigured ? sets.configured[name] : sets.clients[name] { return known }
             let set = RemoteKeySet(location, fetcher: fetcher)
-            sets[name] = set
+            if isConfigured {
+                sets.configured[name] = set
+            } else {
+                // Whoever is pushed out is fetched again when somebody asks.
+                if sets.clients.count >= Self.capacity, let victim = sets.clients.keys.randomElement() { sets.clients[victim] = nil }
+                sets.clients[name] = set
+            }
             return set
         }
     }

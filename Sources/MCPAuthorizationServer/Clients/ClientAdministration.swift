@@ -21,31 +21,39 @@ extension AuthorizationServer {
 
     /// A new secret, shown this once. The old one goes on for `overlap` seconds. Throws `invalid_request` or `temporarily_unavailable`.
     public func rotateSecret(ofClient id: ClientID, overlap: Int64) async throws(OAuthError) -> String {
-        var client = try await storedClient(id)
-        guard client.authenticationMethod.usesSecret else { throw OAuthError(.invalidRequest, "the client \(id) has no secret") }
-        let now = clock.now
-        let old = client.secrets.filter { $0.isGood(at: now) }.map { secret in
-            ClientSecret(secret.hash, expiresAt: min(secret.expiresAt ?? now.advanced(by: overlap), now.advanced(by: overlap)))
-        }
         let secret = random.token()
-        client.secrets = [ClientSecret(SecretHash(of: secret))] + (overlap > 0 ? old.prefix(3) : [])
-        let updated = client
-        try await stored { try await store.save(updated, limit: .max) }
+        let now = clock.now
+        try await change(id) { client throws(OAuthError) in
+            guard client.authenticationMethod.usesSecret else { throw OAuthError(.invalidRequest, "the client \(id) has no secret") }
+            let old = client.secrets.filter { $0.isGood(at: now) }.map { secret in
+                ClientSecret(secret.hash, expiresAt: min(secret.expiresAt ?? now.advanced(by: overlap), now.advanced(by: overlap)))
+            }
+            client.secrets = [ClientSecret(SecretHash(of: secret))] + (overlap > 0 ? old.prefix(3) : [])
+        }
         record("client.secret_rotated", .allowed, nil, client: id)
         return secret
     }
 
     /// Keeps a client out, or lets it in again. What it holds ends when it is kept out. Throws `invalid_request` or `temporarily_unavailable`.
     public func setDisabled(_ isDisabled: Bool, client id: ClientID) async throws(OAuthError) {
-        var client = try await storedClient(id)
-        client.isDisabled = isDisabled
-        let updated = client
-        try await stored { try await store.save(updated, limit: .max) }
+        try await change(id) { client throws(OAuthError) in client.isDisabled = isDisabled }
         if isDisabled {
             try await stored { try await store.revokeGrants(ofClient: id, at: clock.now) }
             try await stored { try await refreshRevocations() }
         }
         record(isDisabled ? "client.disabled" : "client.enabled", .allowed, nil, client: id)
+    }
+
+    /// Changes one thing about a client, whatever others change about it at the same time.
+    private func change(_ id: ClientID, _ body: (inout Client) throws(OAuthError) -> Void) async throws(OAuthError) {
+        for _ in 0..<20 {
+            let client = try await storedClient(id)
+            var changed = client
+            try body(&changed)
+            let updated = changed
+            if try await stored({ try await store.replace(updated, expecting: client) }) { return }
+        }
+        throw OAuthError(.temporarilyUnavailable, "others keep changing this client; try again")
     }
 
     /// Deletes a client with everything that it holds. Throws `invalid_request` or `temporarily_unavailable`.
@@ -107,7 +115,7 @@ extension AuthorizationServer {
         try await keys.replace(at: clock.now, isEmergency: isEmergency)
         if isEmergency {
             for key in old { try await stored { try await store.removeSigningKey(key.keyID) } }
-            try await keys.turn(at: clock.now)
+            try await keys.turn(at: clock.now, removesOld: false)
         }
         record("keys.replaced", .allowed, nil, reason: isEmergency ? "emergency" : "by_operator")
     }

@@ -27,6 +27,8 @@ final class ClientMetadataDocuments: Sendable {
     private let rules: ClientMetadata.Rules
     private let limitByHost: RateLimiter
     private let limitByAddress: RateLimiter
+    /// Documents that were good once have a count of their own, so that nobody can use up what their host may be asked.
+    private let limitByDocument: RateLimiter
     private let state = Mutex(State())
 
     /// Bytes of a document (CIMD §6.6).
@@ -34,6 +36,8 @@ final class ClientMetadataDocuments: Sendable {
     static let capacity = 1000
     private static let shortestLife: Int64 = 60
     private static let longestLife: Int64 = 86400
+    /// Seconds after its life for which a good document stands in, while its host cannot be reached.
+    private static let grace: Int64 = 3600
 
     init(_ fetcher: any HTTPFetcher, policy: ClientMetadataDocumentPolicy, issuer: Issuer, grantTypes: Set<GrantType>, limit: RateLimits.Limit) {
         self.fetcher = fetcher
@@ -42,6 +46,7 @@ final class ClientMetadataDocuments: Sendable {
         rules = .document(grantTypes)
         limitByHost = RateLimiter(limit)
         limitByAddress = RateLimiter(limit)
+        limitByDocument = RateLimiter(limit)
     }
 
     /// Whether an identifier can only be the address of a document: no other client of ours begins like this.
@@ -55,12 +60,19 @@ final class ClientMetadataDocuments: Sendable {
         guard !url.origin.utf8.elementsEqual(issuer.url.origin.utf8) else {
             throw OAuthError(.invalidClient, "this server has no document of a client")
         }
-        if let known = state.withLock({ $0.entries[id.text] }), now < known.expiresAt, known.fetchedAt <= now.advanced(by: 60) { return known.client }
+        let known = state.withLock { $0.entries[id.text] }
+        if let known, now < known.expiresAt, known.fetchedAt <= now.advanced(by: 60) { return known.client }
+        let stale = known.flatMap { now < $0.expiresAt.advanced(by: Self.grace) ? $0.client : nil }
         let flight: Task<Result<Client, OAuthError>, Never>
         if let running = state.withLock({ $0.flights[id.text] }) {
             flight = running
         } else {
-            if let seconds = limitByAddress.wait(for: address, at: now) ?? limitByHost.wait(for: url.hostForURL, at: now) {
+            let wait =
+                known == nil
+                ? limitByAddress.wait(for: address, at: now) ?? limitByHost.wait(for: url.hostForURL, at: now)
+                : limitByDocument.wait(for: id.text, at: now)
+            if let seconds = wait {
+                if let stale { return stale }
                 throw OAuthError(.tooManyRequests, "too many documents were fetched; wait \(seconds) seconds")
             }
             flight = state.withLock { state in
@@ -70,8 +82,16 @@ final class ClientMetadataDocuments: Sendable {
                 return flight
             }
         }
-        return try await flight.value.get()
+        switch await flight.value {
+        case .success(let client): return client
+        case .failure(let error):
+            // A document that is wrong now is wrong; one that cannot be had may come back.
+            if let stale, error == Self.unreachable { return stale }
+            throw error
+        }
     }
+
+    private static let unreachable = OAuthError(.invalidClient, "the document of this client could not be fetched")
 
     /// https, with a path, without fragment, user information, dot segments and a needless port (CIMD §3).
     private static func url(_ id: ClientID) throws(OAuthError) -> WebURL {
@@ -106,8 +126,8 @@ final class ClientMetadataDocuments: Sendable {
         let reply: HTTPReply
         do throws(OAuthError) {
             reply = try await fetcher.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"], maximumBytes: Self.maximumBytes))
-        } catch { return .failure(OAuthError(.invalidClient, "the document of this client could not be fetched")) }
-        guard reply.response.status == .ok else { return .failure(OAuthError(.invalidClient, "the document of this client could not be fetched")) }
+        } catch { return .failure(Self.unreachable) }
+        guard reply.response.status == .ok else { return .failure(Self.unreachable) }
         do throws(OAuthError) {
             let document: JSONDocument
             do throws(JOSEError) {
@@ -135,7 +155,7 @@ final class ClientMetadataDocuments: Sendable {
     }
 
     private static func makeRoom(_ entries: inout [String: Entry], _ now: NumericDate) {
-        entries = entries.filter { now < $0.value.expiresAt }
+        entries = entries.filter { now < $0.value.expiresAt.advanced(by: grace) }
         guard entries.count >= capacity else { return }
         for id in entries.sorted(by: { $0.value.fetchedAt < $1.value.fetchedAt }).prefix(capacity / 4).map(\.key) { entries[id] = nil }
     }

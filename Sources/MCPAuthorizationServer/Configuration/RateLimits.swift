@@ -26,7 +26,9 @@ public struct RateLimits: Sendable, Hashable {
     public var clientSecret = Limit(burst: 30, everyMilliseconds: 5000)
     /// Pages begun by one address.
     public var authorize = Limit(burst: 300, everyMilliseconds: 500)
-    /// Requests pushed, and devices begun, by one address.
+    /// Devices begun by one address: few enough that it cannot take all the places there are.
+    public var device = Limit(burst: 60, everyMilliseconds: 5000)
+    /// Requests pushed, and registrations looked at, by one address.
     public var begin = Limit(burst: 200, everyMilliseconds: 500)
     /// Token requests of one address. Addresses of this machine are not counted: a proxy there would make all clients one.
     public var token = Limit(burst: 600, everyMilliseconds: 20)

@@ -31,7 +31,7 @@ extension AuthorizationServer {
 
     /// The device authorization endpoint (RFC 8628 §3.1).
     func authorizeDevice(_ call: HTTPCall) async -> HTTPReply {
-        await endpoint(call, limit: limits.begin) { form throws(OAuthError) in
+        await endpoint(call, limit: limits.device) { form throws(OAuthError) in
             let client = try await authenticatedClient(form, call)
             guard client.grantTypes.contains(.deviceCode) else {
                 throw OAuthError(.unauthorizedClient, "the client is not registered for \(GrantType.deviceCode)")

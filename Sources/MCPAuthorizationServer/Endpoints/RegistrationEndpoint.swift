@@ -40,6 +40,7 @@ extension AuthorizationServer {
     func manageRegistration(_ call: HTTPCall) async -> HTTPReply {
         guard [.get, .put, .delete].contains(call.request.method) else { return methodNotAllowed("GET, PUT, DELETE") }
         let refusal = OAuthError(.invalidToken, "the registration access token is not one for this client")
+        if let reply = tooMany(call, limits.begin) { return reply }
         do throws(OAuthError) {
             let form = try Form(queryOf: call.request.path ?? "")
             guard case .bearer(let token) = Credential(call.request) else { throw refusal }
@@ -70,10 +71,12 @@ extension AuthorizationServer {
                     }
                 }
                 let metadata = try ClientMetadata(try softwareStatement(document.root) ?? document.root, .registration(configuration.grantTypes))
+                let previous = client
                 client.update(metadata)
                 let secret = client.authenticationMethod.usesSecret && client.secrets.isEmpty ? newSecret(for: &client) : nil
                 let updated = client
-                try await stored { try await store.save(updated, limit: .max) }
+                // Somebody may have kept this client out meanwhile: then nothing brings it back.
+                guard try await stored({ try await store.replace(updated, expecting: previous) }) else { throw refusal }
                 record("client.updated", .allowed, call, detail: metadata.name, client: id)
                 return .json(response(updated, secret, nil))
             default:

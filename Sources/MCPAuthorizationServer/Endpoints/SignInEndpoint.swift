@@ -8,7 +8,7 @@ extension AuthorizationServer {
     /// Takes a user name and a password, or the one-time code that was still owed, and goes on with what was begun.
     func signIn(_ call: HTTPCall) async -> HTTPReply {
         await posted(call) { form, transaction, pages throws(OAuthError) in
-            if let userID = transaction.halfSignedIn { return try await secondStep(userID, form, transaction, pages, call) }
+            if let half = transaction.halfSignedIn { return try await secondStep(half, form, transaction, pages, call) }
             let name = try form.single("username") ?? ""
             let password = try form.single("password") ?? ""
             let client = try await self.client(of: transaction, call)
@@ -16,7 +16,8 @@ extension AuthorizationServer {
                 pages.signIn(
                     try transactions.seal(transaction), client: client, name: DisplayText.clean(name, limit: 64), problem: problem, status: status)
             }
-            let normalized = User.normalizedName(name) ?? ""
+            // Names of other tables of users need not be ours; each counts by itself.
+            let normalized = User.normalizedName(name) ?? "?" + SecretHash(of: name).shortText
             if let seconds = throttled(normalized, call) {
                 record("sign_in", .denied, call, reason: "throttled")
                 return try again(pages.language.words.tooManyAttempts.with("\(seconds)"), .tooManyRequests).with(.retryAfter, "\(seconds)")
@@ -27,7 +28,7 @@ extension AuthorizationServer {
             }
             if user.sealedOneTimeSecret != nil {
                 var next = transaction
-                next.halfSignedIn = user.id
+                next.halfSignedIn = Transaction.Half(userID: user.id, name: normalized, credential: Self.fingerprint(user))
                 return pages.oneTimeCode(try transactions.seal(next))
             }
             forgiveAttempts(normalized, call)
@@ -37,11 +38,11 @@ extension AuthorizationServer {
 
     /// A password was right already; the code is of the present moment, and good once (RFC 6238 §5.2).
     private func secondStep(
-        _ userID: String, _ form: Form, _ transaction: Transaction, _ pages: Pages, _ call: HTTPCall
+        _ half: Transaction.Half, _ form: Form, _ transaction: Transaction, _ pages: Pages, _ call: HTTPCall
     ) async throws(OAuthError) -> HTTPReply {
-        let user = try await stored { try await store.user(id: userID) }
-        guard let user, !user.isDisabled, let sealed = user.sealedOneTimeSecret else { return stale(call) }
-        if let seconds = throttled(user.name, call) {
+        let user = try await stored { try await store.user(id: half.userID) }
+        guard let user, !user.isDisabled, let sealed = user.sealedOneTimeSecret, Self.fingerprint(user) == half.credential else { return stale(call) }
+        if let seconds = throttled(half.name, call) {
             record("sign_in", .denied, call, reason: "throttled")
             return pages.oneTimeCode(
                 try transactions.seal(transaction), problem: pages.language.words.tooManyAttempts.with("\(seconds)"), status: .tooManyRequests
@@ -54,12 +55,15 @@ extension AuthorizationServer {
         if let step = OneTimePasswords.step(of: text, secret, at: clock.now),
             try await stored({ try await store.useOneTimeStep(step, ofUser: user.id) })
         {
-            forgiveAttempts(user.name, call)
-            return try await enter(user, user.name, transaction, call)
+            forgiveAttempts(half.name, call)
+            return try await enter(user, half.name, transaction, call)
         }
         record("sign_in", .denied, call, reason: "wrong_one_time_code", subject: user.id)
         return pages.oneTimeCode(try transactions.seal(transaction), problem: pages.language.words.wrongOneTimeCode, status: .unauthorized)
     }
+
+    /// Changes with the password: what was begun with the old one does not go on with the new one.
+    private static func fingerprint(_ user: User) -> String { SecretHash(of: user.passwordHash?.text ?? "").shortText }
 
     // MARK: Attempts
 
@@ -100,9 +104,11 @@ extension AuthorizationServer {
             guard try await hasher.verify(password, user?.passwordHash), var user, !user.isDisabled else { return nil }
             // Made when hashes cost less: this is the one moment at which the password is there to hash it anew.
             if let hash = user.passwordHash, hasher.isOutdated(hash), let fresh = try? await hasher.hash(password) {
+                let previous = user
                 user.passwordHash = fresh
                 let updated = user
-                try await stored { try await store.update(updated) }
+                // Whoever changed this user meanwhile was right to.
+                guard try await stored({ try await store.update(updated, expecting: previous) }) else { return nil }
             }
             return user
         case .custom(let check):
@@ -138,6 +144,9 @@ extension AuthorizationServer {
     /// The browser keeps its own cookie, so that what it began in another tab goes on there (B-07).
     private func enter(_ user: User, _ name: String, _ transaction: Transaction, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
         let now = clock.now
+        // Somebody may have been kept out, or got another password, while this one was being checked.
+        let current = try await stored { try await store.user(id: user.id) }
+        guard let current, !current.isDisabled, Self.fingerprint(current) == Self.fingerprint(user) else { return stale(call) }
         let value = random.token()
         let session = Session(
             hash: SecretHash(of: value), userID: user.id, authenticatedAt: now, expiresAt: now.advanced(by: configuration.sessionLifetime))

@@ -23,7 +23,9 @@ extension AuthorizationServer {
                     .unsupportedGrantType, "grant_type is one of \(configuration.grantTypes.map(\.rawValue).sorted().joined(separator: ", "))")
             }
             // A workload has no client: its platform's word is all there is (requirement 110).
-            if type == .jwtBearer, try isWorkloadRequest(form, call) { return try await workload(form, try await proof(call, for: nil), call) }
+            if type == .jwtBearer, try isWorkloadRequest(form, call) {
+                return try await workload(form, try checkedProof(call, at: "/token", isRequired: configuration.dpop.isRequired), call)
+            }
             let client = try await authenticatedClient(form, call)
             guard client.grantTypes.contains(type) else { throw OAuthError(.unauthorizedClient, "the client is not registered for \(type)") }
             let request = TokenRequest(form: form, client: client, proof: try await proof(call, for: client), call: call, now: clock.now)
@@ -44,30 +46,34 @@ extension AuthorizationServer {
     /// The proof of a request to one of our endpoints, used up. Nil when there is none and none is needed.
     ///
     /// Throws `invalid_dpop_proof`, `use_dpop_nonce` or `temporarily_unavailable`.
-    func proof(_ call: HTTPCall, for client: Client?, at path: String = "/token", isRequired: Bool? = nil) async throws(OAuthError) -> DPoPProof? {
+    func proof(_ call: HTTPCall, for client: Client, at path: String = "/token", isRequired: Bool? = nil) async throws(OAuthError) -> DPoPProof? {
+        let proof = try checkedProof(call, at: path, isRequired: isRequired ?? (configuration.dpop.isRequired || client.requiresDPoP))
+        if let proof { try await use(proof) }
+        return proof
+    }
+
+    /// The same, not used up yet.
+    func checkedProof(_ call: HTTPCall, at path: String, accessToken: String? = nil, isRequired: Bool = false) throws(OAuthError) -> DPoPProof? {
         let proofs = call.request.headerFields[values: .dpop]
         guard let text = proofs.first else {
-            guard !(isRequired ?? (configuration.dpop.isRequired || client?.requiresDPoP ?? false)) else {
-                throw OAuthError(.invalidDPoPProof, "tokens are bound to a key here: send a proof in the header DPoP")
-            }
+            guard !isRequired else { throw OAuthError(.invalidDPoPProof, "tokens are bound to a key here: send a proof in the header DPoP") }
             return nil
         }
         guard proofs.count == 1, let url = WebURL(routes.url(path)) else { throw OAuthError(.invalidDPoPProof, "there is more than one DPoP header") }
         let now = clock.now
-        let proof = try DPoPProof(parsing: text, method: call.request.method.rawValue, url: url, accessToken: nil, at: now)
+        let proof = try DPoPProof(parsing: text, method: call.request.method.rawValue, url: url, accessToken: accessToken, at: now)
         guard proof.nonce.map({ nonces.isGood($0, at: now) }) ?? !configuration.dpop.requiresNonce else {
             throw OAuthError(.useDPoPNonce, "repeat the value of DPoP-Nonce in the proof")
-        }
-        guard try await isFirstUse(proof, at: now) else {
-            throw OAuthError(.invalidDPoPProof, "the proof was used before; make a new one for each request")
         }
         return proof
     }
 
-    /// In the store, so that it holds for every instance and after every restart.
-    func isFirstUse(_ proof: DPoPProof, at now: NumericDate) async throws(OAuthError) -> Bool {
-        let use = SingleUse(SecretHash(of: proof.useText), until: max(proof.issuedAt, now).advanced(by: DPoPProof.tolerance + 60))
-        return try await stored { try await store.consume(use) }
+    /// Uses a proof up, in the store, so that it holds for every instance and after every restart. Throws `invalid_dpop_proof` when it was used before.
+    func use(_ proof: DPoPProof) async throws(OAuthError) {
+        let use = SingleUse(SecretHash(of: proof.useText), until: max(proof.issuedAt, clock.now).advanced(by: DPoPProof.tolerance + 60))
+        guard try await stored({ try await store.consume(use) }) else {
+            throw OAuthError(.invalidDPoPProof, "the proof was used before; make a new one for each request")
+        }
     }
 
     // MARK: Shared by the grants

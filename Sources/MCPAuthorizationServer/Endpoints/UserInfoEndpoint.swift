@@ -14,30 +14,34 @@ extension AuthorizationServer {
             return (error.map { HTTPReply.error($0, status: status) } ?? HTTPReply(status, [.cacheControl: "no-store"])).with(.wwwAuthenticate, value)
         }
         let invalid = OAuthError(.invalidToken, "the access token is invalid, expired or revoked")
+        if let reply = tooMany(call, limits.token) { return reply }
         do throws(OAuthError) {
             let text: String
-            var thumbprint: String?
+            let isProven: Bool
             switch Credential(call.request) {
             case .none: return challenge(nil, .unauthorized)
             case .malformed(let why): return challenge(OAuthError(.invalidRequest, why), .badRequest)
-            case .bearer(let token): text = token.text
-            case .proven(let token, let proofText):
-                text = token.text
-                guard let url = WebURL(routes.url("/userinfo")) else { throw OAuthError(.serverError, "no URL") }
+            case .bearer(let token): (text, isProven) = (token.text, false)
+            case .proven(let token, _): (text, isProven) = (token.text, true)
+            }
+            guard let claims = tokens.claims(of: text, at: clock.now), let tokenID = claims.identifier,
+                let grant = try await liveGrant(of: tokenID, heldBy: claims["client_id"]?.string), let userID = grant.userID,
+                let user = try await stored({ try await store.user(id: userID) })
+            else { return challenge(invalid, .unauthorized) }
+            let thumbprint = claims["cnf"]?["jkt"]?.string
+            guard isProven == (thumbprint != nil) else { return challenge(invalid, .unauthorized, scheme: "DPoP") }
+            if thumbprint != nil {
+                // Used up last: only who holds the token can make anybody remember anything.
                 do throws(OAuthError) {
-                    let proof = try DPoPProof(
-                        parsing: proofText, method: call.request.method.rawValue, url: url, accessToken: text, at: clock.now)
-                    guard try await isFirstUse(proof, at: clock.now) else { throw OAuthError(.invalidDPoPProof, "the proof was used before") }
-                    thumbprint = proof.thumbprint
+                    guard let proof = try checkedProof(call, at: "/userinfo", accessToken: text), proof.thumbprint == thumbprint else {
+                        throw OAuthError(.invalidDPoPProof, "the proof was made with another key than the token's")
+                    }
+                    try await use(proof)
                 } catch {
                     if error.code == .temporarilyUnavailable { throw error }
-                    return challenge(error, .unauthorized, scheme: "DPoP")
+                    return withNonce(challenge(error, .unauthorized, scheme: "DPoP"))
                 }
             }
-            guard let claims = tokens.claims(of: text, at: clock.now), let tokenID = claims.identifier, let grant = try await liveGrant(of: tokenID),
-                let userID = grant.userID, let user = try await stored({ try await store.user(id: userID) })
-            else { return challenge(invalid, .unauthorized) }
-            guard claims["cnf"]?["jkt"]?.string == thumbprint else { return challenge(invalid, .unauthorized, scheme: "DPoP") }
             let scopes = ScopeSet(lenient: claims["scope"]?.string ?? "")
             guard scopes.contains("openid") else {
                 return challenge(OAuthError(.insufficientScope, "the token has not the scope openid"), .forbidden)

@@ -110,6 +110,7 @@ extension AuthorizationServer {
         else { throw refuse("wrong_claims", "aud, resource or another claim of the assertion is not what is trusted of this workload") }
         let (identifier, expiration) = try checkTimes(claims, refuse)
         try await verify(jws, with: trust.keys, of: trust.issuer, refuse)
+        if let proof { try await use(proof) }
         let resource = try grantedResource(trust.resource)
         var scopes = trust.scopes.intersection(resource.allScopes)
         if let requested = try requestedScopes(form) { scopes = scopes.intersection(requested) }

@@ -34,8 +34,11 @@ extension AuthorizationServer {
         }
         // Signed after the exchange: should it ever fail, the client's next attempt within the grace period gets the same successor.
         func reply(_ grant: Grant, _ refreshToken: String, _ reason: String?) throws(OAuthError) -> HTTPReply {
-            let scopes = requested ?? grant.scopes
-            let contents = AccessTokenContents(grant, scopes: scopes, resource: try grantedResource(grant.resource), keyThumbprint: thumbprint)
+            let resource = try grantedResource(grant.resource)
+            // What the operator has taken away since is not given again.
+            var scopes = (requested ?? grant.scopes).intersection(resource.allScopes.union(identityScopes))
+            if let limit = client.scopes { scopes = scopes.intersection(limit.union(identityScopes)) }
+            let contents = AccessTokenContents(grant, scopes: scopes, resource: resource, keyThumbprint: thumbprint)
             let access = try tokens.issue(contents, at: now)
             record("token.refreshed", .allowed, call, reason: reason, subject: grant.userID, client: client.id, scopes: scopes)
             return tokenReply(access, refreshToken, scopes)

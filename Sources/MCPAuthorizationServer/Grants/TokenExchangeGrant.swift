@@ -26,7 +26,7 @@ extension AuthorizationServer {
         }
         guard let text = try form.single("subject_token") else { throw OAuthError(.invalidRequest, "subject_token is missing") }
         guard let claims = tokens.claims(of: text, at: now), claims.isMeant(for: own), let tokenID = claims.identifier,
-            let grant = try await liveGrant(of: tokenID)
+            let grant = try await liveGrant(of: tokenID, heldBy: claims["client_id"]?.string)
         else {
             record("token.exchanged", .denied, call, reason: "bad_subject_token", client: client.id)
             throw OAuthError(.invalidRequest, "subject_token is not a valid access token of this server for \(own)")
@@ -43,7 +43,8 @@ extension AuthorizationServer {
             throw OAuthError(.invalidTarget, "there is no rule that lets \(own) call \(resource.identifier)")
         }
         let held = ScopeSet(lenient: claims["scope"]?.string ?? "")
-        let available = held.intersection(resource.allScopes)
+        var available = held.intersection(resource.allScopes)
+        if let limit = client.scopes { available = available.intersection(limit) }
         let scopes = try requestedScopes(form) ?? available
         guard scopes.isSubset(of: available) else {
             throw OAuthError(.invalidScope, "an exchange cannot get more than the token has and the resource knows: \(available.text)")
@@ -59,13 +60,20 @@ extension AuthorizationServer {
         return tokenReply(access, nil, scopes, issuedTokenType: Self.accessTokenType)
     }
 
-    /// The grant of a token, unless it, the token or its user ended.
-    func liveGrant(of tokenID: String) async throws(OAuthError) -> Grant? {
-        guard !revocations.contains(tokenID: tokenID) else { return nil }
+    /// The grant of a token, unless it, the token, its user, or the client that holds it ended.
+    func liveGrant(of tokenID: String, heldBy client: String?) async throws(OAuthError) -> Grant? {
+        guard !revocations.contains(tokenID: tokenID), let clientID = client.flatMap(ClientID.init), try await isLetIn(clientID) else { return nil }
         let grant = try await stored { try await store.grant(TokenIdentifier.grantID(of: tokenID)) }
         guard let grant, grant.isLive(at: clock.now) else { return nil }
         guard let userID = grant.userID else { return grant }
         guard let user = try await stored({ try await store.user(id: userID) }), !user.isDisabled else { return nil }
         return grant
+    }
+
+    /// Whether a client that got a token before would still get one. The document of a client is not fetched for this; its domain has to be allowed still.
+    private func isLetIn(_ id: ClientID) async throws(OAuthError) -> Bool {
+        if ClientMetadataDocuments.isDocument(id) { return WebURL(id.text).map(configuration.clientMetadataDocuments.allows) ?? false }
+        if id.text.utf8.starts(with: "workload:".utf8) { return configuration.workloads.contains { "workload:" + $0.name == id.text } }
+        return try await client(id, nil).map { !$0.isDisabled } ?? false
     }
 }

@@ -19,10 +19,17 @@ struct Transaction: Sendable {
     /// The session that a consent page was shown to. Nil before sign-in.
     let session: SecretHash?
     /// Who has given their password and owes a one-time code still.
-    var halfSignedIn: String?
+    var halfSignedIn: Half?
     /// What the client had said of itself when the question was asked, for a client whose document could change meanwhile (S-12).
     var clientRevision: SecretHash?
     let expiresAt: NumericDate
+
+    /// A password that was right, of whom, typed as what, and which password that was.
+    struct Half: Sendable, Equatable {
+        let userID: String
+        let name: String
+        let credential: String
+    }
 
     /// Fifteen minutes to find one's password.
     static let lifetime: Int64 = 900
@@ -30,7 +37,7 @@ struct Transaction: Sendable {
     var hash: SecretHash { SecretHash(of: id) }
 
     init(
-        id: String, purpose: Purpose, browser: SecretHash, session: SecretHash? = nil, halfSignedIn: String? = nil, clientRevision: SecretHash? = nil,
+        id: String, purpose: Purpose, browser: SecretHash, session: SecretHash? = nil, halfSignedIn: Half? = nil, clientRevision: SecretHash? = nil,
         expiresAt: NumericDate
     ) {
         self.id = id
@@ -62,6 +69,13 @@ extension Client {
     }
 }
 
+extension Transaction.Half {
+    fileprivate init?(json: JSONValue) {
+        guard let userID = json["id"]?.string, let name = json["name"]?.string, let credential = json["credential"]?.string else { return nil }
+        self.init(userID: userID, name: name, credential: credential)
+    }
+}
+
 /// Seals transactions into texts for forms and links, and opens them again.
 struct TransactionSealer: Sendable {
     let sealer: Sealer
@@ -72,7 +86,7 @@ struct TransactionSealer: Sendable {
             "exp": .int(transaction.expiresAt.seconds),
         ]
         json["session"] = transaction.session.map { .string(Base64URL.encode($0.bytes)) }
-        json["half"] = transaction.halfSignedIn.map { .string($0) }
+        json["half"] = transaction.halfSignedIn.map { ["id": .string($0.userID), "name": .string($0.name), "credential": .string($0.credential)] }
         json["revision"] = transaction.clientRevision.map { .string(Base64URL.encode($0.bytes)) }
         switch transaction.purpose {
         case .account: break
@@ -99,7 +113,8 @@ struct TransactionSealer: Sendable {
             purpose = .account
         }
         return Transaction(
-            id: id, purpose: purpose, browser: owner, session: Self.hash(json["session"]), halfSignedIn: json["half"]?.string,
+            id: id, purpose: purpose, browser: owner, session: Self.hash(json["session"]),
+            halfSignedIn: json["half"].flatMap(Transaction.Half.init(json:)),
             clientRevision: Self.hash(json["revision"]), expiresAt: NumericDate(seconds: Int64(expiry)))
     }
 

@@ -39,7 +39,7 @@ public final class MemoryStore: AuthorizationServerStore {
 
         /// Oldest first.
         func unusedClients(before moment: NumericDate) -> [ClientID] {
-            let used = Set(grants.values.map(\.clientID) + codes.values.map(\.code.clientID))
+            let used = Set(grants.values.map(\.clientID) + codes.values.map(\.code.clientID) + devices.values.map(\.device.clientID))
             return clients.values.filter { $0.origin == .dynamic && $0.createdAt <= moment && !used.contains($0.id) }
                 .sorted { $0.createdAt < $1.createdAt }.map(\.id)
         }
@@ -76,13 +76,25 @@ public final class MemoryStore: AuthorizationServerStore {
     }
 
     public func deleteClient(_ id: ClientID, at now: NumericDate) {
-        state.withLock { $0.clients[id] = nil }
+        state.withLock { state in
+            state.forgetClient(id)
+            state.codes = state.codes.filter { $0.value.code.clientID != id || $0.value.grantID != nil }
+            state.devices = state.devices.filter { $0.value.device.clientID != id }
+        }
         revokeGrants(ofClient: id, at: now)
     }
 
     public func revokeGrants(ofClient id: ClientID, at now: NumericDate) {
         state.withLock { state in
             for grant in state.grants.values where grant.clientID == id { state.revoke(grant.id, now) }
+        }
+    }
+
+    public func replace(_ client: Client, expecting previous: Client) -> Bool {
+        state.withLock { state in
+            guard state.clients[client.id] == previous else { return false }
+            state.clients[client.id] = client
+            return true
         }
     }
 
@@ -121,7 +133,13 @@ public final class MemoryStore: AuthorizationServerStore {
         if isTaken { throw StoreError(.conflict, "the user name is taken") }
     }
 
-    public func update(_ user: User) { state.withLock { $0.users[user.id] = user } }
+    public func update(_ user: User, expecting previous: User) -> Bool {
+        state.withLock { state in
+            guard state.users[user.id] == previous else { return false }
+            state.users[user.id] = user
+            return true
+        }
+    }
 
     public func session(_ hash: SecretHash, at now: NumericDate) -> Session? {
         state.withLock { $0.sessions[hash].flatMap { now < $0.expiresAt ? $0 : nil } }
@@ -131,7 +149,15 @@ public final class MemoryStore: AuthorizationServerStore {
 
     public func deleteSession(_ hash: SecretHash) { state.withLock { $0.sessions[hash] = nil } }
 
-    public func deleteSessions(ofUser userID: String) { state.withLock { $0.sessions = $0.sessions.filter { $0.value.userID != userID } } }
+    public func deleteSessions(ofUser userID: String) {
+        state.withLock { state in
+            state.sessions = state.sessions.filter { $0.value.userID != userID }
+            state.codes = state.codes.filter { $0.value.code.userID != userID || $0.value.grantID != nil }
+            state.devices = state.devices.filter { entry in
+                if case .approved(userID, _, _) = entry.value.device.state { false } else { true }
+            }
+        }
+    }
 
     public func issue(_ code: AuthorizationCode, consuming transaction: SecretHash, until expiry: NumericDate) -> Bool {
         state.withLock { state in
@@ -247,9 +273,11 @@ public final class MemoryStore: AuthorizationServerStore {
 
     public func signingKeys() -> [SealedKey] { state.withLock { $0.keys } }
 
-    public func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate) -> [SealedKey] {
+    public func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate, upTo limit: NumericDate) -> [SealedKey] {
         state.withLock { state in
-            if !state.keys.contains(where: { $0.algorithm == key.algorithm && $0.activeFrom > moment }) { state.keys.append(key) }
+            if !state.keys.contains(where: { $0.algorithm == key.algorithm && $0.activeFrom > moment && $0.activeFrom <= limit }) {
+                state.keys.append(key)
+            }
             return state.keys
         }
     }

@@ -29,7 +29,9 @@ public protocol ClientStore: Sendable {
     /// Adds a client, or replaces the one of the same ID. When there would be more than `limit` clients of its origin, dynamic ones that are older than
     /// ten minutes and of no use (no grant, no code) go first, oldest before newest; if there are none, throws `full`.
     func save(_ client: Client, limit: Int) async throws(StoreError)
-    /// Also ends every grant of the client.
+    /// Changes a client that is exactly as it was read. False, and nothing changed, when somebody else changed or deleted it since.
+    func replace(_ client: Client, expecting previous: Client) async throws(StoreError) -> Bool
+    /// Also ends every grant of the client, and forgets what was remembered of it, its codes and its devices: another client of this identifier begins anew.
     func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError)
     /// In the order of their identifiers, those after `id`, at most `limit`.
     func clients(after id: String, limit: Int) async throws(StoreError) -> [Client]
@@ -43,8 +45,9 @@ public protocol UserStore: Sendable {
     func user(_ identity: ExternalIdentity) async throws(StoreError) -> User?
     /// Throws `conflict` when the name, the ID or the identity is taken.
     func add(_ user: User) async throws(StoreError)
-    /// Everything but ID, name, identity and age.
-    func update(_ user: User) async throws(StoreError)
+    /// Changes everything but ID, name, identity and age of a user who is exactly as they were read. False, and nothing changed, when somebody else changed
+    /// them since: a decision that took a while never undoes another.
+    func update(_ user: User, expecting previous: User) async throws(StoreError) -> Bool
     /// In the order of their names, those after `name`, at most `limit`.
     func users(after name: String, limit: Int) async throws(StoreError) -> [User]
     /// Uses up a one-time password: false when its time step, or a later one, was used before.
@@ -55,7 +58,7 @@ public protocol SessionStore: Sendable {
     func session(_ hash: SecretHash, at now: NumericDate) async throws(StoreError) -> Session?
     func add(_ session: Session) async throws(StoreError)
     func deleteSession(_ hash: SecretHash) async throws(StoreError)
-    /// Signs somebody out everywhere.
+    /// Signs somebody out everywhere: their sessions go, and so do codes and devices that they allowed and nobody redeemed yet.
     func deleteSessions(ofUser userID: String) async throws(StoreError)
 }
 
@@ -185,9 +188,9 @@ public protocol DeviceStore: Sendable {
 public protocol KeyStore: Sendable {
     /// Oldest first.
     func signingKeys() async throws(StoreError) -> [SealedKey]
-    /// Adds a key unless one of its algorithm is there that becomes active after `moment`; in any case returns all, so that two servers that do this at once
-    /// agree.
-    func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate) async throws(StoreError) -> [SealedKey]
+    /// Adds a key unless one of its algorithm is there that becomes active after `moment` and not after `limit`; in any case returns all, so that two servers
+    /// that do this at once agree.
+    func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate, upTo limit: NumericDate) async throws(StoreError) -> [SealedKey]
     /// Idempotent.
     func removeSigningKey(_ keyID: String) async throws(StoreError)
     /// The issuer that this store belongs to: this one, if it belonged to none.

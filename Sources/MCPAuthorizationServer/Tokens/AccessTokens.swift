@@ -61,10 +61,18 @@ struct AccessTokens: Sendable {
         let text: String
         switch contents.resource.tokenFormat {
         case .jwt: text = try sign(payload, type: "at+jwt", at: now)
-        case .opaque: text = Self.opaquePrefix + Base64URL.encode(try sealer.seal(payload, owner: "access token"))
+        case .opaque: text = Self.opaquePrefix + Base64URL.encode(try sealer.seal(payload, owner: try owner(at: now)))
         }
         return IssuedAccessToken(text: text, expiresIn: expiration.seconds(since: now), isBoundToKey: contents.keyThumbprint != nil)
     }
+
+    /// Sealed for the key that would have signed it, so that it is worth nothing once that key is gone.
+    private func owner(at now: NumericDate) throws(OAuthError) -> String {
+        guard let keyID = keys.current(at: now)?.keyID else { throw OAuthError(.serverError, "there is no signing key") }
+        return Self.owner(keyID)
+    }
+
+    private static func owner(_ keyID: String) -> String { "access token " + keyID }
 
     /// Throws `server_error`.
     func sign(_ payload: [UInt8], type: String, at now: NumericDate) throws(OAuthError) -> String {
@@ -88,7 +96,7 @@ struct AccessTokens: Sendable {
     func openedClaims(of text: String) -> JWTClaims? {
         guard text.utf8.starts(with: Self.opaquePrefix.utf8), text.utf8.count <= CompactJWS.maximumBytes,
             let sealed = try? Base64URL.decode(String(decoding: text.utf8.dropFirst(Self.opaquePrefix.utf8.count), as: UTF8.self)),
-            let bytes = sealer.open(sealed, owner: "access token")
+            let bytes = keys.published.keys.lazy.compactMap({ $0.keyID.flatMap { sealer.open(sealed, owner: Self.owner($0)) } }).first
         else { return nil }
         return try? JWTClaims(parsing: bytes)
     }

@@ -41,7 +41,7 @@ final class KeyRing: KeySource {
         try await reload()
         let owner = try await Self.stored { () async throws(StoreError) in try await store.claim(issuer: issuer.text) }
         guard owner.utf8.elementsEqual(issuer.text.utf8) else { throw Self.foreign }
-        try await turn(at: now)
+        try await turn(at: now, removesOld: false)
     }
 
     private static let foreign = OAuthError(
@@ -65,11 +65,15 @@ final class KeyRing: KeySource {
 
     // MARK: Turning
 
-    /// Learns what other servers did, makes the next key when it is time, and takes away what no token can be signed with any more.
-    func turn(at now: NumericDate) async throws(OAuthError) {
+    /// Learns what other servers did, makes the next key when it is time, and takes away what no token can be signed with any more, unless the clock is in
+    /// doubt: a key that is gone does not come back when the clock is set right.
+    func turn(at now: NumericDate, removesOld: Bool) async throws(OAuthError) {
         try await reload()
         for algorithm in algorithms {
-            let newest = entries(of: algorithm).last?.sealed
+            // One that lies further ahead than any rotation was made while the clock was wrong: it must not stop the others.
+            let newest = entries(of: algorithm).map(\.sealed).last {
+                $0.activeFrom.seconds(since: now) <= rotation.interval + rotation.publishedAhead
+            }
             if let newest {
                 guard now.seconds(since: newest.activeFrom) >= rotation.interval - rotation.publishedAhead else { continue }
                 try await make(
@@ -79,7 +83,7 @@ final class KeyRing: KeySource {
                 try await make(algorithm, at: now, activeFrom: now, unlessActiveAfter: NumericDate(seconds: .min))
             }
         }
-        for algorithm in algorithms {
+        for algorithm in removesOld ? algorithms : [] {
             let entries = entries(of: algorithm).map(\.sealed)
             for (old, next) in zip(entries, entries.dropFirst()) where now.seconds(since: next.activeFrom) > KeyRotation.keptAfterwards {
                 try await Self.stored { () async throws(StoreError) in try await store.removeSigningKey(old.keyID) }
@@ -115,7 +119,10 @@ final class KeyRing: KeySource {
             keyID: keyID, algorithm: key.algorithm.rawValue, sealed: try sealer.seal(Array(pem.utf8), owner: issuer.text + " " + keyID),
             createdAt: now,
             activeFrom: activeFrom)
-        _ = try await Self.stored { () async throws(StoreError) in try await store.addSigningKey(sealed, unlessActiveAfter: moment) }
+        let horizon = now.advanced(by: rotation.interval).advanced(by: rotation.publishedAhead)
+        _ = try await Self.stored { () async throws(StoreError) in
+            try await store.addSigningKey(sealed, unlessActiveAfter: moment, upTo: horizon)
+        }
         try await reload()
     }
 
