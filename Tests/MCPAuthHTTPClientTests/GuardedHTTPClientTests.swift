@@ -62,7 +62,7 @@ struct GuardedHTTPClientTests {
         }
     }
 
-    func fetch(_ url: String, with client: GuardedHTTPClient = development, maximumBytes: Int = 10_000, timeout: Duration = .seconds(5)) async throws
+    func fetch(_ url: String, with client: GuardedHTTPClient = development, maximumBytes: Int = 10_000, timeout: Duration = .seconds(60)) async throws
         -> HTTPReply
     {
         let url = try #require(WebURL(url))

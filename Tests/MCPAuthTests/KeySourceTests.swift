@@ -92,6 +92,31 @@ struct KeySourceTests {
         #expect(await status(server, "garbage") == 401)
     }
 
+    @Test("M-14: keys that were asked for before the machine slept are asked for again after it")
+    func sleep() async throws {
+        let mint = try TokenMint(keyID: "good", clock: time.clock)
+        let (gate, opener) = AsyncStream<Void>.makeStream()
+        let isSlow = Synchronized(false)
+        let fetcher = ScriptedFetcher { _ in
+            if isSlow.value { for await _ in gate { break } }
+            return .json(JWKSet([mint.key.verificationKey]).publicDocument)
+        }
+        let server = try server(fetcher)
+        #expect(await status(server, try mint.token(audience: "https://rs.example/mcp")) == 200)
+        isSlow.mutate { $0 = true }
+        time.advance(by: RemoteKeySet.refreshInterval)
+        #expect(await status(server, try mint.token(audience: "https://rs.example/mcp")) == 200, "from the keys that are there")
+        while fetcher.requests.count < 2 { await Task.yield() }
+        time.advance(by: 2 * RemoteKeySet.maximumAge)
+        let token = try mint.token(audience: "https://rs.example/mcp")
+        async let answer = status(server, token)
+        isSlow.mutate { $0 = false }
+        for _ in 0..<50 { await Task.yield() }
+        opener.finish()
+        #expect(await answer == 200)
+        #expect(fetcher.requests.count == 3)
+    }
+
     @Test("J-04: no token makes the server fetch anything but its issuer's keys")
     func noOtherFetch() async throws {
         let mint = try TokenMint(clock: time.clock)

@@ -79,19 +79,23 @@ public final class RemoteKeySet: KeySource {
 
     @discardableResult
     public func refresh(at now: NumericDate) async -> String? {
-        let flight = state.withLock { state -> Task<String?, Never>? in
-            if let flight = state.flight { return flight }
-            guard Self.isDue(state, now) else { return nil }
-            state.attemptedAt = now
-            let flight = Task { await self.fetch(at: now) }
-            state.flight = flight
-            return flight
+        while true {
+            let (flight, isOurs) = state.withLock { state -> (Task<String?, Never>?, Bool) in
+                if let flight = state.flight { return (flight, false) }
+                guard Self.isDue(state, now) else { return (nil, false) }
+                state.attemptedAt = now
+                let flight = Task { await self.fetch(at: now) }
+                state.flight = flight
+                return (flight, true)
+            }
+            guard let flight else {
+                return state.withLock { $0.keys == nil ? "the keys could not be fetched a moment ago; the next attempt is soon" : nil }
+            }
+            let failure = await flight.value
+            let (hasKeys, isOld) = state.withLock { ($0.keys != nil, Self.isDue($0, now)) }
+            // A flight that left long ago, before the machine slept perhaps, brought what was true then.
+            if isOurs || !isOld { return hasKeys ? nil : failure }
         }
-        guard let flight else {
-            return state.withLock { $0.keys == nil ? "the keys could not be fetched a moment ago; the next attempt is soon" : nil }
-        }
-        let failure = await flight.value
-        return state.withLock { $0.keys == nil ? failure : nil }
     }
 
     private static func isDue(_ state: State, _ now: NumericDate) -> Bool {
