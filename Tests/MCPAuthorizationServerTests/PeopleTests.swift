@@ -277,6 +277,24 @@ struct PeopleTests {
         }
     }
 
+    @Test("L-02: what a caller called its operation is kept short and without what a terminal obeys")
+    func operationNames() async throws {
+        let harness = try await Harness()
+        let tokens = try await harness.tokens(try await harness.registered())
+        let resourceServer = try ResourceServer(Harness.resource, trusting: .local(harness.server), clock: harness.time.clock)
+        let request = HTTPRequest(
+            method: .post, scheme: "https", authority: "rs.example", path: "/mcp", headerFields: [.authorization: "Bearer \(tokens.access)"])
+        for name in ["a\r\nb\u{1B}[2J\u{202E}", String(repeating: "x", count: 1_000_000)] {
+            harness.time.advance(by: 1)
+            _ = await resourceServer.authenticate(request, operation: .tool(name))
+            await harness.server.maintain(sweeps: false)
+            let user = try #require(try await harness.store.user(named: "ada"))
+            let kept = try #require(try await harness.store.grants(ofUser: user.id, at: harness.time.now).first?.lastOperation)
+            #expect(kept.utf8.count < 200 && kept.hasPrefix("tool "), "\(kept.utf8.count)")
+            #expect(!kept.unicodeScalars.contains { $0.value < 0x20 || $0 == "\u{202E}" }, "\(kept.debugDescription)")
+        }
+    }
+
     @Test("the account page says what each application did last, and one button ends it all")
     func account() async throws {
         let harness = try await Harness()

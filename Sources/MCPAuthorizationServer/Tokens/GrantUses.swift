@@ -19,8 +19,13 @@ final class GrantUses: Sendable {
     func note(_ tokenID: String, _ operation: Operation, at now: NumericDate) {
         uses.withLock { uses in
             guard uses.count < Self.capacity || uses[tokenID] != nil else { return }
-            uses[tokenID] = Use(operation: operation, time: now)
+            uses[tokenID] = Use(operation: bounded(operation), time: now)
         }
+    }
+
+    /// Names of operations are whatever a caller sent, as long as a body may be; nobody's memory and store are for that.
+    private func bounded(_ operation: Operation) -> Operation {
+        operation.name.utf8.count <= 400 ? operation : Operation(kind: operation.kind, name: DisplayText.clean(operation.name, limit: 100))
     }
 
     /// The latest of each grant, which are not remembered any more.
@@ -40,7 +45,7 @@ final class GrantUses: Sendable {
         for (tokenID, use) in uses {
             let grantID = TokenIdentifier.grantID(of: tokenID)
             if let other = latest[grantID], other.time > use.time { continue }
-            latest[grantID] = GrantUse(grantID: grantID, operation: use.operation.description, time: use.time)
+            latest[grantID] = GrantUse(grantID: grantID, operation: DisplayText.clean(use.operation.description, limit: 120), time: use.time)
         }
         return latest
     }

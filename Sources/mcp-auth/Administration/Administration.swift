@@ -38,12 +38,14 @@ struct AdministrationOptions: ParsableArguments {
         }
         guard !rows.isEmpty else { return Console.note(empty) }
         let titles = columns.map { $0.uppercased().replacing("_", with: " ") }
-        let widths = columns.indices.map { index in ([titles] + rows.map { $0.map { $0 ?? "-" } }).map { $0[index].count }.max() ?? 0 }
+        // Made printable before it is measured: the two can differ in length.
+        let cells = rows.map { row in row.map { $0.map(Console.printable) ?? "-" } }
+        let widths = columns.indices.map { index in ([titles] + cells).map { $0[index].count }.max() ?? 0 }
         func line(_ cells: [String]) -> String {
             zip(cells, widths).map { cell, width in cell + String(repeating: " ", count: width - cell.count) }.joined(separator: "  ").trimmed
         }
         Console.output(Console.bold(line(titles), on: .output))
-        for row in rows { Console.output(line(row.map { $0.map(Console.printable) ?? "-" })) }
+        for row in cells { Console.output(line(row)) }
     }
 
     /// One result, as a sentence for people or an object for programs.
