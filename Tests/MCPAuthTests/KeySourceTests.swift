@@ -117,6 +117,30 @@ struct KeySourceTests {
         #expect(fetcher.requests.count == 3)
     }
 
+    @Test("M-14: a refresh that was asked for in the background before a sleep, and gets its turn after it, takes nothing away")
+    func lateFlight() async throws {
+        let mint = try TokenMint(keyID: "good", clock: time.clock)
+        let document = HTTPReply.json(JWKSet([mint.key.verificationKey]).publicDocument)
+        // Sixteen at once on few threads: what runs in the background comes late.
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<16 {
+                group.addTask {
+                    let keys = RemoteKeySet(.url(WebURL("https://issuer.test/jwks")!), fetcher: ScriptedFetcher { _ in document })
+                    var now = NumericDate(seconds: 1_800_000_000)
+                    for _ in 0..<200 {
+                        #expect(await keys.refresh(at: now) == nil)
+                        now = now.advanced(by: RemoteKeySet.refreshInterval)
+                        #expect(keys.snapshot(at: now) != nil)
+                        now = now.advanced(by: 2 * RemoteKeySet.maximumAge)
+                        #expect(await keys.refresh(at: now) == nil)
+                        for _ in 0..<5 { await Task.yield() }
+                        #expect(keys.snapshot(at: now) != nil)
+                    }
+                }
+            }
+        }
+    }
+
     @Test("J-04: no token makes the server fetch anything but its issuer's keys")
     func noOtherFetch() async throws {
         let mint = try TokenMint(clock: time.clock)

@@ -66,13 +66,14 @@ public final class RemoteKeySet: KeySource {
     public var epoch: UInt64 { state.withLock { $0.epoch } }
 
     public func snapshot(at now: NumericDate) -> JWKSet? {
-        let (keys, age, isDue) = state.withLock { state in
-            (state.keys, state.fetchedAt.map { now.seconds(since: $0) } ?? .max, state.flight == nil && Self.isDue(state, now))
+        state.withLock { state in
+            guard let keys = state.keys, let fetchedAt = state.fetchedAt else { return nil }
+            let age = now.seconds(since: fetchedAt)
+            guard age < Self.maximumAge else { return nil }
+            // Nobody waits for this flight, but it is on its way when this returns: one that left later would bring an old time with it.
+            if age >= Self.refreshInterval { depart(&state, now) }
+            return keys
         }
-        guard let keys, age < Self.maximumAge else { return nil }
-        // The one unstructured task of this type: it is bounded by the fetcher's timeouts, and the next request may not have to wait for it.
-        if isDue, age >= Self.refreshInterval { Task { await refresh(at: now) } }
-        return keys
     }
 
     public func mayRefresh(at now: NumericDate) -> Bool { state.withLock { $0.flight != nil || Self.isDue($0, now) } }
@@ -81,21 +82,31 @@ public final class RemoteKeySet: KeySource {
     public func refresh(at now: NumericDate) async -> String? {
         while true {
             let (flight, isOurs) = state.withLock { state -> (Task<String?, Never>?, Bool) in
-                if let flight = state.flight { return (flight, false) }
-                guard Self.isDue(state, now) else { return (nil, false) }
-                state.attemptedAt = now
-                let flight = Task { await self.fetch(at: now) }
-                state.flight = flight
-                return (flight, true)
+                let isOurs = state.flight == nil
+                return (depart(&state, now), isOurs)
             }
             guard let flight else {
                 return state.withLock { $0.keys == nil ? "the keys could not be fetched a moment ago; the next attempt is soon" : nil }
             }
             let failure = await flight.value
-            let (hasKeys, isOld) = state.withLock { ($0.keys != nil, Self.isDue($0, now)) }
+            let (hasKeys, isOld) = state.withLock { state in
+                (state.keys != nil, state.attemptedAt.map { now.seconds(since: $0) >= Self.cooldown } ?? true)
+            }
             // A flight that left long ago, before the machine slept perhaps, brought what was true then.
             if isOurs || !isOld { return hasKeys ? nil : failure }
         }
+    }
+
+    /// The flight that is under way, or one that leaves now; nil while it is too early for another.
+    ///
+    /// The one unstructured task of this type: it is bounded by the fetcher's timeouts, and not everybody has to wait for it.
+    @discardableResult
+    private func depart(_ state: inout State, _ now: NumericDate) -> Task<String?, Never>? {
+        if let flight = state.flight { return flight }
+        guard Self.isDue(state, now) else { return nil }
+        state.attemptedAt = now
+        state.flight = Task { await self.fetch(at: now) }
+        return state.flight
     }
 
     private static func isDue(_ state: State, _ now: NumericDate) -> Bool {
