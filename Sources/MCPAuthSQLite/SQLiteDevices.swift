@@ -63,10 +63,10 @@ extension SQLiteStore {
     }
 
     public func redeemDevice(
-        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate
+        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
     ) async throws(StoreError) -> Bool {
         try await database.write { db in
-            guard try Self.isActive(grant.userID, db) else { return false }
+            guard try Self.mayBegin(grant, registry, db) else { return false }
             try db.execute(
                 sql: "UPDATE devices SET state = 'redeemed' WHERE hash = ? AND state = 'approved' AND expires_at > ?",
                 arguments: [hash.data, now.seconds])

@@ -25,10 +25,10 @@ extension SQLiteStore {
     }
 
     public func redeem(
-        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate
+        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
     ) async throws(StoreError) -> CodeRedemption {
         try await database.write { db in
-            guard try Self.isActive(grant.userID, db) else { return .unknown }
+            guard try Self.mayBegin(grant, registry, db) else { return .unknown }
             try db.execute(
                 sql: "UPDATE codes SET grant_id = ? WHERE hash = ? AND grant_id IS NULL AND expires_at > ?",
                 arguments: [grant.id, hash.data, now.seconds])
@@ -81,9 +81,9 @@ extension SQLiteStore {
         }
     }
 
-    public func add(_ grant: Grant, consuming use: SingleUse?) async throws(StoreError) -> Bool {
+    public func add(_ grant: Grant, consuming use: SingleUse?, clientIn registry: ClientRegistry) async throws(StoreError) -> Bool {
         try await database.write { db in
-            guard try Self.isActive(grant.userID, db) else { return false }
+            guard try Self.mayBegin(grant, registry, db) else { return false }
             if let use { guard try Self.consume(use, db) else { return false } }
             try Self.insert(grant, db)
             return true
@@ -132,8 +132,14 @@ extension SQLiteStore {
     public func revocations(since moment: NumericDate) async throws(StoreError) -> [Revocation] {
         try await database.read { db in
             let grants = try String.fetchAll(db, sql: "SELECT id FROM grants WHERE revoked_at >= ?", arguments: [moment.seconds])
-            let tokens = try String.fetchAll(db, sql: "SELECT id FROM revoked_tokens WHERE revoked_at >= ?", arguments: [moment.seconds])
-            return grants.map { .grant($0) } + tokens.map { .accessToken($0) }
+            let tokens = try Row.fetchAll(db, sql: "SELECT id, revoked_at FROM revoked_tokens WHERE revoked_at >= ?", arguments: [moment.seconds])
+            return try grants.map { .grant($0) }
+                + tokens.map { row in
+                    let id = try row.text("id")
+                    guard id.utf8.starts(with: Self.allTokens.utf8) else { return .accessToken(id) }
+                    guard let client = ClientID(String(id.dropFirst(Self.allTokens.count))) else { throw CorruptRow() }
+                    return .client(client, upTo: row.date("revoked_at"))
+                }
         }
     }
 
@@ -154,10 +160,18 @@ extension SQLiteStore {
         return db.changesCount == 1
     }
 
-    /// Whether a grant of this user may begin: they are there and not disabled, or the client acts for itself.
-    static func isActive(_ userID: String?, _ db: Database) throws -> Bool {
-        guard let userID else { return true }
-        return try Bool.fetchOne(db.cachedStatement(sql: "SELECT is_disabled FROM users WHERE id = ?"), arguments: [userID]) == false
+    /// Whether this grant may begin: its user, unless the client acts for itself, and its client are there and not disabled.
+    static func mayBegin(_ grant: Grant, _ registry: ClientRegistry, _ db: Database) throws -> Bool {
+        if let userID = grant.userID {
+            let isDisabled = try Bool.fetchOne(db.cachedStatement(sql: "SELECT is_disabled FROM users WHERE id = ?"), arguments: [userID])
+            guard isDisabled == false else { return false }
+        }
+        switch registry {
+        case .elsewhere: return true
+        case .store:
+            let client = try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM clients WHERE id = ?"), arguments: [grant.clientID.text])?.client
+            return client?.isDisabled == false
+        }
     }
 
     static func insert(_ grant: Grant, _ db: Database) throws {

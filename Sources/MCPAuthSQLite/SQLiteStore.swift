@@ -82,8 +82,16 @@ public final class SQLiteStore: AuthorizationServerStore {
         try await database.write { db in try Self.revokeGrants(of: id, now, db) }
     }
 
+    /// Before the identifier of a client, in the table of revoked tokens: all that it got. The identifiers of tokens have no space.
+    static let allTokens = "client "
+
     private static func revokeGrants(of id: ClientID, _ now: NumericDate, _ db: Database) throws {
         try db.execute(sql: "UPDATE grants SET revoked_at = ? WHERE client_id = ? AND revoked_at IS NULL", arguments: [now.seconds, id.text])
+        try db.execute(
+            sql: "INSERT OR REPLACE INTO revoked_tokens VALUES (?, ?, ?)",
+            arguments: [
+                allTokens + id.text, now.advanced(by: AuthorizationServerConfiguration.maximumAccessTokenLifetime + 120).seconds, now.seconds,
+            ])
     }
 
     public func clients(after id: String, limit: Int) async throws(StoreError) -> [Client] {

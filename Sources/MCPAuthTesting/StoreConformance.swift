@@ -63,7 +63,7 @@ public enum StoreConformance {
     static func granted(_ store: any AuthorizationServerStore) async throws {
         try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
         _ = try await store.issue(try code(), consuming: SecretHash(of: "t1"), until: now.advanced(by: 900))
-        let outcome = try await store.redeem(SecretHash(of: "code"), for: try grant(), refreshToken: token("r1"), at: now)
+        let outcome = try await store.redeem(SecretHash(of: "code"), for: try grant(), refreshToken: token("r1"), clientIn: .elsewhere, at: now)
         try expect(outcome == .redeemed, "a fresh code is redeemed")
     }
 
@@ -142,14 +142,21 @@ public enum StoreConformance {
             try await granted(store)
             try await store.revokeGrants(ofClient: try id1("client-2"), at: now)
             try expect(try await store.grant("grant-1")?.revokedAt == nil, "nobody else's")
-            try await store.deleteClient(try id1("client-1"), at: now)
+            try await store.deleteClient(try id1("client-1"), at: now.advanced(by: 5))
             try expect(try await store.client(id1("client-1")) == nil, "the client is gone")
+            try expect(
+                try await Set(store.revocations(since: now.advanced(by: 1)))
+                    == [.grant("grant-1"), .client(id1("client-1"), upTo: now.advanced(by: 5))],
+                "everybody can know that its tokens are worth nothing")
+            try await store.revokeGrants(ofClient: try id1("client-1"), at: now.advanced(by: 9))
+            try expect(
+                try await store.revocations(since: now.advanced(by: 6)) == [.client(id1("client-1"), upTo: now.advanced(by: 9))], "the later moment")
             let consent = RememberedConsent(
                 userID: "user-1", clientID: try id1("client-1"), resource: "https://rs.example/mcp", redirectURI: "https://c.example/cb", scopes: [])
             try await store.remember(consent)
             try await store.deleteClient(try id1("client-1"), at: now)
             try expect(try await !store.isRemembered(consent), "nothing of it is remembered for another of its name")
-            try expect(try await store.grant("grant-1")?.revokedAt == now, "its grant is revoked")
+            try expect(try await store.grant("grant-1")?.revokedAt == now.advanced(by: 5), "its grant is revoked, once")
         },
         Check(description: "W-01: users are found by the bytes of their name, and names are taken once") { store in
             let user = User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now)
@@ -185,7 +192,7 @@ public enum StoreConformance {
         Check(description: "T-04, R117: a code is redeemed once; a replay ends the grant that came of it") { store in
             try await granted(store)
             let replay = try await store.redeem(
-                SecretHash(of: "code"), for: try grant("grant-2"), refreshToken: token("x", grant: "grant-2"), at: now)
+                SecretHash(of: "code"), for: try grant("grant-2"), refreshToken: token("x", grant: "grant-2"), clientIn: .elsewhere, at: now)
             try expect(replay == .replayed(grantID: "grant-1"), "the replay is recognized")
             try expect(
                 try await store.grant("grant-1")?.revokedAt == now, await store.grant("grant-2") == nil,
@@ -195,8 +202,11 @@ public enum StoreConformance {
         Check(description: "an expired code and an unknown one are not redeemed") { store in
             _ = try await store.issue(try code(), consuming: SecretHash(of: "t"), until: now.advanced(by: 900))
             try expect(
-                try await store.redeem(SecretHash(of: "code"), for: try grant(), refreshToken: nil, at: now.advanced(by: 60)) == .unknown, "too late")
-            try expect(try await store.redeem(SecretHash(of: "other"), for: try grant(), refreshToken: nil, at: now) == .unknown, "unknown")
+                try await store.redeem(SecretHash(of: "code"), for: try grant(), refreshToken: nil, clientIn: .elsewhere, at: now.advanced(by: 60))
+                    == .unknown, "too late")
+            try expect(
+                try await store.redeem(SecretHash(of: "other"), for: try grant(), refreshToken: nil, clientIn: .elsewhere, at: now) == .unknown,
+                "unknown")
         },
         Check(description: "T-05: of fifty who redeem a code at once, one wins") { store in
             try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
@@ -205,7 +215,9 @@ public enum StoreConformance {
                 let wins = try await withThrowingTaskGroup(of: Bool.self) { group in
                     for attempt in 0..<50 {
                         group.addTask {
-                            try await store.redeem(SecretHash(of: "code\(round)"), for: try grant("g\(round)-\(attempt)"), refreshToken: nil, at: now)
+                            try await store.redeem(
+                                SecretHash(of: "code\(round)"), for: try grant("g\(round)-\(attempt)"), refreshToken: nil, clientIn: .elsewhere,
+                                at: now)
                                 == .redeemed
                         }
                     }
@@ -295,7 +307,7 @@ public enum StoreConformance {
             _ = try await store.update(disabled, expecting: user)
             try expect(try await rotate(store, "r1", "r2") == .unknown, "a disabled user")
             _ = try await store.issue(try code("late"), consuming: SecretHash(of: "t2"), until: now.advanced(by: 900))
-            let outcome = try await store.redeem(SecretHash(of: "late"), for: try grant("grant-2"), refreshToken: nil, at: now)
+            let outcome = try await store.redeem(SecretHash(of: "late"), for: try grant("grant-2"), refreshToken: nil, clientIn: .elsewhere, at: now)
             try expect(outcome == .unknown, "nor are their codes")
         },
         Check(description: "F-12: whoever wins, revocation or refresh, no live token is left") { store in
@@ -303,7 +315,8 @@ public enum StoreConformance {
             for round in 0..<20 {
                 let grant = try grant("g\(round)")
                 _ = try await store.issue(try code("c\(round)"), consuming: SecretHash(of: "t\(round)"), until: now.advanced(by: 900))
-                _ = try await store.redeem(SecretHash(of: "c\(round)"), for: grant, refreshToken: token("r\(round)", grant: grant.id), at: now)
+                _ = try await store.redeem(
+                    SecretHash(of: "c\(round)"), for: grant, refreshToken: token("r\(round)", grant: grant.id), clientIn: .elsewhere, at: now)
                 async let revoked: Void = store.revokeGrant(grant.id, at: now)
                 async let rotation = store.rotate(SecretHash(of: "r\(round)"), to: successor("s\(round)"), grace: 30, at: now) { _ in nil }
                 _ = try await (revoked, rotation)
@@ -393,10 +406,10 @@ public enum StoreConformance {
         },
         Check(description: "X-17: a grant that uses something up is kept once, and not for somebody who is disabled") { store in
             let use = SingleUse(SecretHash(of: "assertion"), until: now.advanced(by: 100))
-            try expect(try await !store.add(try grant("g0"), consuming: use), "no such user")
+            try expect(try await !store.add(try grant("g0"), consuming: use, clientIn: .elsewhere), "no such user")
             try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
             let wins = try await withThrowingTaskGroup(of: Bool.self) { group in
-                for index in 0..<20 { group.addTask { try await store.add(try grant("g\(index)"), consuming: use) } }
+                for index in 0..<20 { group.addTask { try await store.add(try grant("g\(index)"), consuming: use, clientIn: .elsewhere) } }
                 return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
             }
             try expect(wins == 1, "one of twenty")
@@ -404,10 +417,43 @@ public enum StoreConformance {
             let machine = Grant(
                 id: "machine", type: .clientCredentials, clientID: try id1("client-1"), userID: nil, scopes: [], resource: "https://rs.example/mcp",
                 createdAt: now, expiresAt: now.advanced(by: 10), lastUsedAt: now)
-            try expect(try await store.add(machine, consuming: nil), await store.grant("machine") == machine, "a client of its own")
+            try expect(
+                try await store.add(machine, consuming: nil, clientIn: .elsewhere), await store.grant("machine") == machine, "a client of its own")
             try await store.note([GrantUse(grantID: "machine", operation: "tool x", time: now.advanced(by: 5))])
             let noted = try await store.grant("machine")
             try expect(noted?.lastOperation == "tool x", noted?.lastUsedAt == now.advanced(by: 5), "what it did last")
+        },
+        Check(description: "F-06: no grant of a client begins once it is disabled or deleted, by a code, a device or an assertion") { store in
+            try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
+            let client = try client()
+            try await store.save(client, limit: 10)
+            var attempts = 0
+            func begin() async throws -> [Bool] {
+                attempts += 1
+                let name = "\(attempts)"
+                _ = try await store.issue(try code("c" + name), consuming: SecretHash(of: "t" + name), until: now.advanced(by: 900))
+                let device = DeviceAuthorization(
+                    hash: SecretHash(of: "d" + name), userCode: SecretHash(of: "u" + name), clientID: client.id, scopes: [],
+                    resource: "https://rs.example/mcp", expiresAt: now.advanced(by: 600))
+                try await store.add(device, limit: 10, at: now)
+                _ = try await store.decide(.approved(userID: "user-1", scopes: [], authenticatedAt: nil), userCode: device.userCode, at: now)
+                let code = try await store.redeem(
+                    SecretHash(of: "c" + name), for: try grant("a" + name), refreshToken: nil, clientIn: .store, at: now)
+                return [
+                    code == .redeemed,
+                    try await store.redeemDevice(device.hash, for: try grant("b" + name), refreshToken: nil, clientIn: .store, at: now),
+                    try await store.add(try grant("c" + name), consuming: nil, clientIn: .store),
+                ]
+            }
+            try expect(try await begin() == [true, true, true], "while it is let in")
+            var disabled = client
+            disabled.isDisabled = true
+            _ = try await store.replace(disabled, expecting: client)
+            try expect(try await begin() == [false, false, false], "disabled")
+            _ = try await store.replace(client, expecting: disabled)
+            try expect(try await begin() == [true, true, true], "let in again")
+            try await store.deleteClient(client.id, at: now)
+            try expect(try await begin() == [false, false, false], "deleted")
         },
         Check(description: "P-08, X-18: people of other tables are found by issuer and subject, and each is there once") { store in
             let identity = ExternalIdentity(issuer: "https://idp.example", subject: "caf\u{E9}")
@@ -480,7 +526,8 @@ public enum StoreConformance {
                 for index in 0..<20 {
                     group.addTask {
                         try await store.redeemDevice(
-                            device.hash, for: try grant("g\(index)"), refreshToken: token("r\(index)", grant: "g\(index)"), at: now)
+                            device.hash, for: try grant("g\(index)"), refreshToken: token("r\(index)", grant: "g\(index)"), clientIn: .elsewhere,
+                            at: now)
                     }
                 }
                 return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
@@ -505,7 +552,10 @@ public enum StoreConformance {
                     try expect(try await store.poll(device.hash, by: device.clientID, at: late) == .expired, "too late")
                     try expect(try await !store.decide(.denied, userCode: device.userCode, at: late), "too late to decide")
                 case "denied": try expect(try await store.poll(device.hash, by: device.clientID, at: now) == .denied, "denied")
-                default: try expect(try await !store.redeemDevice(device.hash, for: try grant(), refreshToken: nil, at: now), "a disabled user")
+                default:
+                    try expect(
+                        try await !store.redeemDevice(device.hash, for: try grant(), refreshToken: nil, clientIn: .elsewhere, at: now),
+                        "a disabled user")
                 }
             }
         },

@@ -218,6 +218,11 @@ public final class AuthorizationServer: Sendable {
         return try await stored { try await store.client(id) }
     }
 
+    /// Where to look, at the moment when a grant of this client begins, whether it is still let in.
+    func registry(of client: Client) -> ClientRegistry {
+        client.origin == .document || configuration.clients.contains { $0.id == client.id } ? .elsewhere : .store
+    }
+
     /// Reads what other instances revoked. The window is as long as any access token can live, so that a shorter lifetime after a restart forgets nothing.
     func refreshRevocations() async throws(StoreError) {
         let now = clock.now

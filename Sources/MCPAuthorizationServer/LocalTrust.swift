@@ -41,7 +41,11 @@ private struct LocalVerifier: TokenVerifier {
         return verifier.principal(claims)
     }
 
-    func stillAccepts(_ principal: Principal) -> Bool { principal.tokenID.map { !revocations.contains(tokenID: $0) } ?? true }
+    func stillAccepts(_ principal: Principal) -> Bool {
+        guard let tokenID = principal.tokenID else { return true }
+        return !revocations.contains(
+            tokenID: tokenID, of: principal.clientID, issuedAt: principal.claims.root["iat"]?.number?.int64.map { NumericDate(seconds: $0) })
+    }
 
     func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {
         guard let tokenID = principal.tokenID, principal.issuer.utf8.elementsEqual(requirements.issuer.utf8) else { return }

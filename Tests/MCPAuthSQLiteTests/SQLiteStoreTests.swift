@@ -62,7 +62,10 @@ struct SQLiteStoreTests {
                     let grant = Grant(
                         id: "g\(round)-\(attempt)", clientID: client, userID: "u", scopes: [], resource: "https://rs.example", createdAt: now,
                         expiresAt: now.advanced(by: 100), lastUsedAt: now)
-                    group.addTask { try await (attempt % 2 == 0 ? one : two).redeem(hash, for: grant, refreshToken: nil, at: now) == .redeemed }
+                    group.addTask {
+                        try await (attempt % 2 == 0 ? one : two).redeem(hash, for: grant, refreshToken: nil, clientIn: .elsewhere, at: now)
+                            == .redeemed
+                    }
                 }
                 return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
             }

@@ -199,7 +199,7 @@ struct ProofTests {
 
     @Test("X-05: the memory is bounded: full, it refuses for a while and forgets nothing that could be used again")
     func bounded() async throws {
-        let memory = LocalProofMemory(capacity: 10)
+        let memory = LocalProofMemory(capacity: 10, capacityOfKey: 10)
         func proof(_ number: Int) throws -> DPoPProof {
             let text = try prover.proof("POST", Self.resource, claims: ["jti": .string("j\(number)")])
             return try DPoPProof(parsing: text, method: "POST", url: try #require(WebURL(Self.resource)), accessToken: nil, at: time.now)
@@ -218,6 +218,24 @@ struct ProofTests {
         #expect(
             await answer("DPoP \(token)", [try prover.proof("POST", Self.resource, accessToken: token)], on: server)?.response.status
                 == .serviceUnavailable)
+    }
+
+    @Test("X-05: whoever fills the memory with proofs of one key keeps nobody else out")
+    func boundedByKey() async throws {
+        let memory = LocalProofMemory(capacity: 100, capacityOfKey: 3)
+        func isFirst(_ prover: ProofMint, _ number: Int) throws -> Bool? {
+            let text = try prover.proof("POST", Self.resource, claims: ["jti": .string("j\(number)")])
+            let proof = try DPoPProof(parsing: text, method: "POST", url: try #require(WebURL(Self.resource)), accessToken: nil, at: time.now)
+            return memory.isFirstUse(of: proof, at: time.now)
+        }
+        for number in 0..<3 { #expect(try isFirst(prover, number) == true) }
+        #expect(try isFirst(prover, 3) == nil)
+        #expect(try isFirst(prover, 2) == false)
+        #expect(try isFirst(try ProofMint(clock: time.clock), 0) == true)
+        time.advance(by: 600)
+        #expect(try isFirst(prover, 4) == nil, "both generations count")
+        time.advance(by: 600)
+        #expect(try isFirst(prover, 5) == true)
     }
 
     @Test("X-06, R106: a server that wants nonces says which, takes that one, and no old or foreign one")

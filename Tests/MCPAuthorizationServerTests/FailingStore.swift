@@ -13,9 +13,15 @@ final class FailingStore: AuthorizationServerStore {
         set { isFailing.withLock { $0 = newValue } }
     }
 
+    /// A client as it was read before others changed it: what a request that came in a moment earlier still goes by.
+    let staleClient = Mutex<Client?>(nil)
+
     private func check() throws(StoreError) { if fails { throw StoreError(.unavailable, "disk full: /var/lib/auth.db") } }
 
-    func client(_ id: ClientID) async throws(StoreError) -> Client? { store.client(id) }
+    func client(_ id: ClientID) async throws(StoreError) -> Client? {
+        if let stale = staleClient.withLock({ $0 }), stale.id == id { return stale }
+        return store.client(id)
+    }
     func save(_ client: Client, limit: Int) async throws(StoreError) {
         try check()
         try store.save(client, limit: limit)
@@ -34,9 +40,11 @@ final class FailingStore: AuthorizationServerStore {
         return store.issue(code, consuming: transaction, until: expiry)
     }
     func code(_ hash: SecretHash) async throws(StoreError) -> AuthorizationCode? { store.code(hash) }
-    func redeem(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) async throws(StoreError) -> CodeRedemption {
+    func redeem(
+        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
+    ) async throws(StoreError) -> CodeRedemption {
         try check()
-        return store.redeem(hash, for: grant, refreshToken: refreshToken, at: now)
+        return store.redeem(hash, for: grant, refreshToken: refreshToken, clientIn: registry, at: now)
     }
     func refreshToken(_ hash: SecretHash) async throws(StoreError) -> (token: RefreshToken, grant: Grant)? { store.refreshToken(hash) }
     func rotate(
@@ -79,9 +87,9 @@ final class FailingStore: AuthorizationServerStore {
         return store.useOneTimeStep(step, ofUser: id)
     }
     func deleteSessions(ofUser userID: String) async throws(StoreError) { store.deleteSessions(ofUser: userID) }
-    func add(_ grant: Grant, consuming use: SingleUse?) async throws(StoreError) -> Bool {
+    func add(_ grant: Grant, consuming use: SingleUse?, clientIn registry: ClientRegistry) async throws(StoreError) -> Bool {
         try check()
-        return store.add(grant, consuming: use)
+        return store.add(grant, consuming: use, clientIn: registry)
     }
     func grants(limit: Int, at now: NumericDate) async throws(StoreError) -> [Grant] { store.grants(limit: limit, at: now) }
     func note(_ uses: [GrantUse]) async throws(StoreError) {
@@ -108,9 +116,11 @@ final class FailingStore: AuthorizationServerStore {
         try check()
         return store.poll(hash, by: clientID, at: now)
     }
-    func redeemDevice(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) async throws(StoreError) -> Bool {
+    func redeemDevice(
+        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
+    ) async throws(StoreError) -> Bool {
         try check()
-        return store.redeemDevice(hash, for: grant, refreshToken: refreshToken, at: now)
+        return store.redeemDevice(hash, for: grant, refreshToken: refreshToken, clientIn: registry, at: now)
     }
     func endEverything(at now: NumericDate) async throws(StoreError) { store.endEverything(at: now) }
     func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int { store.sweep(at: now, limit: limit) }

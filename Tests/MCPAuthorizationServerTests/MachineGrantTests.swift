@@ -4,6 +4,7 @@ import MCPAuth
 import MCPAuthTesting
 import MCPAuthorizationServer
 import OAuth
+import Synchronization
 import Testing
 
 @Suite("Machines: client credentials and token exchange")
@@ -57,6 +58,32 @@ struct MachineGrantTests {
         #expect(try await !harness.accepts(token))
     }
     struct Refused: Error {}
+
+    @Test(
+        "F-06: a client that is disabled or deleted in the very moment when it asks gets nothing, as if it had come later", arguments: [true, false])
+    func disabledMeanwhile(_ isDeleted: Bool) async throws {
+        let store = FailingStore()
+        let harness = try await Harness(store: store) { $0.grantTypes.formUnion([.clientCredentials]) }
+        let robot = Client(
+            id: ClientID("robot")!, name: nil, redirectURIs: [try RedirectURI(Harness.redirectURI)], authenticationMethod: .post,
+            grantTypes: [.clientCredentials, .authorizationCode], scopes: ["read"], origin: .configured, createdAt: harness.time.now)
+        let secret = try #require(try await harness.server.addClient(robot))
+        let form = [
+            ("grant_type", "client_credentials"), ("client_id", "robot"), ("client_secret", secret), ("resource", Harness.resource),
+        ]
+        #expect(try await harness.post("/token", form).status == 200)
+        let code = try await harness.code("robot")
+        let before = try await store.client(robot.id)
+        if isDeleted {
+            try await harness.server.removeClient(robot.id)
+        } else {
+            try await harness.server.setDisabled(true, client: robot.id)
+        }
+        store.staleClient.withLock { $0 = before }
+        #expect(try await harness.post("/token", form).error == "invalid_client")
+        #expect(try await harness.redeem("robot", code, [("client_secret", secret)]).error == "invalid_grant")
+        #expect(try await store.grants(limit: 10, at: harness.time.now).isEmpty)
+    }
 
     @Test("X-14: a public client, one that registered itself, a document's; scopes of users; no resource among several")
     func misuse() async throws {
@@ -221,9 +248,23 @@ struct MachineGrantTests {
         func isActive() async throws -> Bool? {
             try await harness.post("/introspect", [("token", exchanged), ("client_id", "second"), ("client_secret", "secret")]).json["active"]?.bool
         }
+        let elsewhere = try ResourceServer(Self.second, trusting: .local(harness.server), clock: harness.time.clock)
+        func isAccepted(_ token: String) async -> Bool {
+            let request = HTTPRequest(
+                method: .post, scheme: "https", authority: "second.example", path: "/mcp", headerFields: [.authorization: "Bearer \(token)"])
+            if case .accepted = await elsewhere.authenticate(request) { return true }
+            return false
+        }
         #expect(try await isActive() == true)
+        #expect(await isAccepted(exchanged))
         try await harness.server.setDisabled(true, client: limited.id)
         #expect(try await isActive() == false)
+        #expect(await !isAccepted(exchanged), "F-08: at once, also where signatures alone are looked at, as long as it is our own process")
+        harness.time.advance(by: 1)
+        try await harness.server.setDisabled(false, client: limited.id)
+        #expect(await !isAccepted(exchanged), "what it had got stays worth nothing")
+        let another = try #require(try await exchange(token, as: "limited").json["access_token"]?.string)
+        #expect(await isAccepted(another), "what it gets now does not")
     }
 
     @Test("X-12: the proof is not lost on the way")

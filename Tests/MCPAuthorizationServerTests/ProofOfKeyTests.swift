@@ -27,6 +27,34 @@ struct ProofOfKeyTests {
             "/token", [("grant_type", "refresh_token"), ("client_id", client ?? self.client), ("refresh_token", token)], fields)
     }
 
+    @Test(
+        "X-05: two instances of a resource server that share a store take a proof once between them, and neither takes it when the store cannot say")
+    func sharedMemory() async throws {
+        let store = FailingStore()
+        func instance() throws -> ResourceServer {
+            try ResourceServer(
+                Harness.resource, trusting: .local(harness.server), proofs: ProofPolicy(memory: StoredProofMemory(in: store)),
+                clock: harness.time.clock)
+        }
+        let instances = [try instance(), try instance()]
+        let reply = try await harness.redeem(client, try await harness.code(client), [], try proof())
+        let token = try #require(reply.json["access_token"]?.string)
+        func status(_ text: String, _ instance: Int) async -> Int {
+            var request = HTTPRequest(method: .post, scheme: "https", authority: "rs.example", path: "/mcp")
+            request.headerFields[.authorization] = "DPoP \(token)"
+            request.headerFields[HTTPField.Name("DPoP")!] = text
+            if case .rejected(let reply) = await instances[instance].authenticate(request) { return reply.response.status.code }
+            return 200
+        }
+        for round in 0..<4 {
+            let text = try prover.proof("POST", Harness.resource, accessToken: token)
+            #expect(await status(text, round % 2) == 200)
+            #expect(await status(text, 1 - round % 2) == 401)
+        }
+        store.fails = true
+        #expect(await status(try prover.proof("POST", Harness.resource, accessToken: token), 0) == 503)
+    }
+
     @Test("R108, R130: with a proof the token is bound, says so, and is good with a proof only")
     func bound() async throws {
         let reply = try await harness.redeem(client, try await harness.code(client), [], try proof())

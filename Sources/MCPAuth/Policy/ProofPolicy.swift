@@ -38,26 +38,42 @@ public final class LocalProofMemory: ProofMemory {
     private struct State {
         var startedAt: NumericDate?
         var turnedAt: NumericDate?
-        var young: Set<Digest> = []
-        var old: Set<Digest> = []
+        var young = Generation()
+        var old = Generation()
+    }
+
+    private struct Generation {
+        var proofs: Set<Digest> = []
+        /// How many of them each key made.
+        var counts: [Digest: Int] = [:]
     }
 
     /// Sixteen bytes of a hash: what a million proofs are remembered by.
     private struct Digest: Hashable {
         let high, low: UInt64
+
+        init(of text: String) {
+            (high, low) = SHA256.hash(data: Array(text.utf8)).withUnsafeBytes {
+                ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            }
+        }
     }
 
     private let state = Mutex(State())
     private let capacity: Int
+    private let capacityOfKey: Int
 
-    /// `capacity`: proofs within two windows of five minutes. When there are more, further ones are refused for a while: to forget one would let it be used twice.
-    public init(capacity: Int = 1_000_000) { self.capacity = capacity }
+    /// - Parameters:
+    ///   - capacity: proofs that are remembered, each for ten to twenty minutes. When there are more, further ones are refused for a while: to forget one
+    ///     would let it be used twice.
+    ///   - capacityOfKey: proofs of one key among them. Whoever uses up theirs keeps nobody else out. Unless given, a thirty-second of all.
+    public init(capacity: Int = 1_000_000, capacityOfKey: Int? = nil) {
+        self.capacity = capacity
+        self.capacityOfKey = capacityOfKey ?? max(1, capacity / 32)
+    }
 
     public func isFirstUse(of proof: DPoPProof, at now: NumericDate) -> Bool? {
-        let words = SHA256.hash(data: Array(proof.useText.utf8)).withUnsafeBytes {
-            ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        }
-        let digest = Digest(high: words.0, low: words.1)
+        let (digest, key) = (Digest(of: proof.useText), Digest(of: proof.thumbprint))
         return state.withLock { state in
             // A clock that was set back: what was remembered by the wrong one begins anew.
             if let turnedAt = state.turnedAt, now < turnedAt.advanced(by: -60) { state = State() }
@@ -70,14 +86,17 @@ public final class LocalProofMemory: ProofMemory {
             // A proof is good for five minutes before and after its moment, so what was seen ten minutes ago can be forgotten.
             if now.seconds(since: state.turnedAt ?? now) >= 2 * DPoPProof.tolerance {
                 state.old = state.young
-                state.young = []
+                state.young = Generation()
                 state.turnedAt = now
             } else if state.turnedAt == nil {
                 state.turnedAt = now
             }
-            if state.old.contains(digest) || state.young.contains(digest) { return false }
-            guard state.young.count + state.old.count < capacity else { return nil }
-            state.young.insert(digest)
+            if state.old.proofs.contains(digest) || state.young.proofs.contains(digest) { return false }
+            guard state.young.proofs.count + state.old.proofs.count < capacity,
+                state.young.counts[key, default: 0] + state.old.counts[key, default: 0] < capacityOfKey
+            else { return nil }
+            state.young.proofs.insert(digest)
+            state.young.counts[key, default: 0] += 1
             return true
         }
     }

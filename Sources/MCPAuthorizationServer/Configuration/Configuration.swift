@@ -33,7 +33,8 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var keyRotation = KeyRotation()
     /// Seconds. At most a day.
     public var accessTokenLifetime: Int64 = 900
-    static let maximumAccessTokenLifetime: Int64 = 86400
+    /// No access token lives longer than this many seconds, whatever is configured.
+    public static let maximumAccessTokenLifetime: Int64 = 86400
     /// Seconds. At most ten minutes (RFC 6749 §4.1.2); a minute is plenty.
     public var codeLifetime: Int64 = 60
     /// Seconds after which an unused refresh token ends.

@@ -37,7 +37,7 @@ extension AuthorizationServer {
     /// Exactly `active: false` for everything but a live token that is meant for this resource server.
     private func introspection(of text: String, for resource: String) async throws(OAuthError) -> JSONObject {
         guard let claims = tokens.claims(of: text, at: clock.now), claims.isMeant(for: resource), let tokenID = claims.identifier,
-            try await liveGrant(of: tokenID, heldBy: claims["client_id"]?.string) != nil
+            try await liveGrant(of: tokenID, claims) != nil
         else { return ["active": false] }
         var json: JSONObject = ["active": true, "token_type": claims["cnf"] == nil ? "Bearer" : "DPoP"]
         for name in ["iss", "sub", "aud", "client_id", "scope", "exp", "iat", "jti", "cnf", "act"] { json[name] = claims[name]?.value }

@@ -25,7 +25,7 @@ extension AuthorizationServer {
             case .proven(let token, _): (text, isProven) = (token.text, true)
             }
             guard let claims = tokens.claims(of: text, at: clock.now), let tokenID = claims.identifier,
-                let grant = try await liveGrant(of: tokenID, heldBy: claims["client_id"]?.string), let userID = grant.userID,
+                let grant = try await liveGrant(of: tokenID, claims), let userID = grant.userID,
                 let user = try await stored({ try await store.user(id: userID) })
             else { return challenge(invalid, .unauthorized) }
             let thumbprint = claims["cnf"]?["jkt"]?.string

@@ -58,7 +58,8 @@ extension AuthorizationServer {
         let user = try await user(for: ExternalIdentity(issuer: provider.issuer, subject: subject), provider, claims, refuse)
         let grant = assertionGrant(client.id, user.id, scopes, resource, authenticatedAt: claims["auth_time"]?.number?.int64, at: now)
         return try await issue(
-            grant, resource, request.proof, consuming: "id-jag \(provider.issuer) \(identifier)", until: expiration, reason: "id_jag", call, refuse)
+            grant, registry(of: client), resource, request.proof, consuming: "id-jag \(provider.issuer) \(identifier)", until: expiration,
+            reason: "id_jag", call, refuse)
     }
 
     /// By issuer and subject, and by nothing else: an e-mail address is no identity.
@@ -117,7 +118,8 @@ extension AuthorizationServer {
         guard let clientID = ClientID("workload:" + trust.name) else { throw OAuthError(.serverError, "no client identifier") }
         let grant = assertionGrant(clientID, nil, scopes, resource, authenticatedAt: nil, at: now)
         return try await issue(
-            grant, resource, proof, consuming: "workload \(trust.issuer) \(identifier)", until: expiration, reason: "workload", call, refuse)
+            grant, .elsewhere, resource, proof, consuming: "workload \(trust.issuer) \(identifier)", until: expiration, reason: "workload", call,
+            refuse)
     }
 
     // MARK: Shared
@@ -171,14 +173,13 @@ extension AuthorizationServer {
 
     /// Uses the assertion up and keeps the grant, in one step.
     private func issue(
-        _ grant: Grant, _ resource: ProtectedResource, _ proof: DPoPProof?, consuming assertion: String, until expiration: NumericDate,
-        reason: String,
-        _ call: HTTPCall, _ refuse: (String, String) -> OAuthError
+        _ grant: Grant, _ registry: ClientRegistry, _ resource: ProtectedResource, _ proof: DPoPProof?, consuming assertion: String,
+        until expiration: NumericDate, reason: String, _ call: HTTPCall, _ refuse: (String, String) -> OAuthError
     ) async throws(OAuthError) -> HTTPReply {
         let access = try tokens.issue(AccessTokenContents(grant, resource: resource, keyThumbprint: proof?.thumbprint), at: clock.now)
         let use = SingleUse(SecretHash(of: assertion), until: expiration.advanced(by: 60))
-        guard try await stored({ try await store.add(grant, consuming: use) }) else {
-            throw refuse("assertion_reused", "the assertion was used before, or its user is not let in")
+        guard try await stored({ try await store.add(grant, consuming: use, clientIn: registry) }) else {
+            throw refuse("assertion_reused", "the assertion was used before, or its user or client is not let in")
         }
         record("token.issued", .allowed, call, reason: reason, subject: grant.subject, client: grant.clientID, scopes: grant.scopes)
         return tokenReply(access, nil, grant.scopes)

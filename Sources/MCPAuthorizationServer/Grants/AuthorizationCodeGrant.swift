@@ -47,7 +47,9 @@ extension AuthorizationServer {
         let idToken =
             grant.scopes.contains("openid")
             ? try IDTokens.make(for: user, grant: grant, nonce: code.nonce, accessToken: access.text, with: tokens, at: now) : nil
-        let outcome = try await stored { try await store.redeem(hash, for: grant, refreshToken: refreshToken?.record, at: now) }
+        let outcome = try await stored {
+            try await store.redeem(hash, for: grant, refreshToken: refreshToken?.record, clientIn: registry(of: client), at: now)
+        }
         switch outcome {
         case .redeemed:
             record("token.issued", .allowed, call, reason: "authorization_code", subject: grant.userID, client: client.id, scopes: grant.scopes)

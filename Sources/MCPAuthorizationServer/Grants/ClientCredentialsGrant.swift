@@ -25,7 +25,10 @@ extension AuthorizationServer {
             id: random.token(bytes: 16), type: .clientCredentials, clientID: client.id, userID: nil, scopes: scopes,
             resource: resource.identifier.text, createdAt: now, expiresAt: now.advanced(by: lifetime), lastUsedAt: now)
         let access = try tokens.issue(AccessTokenContents(grant, resource: resource, keyThumbprint: request.proof?.thumbprint), at: now)
-        _ = try await stored { try await store.add(grant, consuming: nil) }
+        guard try await stored({ try await store.add(grant, consuming: nil, clientIn: registry(of: client)) }) else {
+            record("token.issued", .denied, call, reason: "client_disabled", client: client.id)
+            throw OAuthError(.invalidClient, "the client is not let in")
+        }
         record("token.issued", .allowed, call, reason: "client_credentials", subject: client.id.text, client: client.id, scopes: scopes)
         return tokenReply(access, nil, scopes)
     }

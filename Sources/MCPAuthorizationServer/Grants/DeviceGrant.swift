@@ -38,7 +38,10 @@ extension AuthorizationServer {
             let idToken =
                 grant.scopes.contains("openid")
                 ? try IDTokens.make(for: user, grant: grant, nonce: nil, accessToken: access.text, with: tokens, at: now) : nil
-            guard try await stored({ try await store.redeemDevice(hash, for: grant, refreshToken: refreshToken?.record, at: now) }) else {
+            let isFirst = try await stored {
+                try await store.redeemDevice(hash, for: grant, refreshToken: refreshToken?.record, clientIn: registry(of: client), at: now)
+            }
+            guard isFirst else {
                 record("token.issued", .denied, call, reason: "device_code_reused", client: client.id)
                 throw refusal
             }

@@ -26,7 +26,7 @@ extension AuthorizationServer {
         }
         guard let text = try form.single("subject_token") else { throw OAuthError(.invalidRequest, "subject_token is missing") }
         guard let claims = tokens.claims(of: text, at: now), claims.isMeant(for: own), let tokenID = claims.identifier,
-            let grant = try await liveGrant(of: tokenID, heldBy: claims["client_id"]?.string)
+            let grant = try await liveGrant(of: tokenID, claims)
         else {
             record("token.exchanged", .denied, call, reason: "bad_subject_token", client: client.id)
             throw OAuthError(.invalidRequest, "subject_token is not a valid access token of this server for \(own)")
@@ -61,8 +61,10 @@ extension AuthorizationServer {
     }
 
     /// The grant of a token, unless it, the token, its user, or the client that holds it ended.
-    func liveGrant(of tokenID: String, heldBy client: String?) async throws(OAuthError) -> Grant? {
-        guard !revocations.contains(tokenID: tokenID), let clientID = client.flatMap(ClientID.init), try await isLetIn(clientID) else { return nil }
+    func liveGrant(of tokenID: String, _ claims: JWTClaims) async throws(OAuthError) -> Grant? {
+        guard let clientID = claims["client_id"]?.string.flatMap(ClientID.init),
+            !revocations.contains(tokenID: tokenID, of: clientID.text, issuedAt: claims.issuedAt), try await isLetIn(clientID)
+        else { return nil }
         let grant = try await stored { try await store.grant(TokenIdentifier.grantID(of: tokenID)) }
         guard let grant, grant.isLive(at: clock.now) else { return nil }
         guard let userID = grant.userID else { return grant }

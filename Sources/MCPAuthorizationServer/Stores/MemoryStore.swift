@@ -31,6 +31,7 @@ public final class MemoryStore: AuthorizationServerStore {
         var grants: [String: Grant] = [:]
         var refreshTokens: [SecretHash: RefreshEntry] = [:]
         var revokedTokens: [String: (until: NumericDate, at: NumericDate)] = [:]
+        var revokedClients: [ClientID: NumericDate] = [:]
         var consents: Set<RememberedConsent> = []
         var keys: [SealedKey] = []
         var issuer: String?
@@ -50,6 +51,11 @@ public final class MemoryStore: AuthorizationServerStore {
         }
 
         func isActive(_ userID: String?) -> Bool { userID.map { users[$0]?.isDisabled == false } ?? true }
+
+        /// Whether this grant may begin: its user and its client are there and not disabled.
+        func mayBegin(_ grant: Grant, _ registry: ClientRegistry) -> Bool {
+            isActive(grant.userID) && (registry == .elsewhere || clients[grant.clientID]?.isDisabled == false)
+        }
 
         mutating func revoke(_ grantID: String, _ now: NumericDate) {
             if grants[grantID]?.revokedAt == nil { grants[grantID]?.revokedAt = now }
@@ -87,6 +93,7 @@ public final class MemoryStore: AuthorizationServerStore {
     public func revokeGrants(ofClient id: ClientID, at now: NumericDate) {
         state.withLock { state in
             for grant in state.grants.values where grant.clientID == id { state.revoke(grant.id, now) }
+            state.revokedClients[id] = now
         }
     }
 
@@ -170,9 +177,11 @@ public final class MemoryStore: AuthorizationServerStore {
 
     public func code(_ hash: SecretHash) -> AuthorizationCode? { state.withLock { $0.codes[hash]?.code } }
 
-    public func redeem(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) -> CodeRedemption {
+    public func redeem(
+        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
+    ) -> CodeRedemption {
         state.withLock { state in
-            guard let entry = state.codes[hash], state.isActive(grant.userID) else { return .unknown }
+            guard let entry = state.codes[hash], state.mayBegin(grant, registry) else { return .unknown }
             if let earlier = entry.grantID {
                 state.revoke(earlier, now)
                 return .replayed(grantID: earlier)
@@ -219,9 +228,9 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
-    public func add(_ grant: Grant, consuming use: SingleUse?) -> Bool {
+    public func add(_ grant: Grant, consuming use: SingleUse?, clientIn registry: ClientRegistry) -> Bool {
         state.withLock { state in
-            guard state.isActive(grant.userID) else { return false }
+            guard state.mayBegin(grant, registry) else { return false }
             if let use {
                 guard state.transactions[use.hash] == nil else { return false }
                 state.transactions[use.hash] = use.expiresAt
@@ -260,6 +269,7 @@ public final class MemoryStore: AuthorizationServerStore {
         state.withLock { state in
             state.grants.values.filter { $0.revokedAt.map { $0 >= moment } ?? false }.map { .grant($0.id) }
                 + state.revokedTokens.filter { $0.value.at >= moment }.map { .accessToken($0.key) }
+                + state.revokedClients.filter { $0.value >= moment }.map { .client($0.key, upTo: $0.value) }
         }
     }
 
@@ -354,9 +364,11 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
-    public func redeemDevice(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) -> Bool {
+    public func redeemDevice(
+        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
+    ) -> Bool {
         state.withLock { state in
-            guard let entry = state.devices[hash], case .approved = entry.device.state, now < entry.device.expiresAt, state.isActive(grant.userID)
+            guard let entry = state.devices[hash], case .approved = entry.device.state, now < entry.device.expiresAt, state.mayBegin(grant, registry)
             else { return false }
             state.devices[hash]?.device.state = .redeemed
             state.grants[grant.id] = grant
@@ -388,6 +400,9 @@ public final class MemoryStore: AuthorizationServerStore {
             let tokens = expired(state.revokedTokens) { $0.until <= now }
             let devices = expired(state.devices) { $0.device.expiresAt <= now }
             for key in devices { state.devices[key] = nil }
+            let longestLife = AuthorizationServerConfiguration.maximumAccessTokenLifetime + 120
+            let revokedClients = expired(state.revokedClients) { $0.advanced(by: longestLife) <= now }
+            for key in revokedClients { state.revokedClients[key] = nil }
             let grants = expired(state.grants) { $0.expiresAt <= now || ($0.revokedAt.map { $0.advanced(by: 90000) <= now } ?? false) }
             for key in sessions { state.sessions[key] = nil }
             for key in transactions { state.transactions[key] = nil }
@@ -400,7 +415,7 @@ public final class MemoryStore: AuthorizationServerStore {
             let clients = state.unusedClients(before: now.advanced(by: -86400)).prefix(limit)
             for id in clients { state.forgetClient(id) }
             return clients.count + devices.count + sessions.count + transactions.count + codes.count + tokens.count + grants.count
-                + refreshTokens.count
+                + refreshTokens.count + revokedClients.count
         }
     }
 }

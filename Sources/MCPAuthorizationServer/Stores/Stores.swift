@@ -31,7 +31,7 @@ public protocol ClientStore: Sendable {
     func save(_ client: Client, limit: Int) async throws(StoreError)
     /// Changes a client that is exactly as it was read. False, and nothing changed, when somebody else changed or deleted it since.
     func replace(_ client: Client, expecting previous: Client) async throws(StoreError) -> Bool
-    /// Also ends every grant of the client, and forgets what was remembered of it, its codes and its devices: another client of this identifier begins anew.
+    /// Also ends every grant and access token of the client, and forgets what was remembered of it, its codes and its devices: another client of this identifier begins anew.
     func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError)
     /// In the order of their identifiers, those after `id`, at most `limit`.
     func clients(after id: String, limit: Int) async throws(StoreError) -> [Client]
@@ -62,6 +62,14 @@ public protocol SessionStore: Sendable {
     func deleteSessions(ofUser userID: String) async throws(StoreError)
 }
 
+/// Where the client of a grant that begins is registered.
+public enum ClientRegistry: Sendable, Hashable {
+    /// In this store: no grant of it begins once it is deleted or disabled there, however the two meet in time.
+    case store
+    /// In the configuration, in a document of its own, or with the platform that it runs on. The store knows nothing of it.
+    case elsewhere
+}
+
 /// The atomic heart. Of each single-use thing, at most one caller ever wins, across processes and crashes.
 public protocol GrantStore: Sendable {
     /// Takes the page's transaction and keeps the code that came of it. False when the transaction was used before: then nothing is kept.
@@ -69,7 +77,9 @@ public protocol GrantStore: Sendable {
     /// Looks, without consuming anything. Nil for unknown codes; expired and used ones are found.
     func code(_ hash: SecretHash) async throws(StoreError) -> AuthorizationCode?
     /// Exchanges a code for a grant and its first refresh token, in one step.
-    func redeem(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) async throws(StoreError) -> CodeRedemption
+    func redeem(
+        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
+    ) async throws(StoreError) -> CodeRedemption
     /// Looks, without consuming anything.
     func refreshToken(_ hash: SecretHash) async throws(StoreError) -> (token: RefreshToken, grant: Grant)?
     /// Exchanges a refresh token for its successor, in one step, by the rules of `Rotation`.
@@ -80,8 +90,8 @@ public protocol GrantStore: Sendable {
         _ hash: SecretHash, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @escaping @Sendable (Grant) -> OAuthError?
     ) async throws(StoreError) -> Rotation
     /// Keeps a grant that came of no code. `consuming` is something that may be used once, with the moment until which that has to be remembered.
-    /// False, and nothing kept, when it was used before, or when the grant's user is gone or disabled.
-    func add(_ grant: Grant, consuming use: SingleUse?) async throws(StoreError) -> Bool
+    /// False, and nothing kept, when it was used before, or when the grant's user or client is gone or disabled.
+    func add(_ grant: Grant, consuming use: SingleUse?, clientIn registry: ClientRegistry) async throws(StoreError) -> Bool
     func grant(_ id: String) async throws(StoreError) -> Grant?
     /// Live grants, newest first, at most 500.
     func grants(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Grant]
@@ -91,11 +101,11 @@ public protocol GrantStore: Sendable {
     func note(_ uses: [GrantUse]) async throws(StoreError)
     /// Idempotent.
     func revokeGrant(_ id: String, at now: NumericDate) async throws(StoreError)
-    /// Every grant of a client. Idempotent.
+    /// Every grant of a client, and every access token that it got up to now, also by exchange from a grant of another.
     func revokeGrants(ofClient id: ClientID, at now: NumericDate) async throws(StoreError)
     /// Ends one access token before its time. Idempotent.
     func revokeAccessToken(_ tokenID: String, until expiry: NumericDate, at now: NumericDate) async throws(StoreError)
-    /// Grants and access tokens revoked at or after a moment: what a resource server has to forget.
+    /// What was revoked at or after a moment: what a resource server has to forget.
     func revocations(since moment: NumericDate) async throws(StoreError) -> [Revocation]
 }
 
@@ -104,7 +114,7 @@ public enum CodeRedemption: Sendable, Hashable {
     case redeemed
     /// The code was used before. The grant that came of it is now revoked (RFC 6749 §4.1.2).
     case replayed(grantID: String)
-    /// No such code, or too late, or its user is gone or disabled.
+    /// No such code, or too late, or its user or client is gone or disabled.
     case unknown
 }
 
@@ -155,6 +165,8 @@ public struct SingleUse: Sendable, Hashable {
 public enum Revocation: Sendable, Hashable {
     case grant(String)
     case accessToken(String)
+    /// Every access token that a client got up to a moment.
+    case client(ClientID, upTo: NumericDate)
 }
 
 public protocol ConsentStore: Sendable {
@@ -181,8 +193,11 @@ public protocol DeviceStore: Sendable {
     func decide(_ state: DeviceAuthorization.State, userCode: SecretHash, at now: NumericDate) async throws(StoreError) -> Bool
     /// What a client that asks is told. Changes how often it may ask.
     func poll(_ hash: SecretHash, by clientID: ClientID, at now: NumericDate) async throws(StoreError) -> DevicePoll
-    /// Exchanges an approved device code for a grant and its first refresh token, once. False when it was exchanged before, or its user is gone or disabled.
-    func redeemDevice(_ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, at now: NumericDate) async throws(StoreError) -> Bool
+    /// Exchanges an approved device code for a grant and its first refresh token, once. False when it was exchanged before, or its user or client is gone or
+    /// disabled.
+    func redeemDevice(
+        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
+    ) async throws(StoreError) -> Bool
 }
 
 public protocol KeyStore: Sendable {

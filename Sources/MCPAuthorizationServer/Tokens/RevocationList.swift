@@ -1,4 +1,5 @@
 import JOSE
+import OAuth
 import Synchronization
 
 /// What was revoked and may not have expired yet, in memory, so that this process's own resource server refuses it at once.
@@ -6,6 +7,7 @@ final class RevocationList: Sendable {
     private struct State {
         var grants: [String: NumericDate] = [:]
         var tokens: [String: NumericDate] = [:]
+        var clients: [String: NumericDate] = [:]
         var latest = NumericDate(seconds: .min)
     }
 
@@ -19,16 +21,23 @@ final class RevocationList: Sendable {
             switch revocation {
             case .grant(let id): state.grants[id] = max(state.grants[id] ?? moment, moment)
             case .accessToken(let id): state.tokens[id] = max(state.tokens[id] ?? moment, moment)
+            case .client(let id, let upTo): state.clients[id.text] = max(state.clients[id.text] ?? upTo, upTo)
             }
         }
     }
 
-    /// Whether an access token of this `jti` is revoked, by itself or with its grant.
-    func contains(tokenID: String) -> Bool {
-        state.withLock { state in
-            if state.tokens.isEmpty, state.grants.isEmpty { return false }
-            return state.tokens[tokenID] != nil || state.grants[TokenIdentifier.grantID(of: tokenID)] != nil
+    /// Whether an access token of this `jti` is revoked: by itself, with its grant, or with all that its client had got when it was kept out.
+    func contains(tokenID: String, of clientID: String?, issuedAt: @autoclosure () -> NumericDate?) -> Bool {
+        let (isRevoked, upTo) = state.withLock { state -> (Bool, NumericDate?) in
+            if state.tokens.isEmpty, state.grants.isEmpty, state.clients.isEmpty { return (false, nil) }
+            return (
+                state.tokens[tokenID] != nil || state.grants[TokenIdentifier.grantID(of: tokenID)] != nil,
+                clientID.flatMap { state.clients[$0] }
+            )
         }
+        if isRevoked { return true }
+        guard let upTo else { return false }
+        return issuedAt().map { $0 <= upTo } ?? true
     }
 
     /// Forgets what was revoked so long ago that no token of it can be alive.
@@ -36,6 +45,7 @@ final class RevocationList: Sendable {
         state.withLock { state in
             state.grants = state.grants.filter { $0.value >= moment }
             state.tokens = state.tokens.filter { $0.value >= moment }
+            state.clients = state.clients.filter { $0.value >= moment }
         }
     }
 }
