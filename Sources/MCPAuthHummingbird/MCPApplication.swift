@@ -1,5 +1,6 @@
 public import Hummingbird
 import HummingbirdCore
+import HummingbirdTLS
 public import Logging
 public import MCPAuth
 public import MCPAuthorizationServer
@@ -14,6 +15,8 @@ extension MCPServer {
     public enum Transport: Sendable {
         /// Loopback unless another host is named: what listens beyond this machine should do so because somebody wrote it down.
         case http(host: String = "127.0.0.1", port: Int)
+        /// With TLS of its own, where no proxy in front speaks it.
+        case https(host: String = "127.0.0.1", port: Int, certificate: ServerCertificate)
     }
 
     /// Serves until the process is told to stop (SIGINT, SIGTERM), then finishes what is under way.
@@ -49,6 +52,8 @@ public enum MCPApplication {
         try await ServiceGroup(configuration: configuration).run()
     }
 
+    /// Throws `invalid_configuration` when the certificate of the transport cannot be used.
+    ///
     /// - Parameter onRunning: called with the port once the server listens; useful with port 0.
     public static func make(
         _ server: MCPServer, _ transport: MCPServer.Transport, protectedBy resourceServer: ResourceServer,
@@ -56,22 +61,30 @@ public enum MCPApplication {
         legacy: LegacyEndpoints? = nil, logger: Logger = Logger(label: "mcp-auth.http"), routes: (Router<MCPRequestContext>) -> Void = { _ in },
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) throws -> Application<RouterResponder<MCPRequestContext>> {
+        let plain = HTTPServerBuilder.http1(configuration: .init(idleTimeout: .seconds(idleTimeout)))
         let router = Router(context: MCPRequestContext.self)
+        let (host, port, listener): (String, Int, HTTPServerBuilder)
+        var renewal: (any Service)?
+        switch transport {
+        case .http(let address, let number): (host, port, listener) = (address, number, plain)
+        case .https(let address, let number, let certificate):
+            let (configuration, service) = try certificate.configuration(logger)
+            (host, port, listener) = (address, number, try .tls(plain, tlsConfiguration: configuration))
+            renewal = service
+            router.add(middleware: StrictTransportSecurity())
+        }
         router.add(middleware: AnswerOnce())
         if trustedProxies > 0 { router.add(middleware: TrustProxies(trustedProxies)) }
         router.add(middleware: try MCPEndpoint(server, protectedBy: resourceServer, legacy: legacy))
         if let authorizationServer { router.add(middleware: AuthorizationServerEndpoints(authorizationServer)) }
         routes(router)
-        let (host, port) =
-            switch transport {
-            case .http(let host, let port): (host, port)
-            }
         var application = Application(
-            responder: router.buildResponder(), server: .http1(configuration: .init(idleTimeout: .seconds(idleTimeout))),
+            responder: router.buildResponder(), server: listener,
             configuration: .init(
                 address: .hostname(host, port: port), availableConnectionsDelegate: MaximumAvailableConnections(maximumConnections)),
             onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? port) }, logger: logger)
         application.addServices(BodyDeadlines.shared)
+        if let renewal { application.addServices(renewal) }
         if let authorizationServer { application.addServices(Maintenance(authorizationServer)) }
         return application
     }

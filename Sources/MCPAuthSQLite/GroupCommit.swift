@@ -57,6 +57,8 @@ final class GroupCommit: Sendable {
             try database.inDatabase { db in
                 // Issued after opening and read back, since opening in WAL mode may set its own value.
                 try db.execute(sql: "PRAGMA synchronous = FULL")
+                // What a long reader or a great sweep made of the log is given back when it begins anew.
+                try db.execute(sql: "PRAGMA journal_size_limit = \(8 << 20)")
                 guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2, try String.fetchOne(db, sql: "PRAGMA journal_mode") == "wal" else {
                     throw StoreError(.unavailable, "SQLite does not take synchronous=FULL with a write-ahead log here")
                 }
@@ -104,6 +106,22 @@ final class GroupCommit: Sendable {
             return try await withCheckedThrowingContinuation { continuation in
                 // GRDB's own `read` makes the connection read-only and writable again each time, which costs more than most of what is read here.
                 database.asyncWriteWithoutTransaction { db in continuation.resume(with: Swift.Result { try work(db) }) }
+            }
+        } catch { throw Self.translate(error) }
+    }
+
+    /// Waits for nobody: while another process reads, what is left stays in the log.
+    func emptyLog() async throws(StoreError) {
+        do {
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+                database.asyncWriteWithoutTransaction { db in
+                    continuation.resume(
+                        with: Swift.Result {
+                            try self.writeLock?.take()
+                            defer { self.writeLock?.release() }
+                            _ = try Row.fetchOne(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+                        })
+                }
             }
         } catch { throw Self.translate(error) }
     }

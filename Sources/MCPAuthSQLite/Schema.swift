@@ -3,7 +3,7 @@ import MCPAuthorizationServer
 
 /// The tables. A version is only ever added to.
 enum Schema {
-    static let version = 2
+    static let version = 3
 
     static func migrate(_ db: Database) throws {
         let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
@@ -12,6 +12,7 @@ enum Schema {
         }
         if found < 1 { try db.execute(sql: first) }
         if found < 2 { try db.execute(sql: second) }
+        if found < 3 { try db.execute(sql: third) }
         try db.execute(sql: "PRAGMA user_version = \(version)")
     }
 
@@ -85,5 +86,13 @@ enum Schema {
           polled_at INTEGER
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX devices_by_expiry ON devices (expires_at);
+        """
+
+    /// What the sweep and the deletion of clients look things up by.
+    private static let third = """
+        CREATE INDEX consents_by_client ON consents (client_id);
+        CREATE INDEX devices_by_client ON devices (client_id);
+        CREATE INDEX revoked_tokens_by_expiry ON revoked_tokens (expires_at);
+        CREATE INDEX revoked_tokens_by_revocation ON revoked_tokens (revoked_at);
         """
 }

@@ -132,7 +132,9 @@ public final class AuthorizationServer: Sendable {
             return HTTPReply.error(OAuthError("forbidden", violation), status: .forbidden)
         }
         if call.request.method == .options, route.allowsAnyOrigin { return CrossOrigin.preflight() }
-        let reply = await self.reply(to: call, route)
+        var reply = await self.reply(to: call, route)
+        // Also behind a proxy that forgets to (RFC 6797).
+        if issuer.url.isSecure { reply = reply.with(.strictTransportSecurity, "max-age=31536000") }
         return route.allowsAnyOrigin ? CrossOrigin.open(reply) : reply
     }
 

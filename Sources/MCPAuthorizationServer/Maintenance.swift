@@ -29,6 +29,8 @@ public struct Maintenance: Service {
             }
         }
         await server.writeDownUses()
+        // Everything is durable already; a store that cannot do this now does it when it is opened again.
+        try? await server.store.settle()
     }
 }
 

@@ -220,4 +220,10 @@ public protocol AuthorizationServerStore: ClientStore, UserStore, SessionStore, 
     func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int
     /// Ends every session, code, device code and grant: after a backup was restored, what was used or revoked since would be good again (M-09).
     func endEverything(at now: NumericDate) async throws(StoreError)
+    /// Called when the server stops, and safe to leave out: brings what is stored into the form in which it is best left alone.
+    func settle() async throws(StoreError)
+}
+
+extension AuthorizationServerStore {
+    public func settle() async throws(StoreError) {}
 }

@@ -21,11 +21,23 @@ struct DemoCommand: AsyncParsableCommand {
             Serves MCP at http://127.0.0.1:PORT/mcp and the authorization server beside it. On its first start it makes two users, ada and grace, and says
             how to sign in. It listens on loopback only.
 
+            --origin is for when it is reached by another address: https://tasks.example.com, say, which a proxy passes on to this port, or another process of
+            this program with the same data. With a certificate and its key it speaks TLS itself.
+
             MCP_AUTH_DEMO_PASSWORD sets the password of both users on the first start, for unattended use.
             """)
 
     @Option(help: "The port to listen on.")
     var port = 8000
+
+    @Option(help: ArgumentHelp("The address that clients know, if it is not the one above.", valueName: "url"))
+    var origin: String?
+
+    @Option(help: ArgumentHelp("The server's certificate and those above it, as a PEM file that may be replaced at any time.", valueName: "file"))
+    var tlsCertificate: String?
+
+    @Option(help: ArgumentHelp("The key of the certificate, as a PEM file.", valueName: "file"))
+    var tlsKey: String?
 
     @Option(help: ArgumentHelp("Where the data is kept.", valueName: "folder"))
     var data = "data/demo"
@@ -42,6 +54,10 @@ struct DemoCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...65535).contains(port) else { throw ValidationError("--port is 1 to 65535") }
         guard (1...86400).contains(tokenLifetime) else { throw ValidationError("--token-lifetime is 1 to 86400 seconds") }
+        guard (tlsCertificate == nil) == (tlsKey == nil) else { throw ValidationError("--tls-certificate and --tls-key go together") }
+        if let origin, WebURL(origin)?.origin != origin {
+            throw ValidationError("--origin is a scheme and a host, perhaps with a port, and nothing else: https://tasks.example.com")
+        }
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError("--log-level is trace, debug, info, notice, warning, error or critical")
         }
@@ -72,13 +88,15 @@ struct DemoCommand: AsyncParsableCommand {
             return try await AuthorizationServer(origin, configuration: configuration, in: folder, fetcher: GuardedHTTPClient.shared, audit: audit)
         } catch {
             guard error.code == .invalidConfiguration else { throw error }
-            throw OAuthError(error.code, error.message + ". Here: start with the --port of before, or name another folder with --data")
+            throw OAuthError(error.code, error.message + ". Here: start with the --port (or --origin) of before, or name another folder with --data")
         }
     }
 
     private func serve(_ metrics: PrometheusMetrics) async throws {
         let folder = try DataFolder(data)
-        let origin = "http://127.0.0.1:\(port)"
+        let certificate = tlsCertificate.flatMap { chain in tlsKey.map { ServerCertificate(chain: chain, key: $0) } }
+        let origin = origin ?? "\(certificate == nil ? "http" : "https")://127.0.0.1:\(port)"
+        let transport: MCPServer.Transport = certificate.map { .https(port: port, certificate: $0) } ?? .http(port: port)
         let resource = origin + "/mcp"
         let audit = AuditLog([try AuditFile(path: folder.path("audit.jsonl"))])
 
@@ -91,7 +109,7 @@ struct DemoCommand: AsyncParsableCommand {
         let tasks = TaskServer.make(try TaskStore(path: folder.path("tasks.db")))
         let auth = try ResourceServer(
             resource, trusting: .local(issuer), policy: policy, metadata: { $0.resourceName = "Tasks (demo)" }, audit: audit)
-        let application = try MCPApplication.make(tasks, .http(port: port), protectedBy: auth, authorizationServer: issuer) { router in
+        let application = try MCPApplication.make(tasks, transport, protectedBy: auth, authorizationServer: issuer) { router in
             router.get("health") { _, _ in
                 Response(status: .ok, headers: [.contentType: "application/json"], body: .init(byteBuffer: .init(string: #"{"status":"ok"}"#)))
             }
