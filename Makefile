@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PORT ?= 8000
 DATA ?= data/demo
 
-.PHONY: help run test test-core lint format bench fuzz reliability conformance clean
+.PHONY: help run test test-core lint format bench fuzz sanitize reliability conformance clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -39,10 +39,17 @@ fuzz: ## Fuzz every decoder, twenty seconds each (FUZZ_SECONDS), and every endpo
 	@swift build --product mcp-auth
 	@Fuzz/interface "$$(swift build --show-bin-path)/mcp-auth"
 
-reliability: ## A thousand kills, and every fault that can be brought about here; docs/reliability.md says what came of it
+sanitize: ## Run every Swift test with the address sanitizer, and with the thread sanitizer
+	@Scripts/setup
+	@Scripts/sanitize address
+	@Scripts/sanitize thread
+
+reliability: ## A thousand kills, and every fault that can be brought about here, in two hours; docs/reliability.md says what came of it
 	@Scripts/setup tests
 	@swift build --product mcp-auth
-	@CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} INTEROP_SECONDS=14400 Tests/Interop/run "$$(swift build --show-bin-path)/mcp-auth" SIGKILL M-03 O-07 M-14 M-09
+	@CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} RACE_ROUNDS=$${RACE_ROUNDS:-2000} STOP_ROUNDS=$${STOP_ROUNDS:-100} FAULT_SECONDS=$${FAULT_SECONDS:-1800} \
+		GROWTH_ROWS=$${GROWTH_ROWS:-1000000} SOAK_SECONDS=$${SOAK_SECONDS:-3600} INTEROP_SECONDS=28800 \
+		Tests/Interop/run "$$(swift build --show-bin-path)/mcp-auth" SIGKILL M-03 O-07 M-07 M-08 M-09 M-13 M-14 M-15 O-06 L-06 N-10
 
 conformance: ## Run every test, and write docs/conformance.md from what passed
 	@Scripts/setup tests

@@ -28,6 +28,7 @@ RACES = int(os.environ.get("RACE_ROUNDS", "200"))
 STOPS = int(os.environ.get("STOP_ROUNDS", "5"))
 FAULT_SECONDS = float(os.environ.get("FAULT_SECONDS", "20"))
 GROWTH = int(os.environ.get("GROWTH_ROWS", "100000"))
+SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 
 
 @contextlib.contextmanager
@@ -502,6 +503,107 @@ def _():
         print(f"growth: {GROWTH} rows of each kind, slowest refresh {slowest * 1000:.0f} ms, longest log {log >> 20} MiB", file=sys.stderr, flush=True)
         restart(server)
         equal(client.refresh(refresh).status, 200, "and nobody lost anything")
+
+
+class Hostile(threading.Thread):
+    """Sends what no honest client would, from a list, at its leisure; counts answers of 500 and above."""
+
+    def __init__(self, server, client, access, pace):
+        super().__init__(daemon=True)
+        self.server, self.client, self.access, self.pace = server, client, access, pace
+        self.ends = threading.Event()
+        self.sent, self.failures = 0, []
+
+    def run(self):
+        origin = self.server.origin
+        halves = self.access.split(".")
+        requests = [
+            lambda: call(self.server, "garbage", "whoami"),
+            lambda: call(self.server, ".".join([halves[0], halves[1], "A" * len(halves[2])]), "whoami"),
+            lambda: call(self.server, self.access, "no-such-tool"),
+            lambda: call(self.server, self.access, "create-task", {"text": ["not", "a", "text"] * 500}),
+            lambda: mcp(self.server, self.access, "tools/list", {"cursor": "\u0000" * 100}),
+            lambda: post_json(self.server.url, b"[" * 5000, {"Authorization": f"Bearer {self.access}"}),
+            lambda: post_json(self.server.url, b"x" * 300_000, {"Authorization": f"Bearer {self.access}"}),
+            lambda: self.client.redeem(secrets.token_urlsafe(32), new_verifier()),
+            lambda: self.client.refresh(secrets.token_urlsafe(32)),
+            lambda: self.client.revoke(secrets.token_urlsafe(32)),
+            lambda: send("GET", self.client.authorization_url(redirect_uri="https://evil.example/")),
+            lambda: send("GET", self.client.authorization_url(), headers={"Cookie": "session=" + "x" * 4000}),
+            lambda: post_json(origin + "/register", {"redirect_uris": ["javascript:alert(1)"]}),
+            lambda: post_json(origin + "/register", {"redirect_uris": ["https://c.example/cb"], "client_name": secrets.token_hex(50)}),
+            lambda: post_form(origin + "/token", {"grant_type": "password", "username": "ada", "password": "x"}),
+            lambda: send("GET", origin + "/" + "../" * 50 + "etc/passwd"),
+            lambda: send("GET", origin + "/.well-known/" + "a" * 5000),
+            lambda: send("PUT", origin + "/token", b"\xff" * 1000),
+        ]
+        while not self.ends.wait(self.pace):
+            try:
+                reply = random.choice(requests)()
+                self.sent += 1
+                if reply.status >= 500:
+                    self.failures.append(repr(reply))
+            except (OSError, http.client.HTTPException):
+                self.sent += 1  # the server may close a connection on what is no HTTP
+
+
+class Unhurried(Worker):
+    """A person and their client who rest between requests."""
+
+    def __init__(self, *arguments, pace):
+        super().__init__(*arguments)
+        self.ends = threading.Event()
+        self.pace, self.waits = pace, []
+
+    def run(self):
+        try:
+            while not self.ends.is_set():
+                self.live()
+                access = next((chain.access[-1] for chain in self.chains if chain.access and not chain.revoked), None)
+                self.chains = self.chains[-5:]
+                for _ in range(10):
+                    begun = time.monotonic()
+                    if access:
+                        call(self.server, access, "whoami")
+                    self.waits.append((begun, time.monotonic() - begun))
+                    self.ends.wait(self.pace)
+        except Exception as error:
+            self.problem = error
+
+
+@test(f"N-10: {SOAK_SECONDS:.0f} seconds of honest work and hostile requests: no 5xx, descriptors and memory stay where they are")
+def _():
+    with Server() as server:
+        client = Client(server)
+        cookies = {user: Browser(user).sign_in(server.origin).cookies for user in ("ada", "grace")}
+        access, _ = client.tokens(Browser().sign_in(server.origin))
+        workers = [Unhurried(server, client, cookies[user], user, random.random(), pace=0.02) for user in ("ada", "grace") * 2]
+        hostile = Hostile(server, client, access, 0.02)
+        begun, samples = time.monotonic(), []
+        for thread in (*workers, hostile):
+            thread.start()
+        while time.monotonic() - begun < SOAK_SECONDS:
+            time.sleep(min(5, SOAK_SECONDS / 12))
+            samples.append((time.monotonic() - begun, resident(server), len(os.listdir(f"/proc/{server.pid}/fd"))))
+            for worker in workers:
+                if worker.problem is not None:
+                    raise Failure(str(worker.problem))
+        for thread in (*workers, hostile):
+            thread.ends.set()
+        for thread in (*workers, hostile):
+            thread.join(30)
+        check(not hostile.failures, f"{len(hostile.failures)} answers of 500 and above, the first: {hostile.failures[:1]}")
+        check(hostile.sent >= 50, "too few hostile requests")
+        half = len(samples) // 2
+        (early, descriptors), (late, later) = [tuple(map(max, zip(*[sample[1:] for sample in part]))) for part in (samples[:half], samples[half:])]
+        check(later <= descriptors + 8, f"descriptors: {descriptors}, then {later}")
+        check(late <= early * 1.1 + 8192, f"memory: {early} KiB, then {late} KiB")
+        waits = sorted(wait for worker in workers for when, wait in worker.waits if when > begun + SOAK_SECONDS / 2)
+        before = sorted(wait for worker in workers for when, wait in worker.waits if when <= begun + SOAK_SECONDS / 2)
+        slow = [part[len(part) * 99 // 100] * 1000 for part in (before, waits)]
+        print(
+            f"soak: {SOAK_SECONDS:.0f} s, {hostile.sent} hostile requests, {len(before) + len(waits)} calls, memory {early} then {late} KiB, "
+            f"descriptors {descriptors} then {later}, 99 of 100 calls within {slow[0]:.0f} then {slow[1]:.0f} ms", file=sys.stderr, flush=True)
 
 
 @test("W-08, W-03: the most extreme values that were ever accepted survive a restart, every list, every page, the sweep, and a copy")

@@ -115,7 +115,7 @@ struct RefreshServer {
             expiresAt: end, lastUsedAt: now)
         guard
             case .redeemed = try await store.redeem(
-                code, for: grant, refreshToken: RefreshToken(hash: SecretHash(of: text), grantID: grant.id, expiresAt: end), at: now)
+                code, for: grant, refreshToken: RefreshToken(hash: SecretHash(of: text), grantID: grant.id, expiresAt: end), clientIn: .elsewhere, at: now)
         else { throw Unexpected() }
         return text
     }
@@ -144,7 +144,7 @@ struct RefreshServer {
             method: .post, scheme: "https", authority: "mcp.example.com", path: "/token",
             headerFields: [.contentType: "application/x-www-form-urlencoded"])
         let body = "grant_type=refresh_token&client_id=bench&refresh_token=" + token
-        guard let reply = await server.reply(to: HTTPCall(request, body: Array(body.utf8), peer: "192.0.2.1")), reply.response.status == .ok,
+        guard let reply = await server.reply(to: HTTPCall(request, body: Array(body.utf8), peer: "127.0.0.1")), reply.response.status == .ok,
             let next = try JSONDocument(parsing: reply.body).root["refresh_token"]?.string
         else { throw Unexpected() }
         return next

@@ -12,7 +12,8 @@ enum VerifyBenchmark {
     static let resource = "https://mcp.example.com/mcp"
 
     static func run() throws {
-        for algorithm in [SigningAlgorithm.rs256, .es256, .edDSA] { try measure(algorithm) }
+        let chosen = [SigningAlgorithm.rs256, .es256, .edDSA].filter { CommandLine.arguments.contains($0.rawValue) }
+        for algorithm in chosen.isEmpty ? [.rs256, .es256, .edDSA] : chosen { try measure(algorithm) }
     }
 
     static func measure(_ algorithm: SigningAlgorithm) throws {
@@ -32,7 +33,7 @@ enum VerifyBenchmark {
         let bare = try bareVerification(mint.publicKeyPEM, algorithm, input, signature)
         let bytes = token.bytes
 
-        if CommandLine.arguments.contains("profile") { for _ in 0..<100_000 { keep(verifier.verify(token, at: now)) }; return }
+        if CommandLine.arguments.contains("profile") { for _ in 0..<(CommandLine.arguments.contains("short") ? 2_000 : 200_000) { keep(verifier.verify(token, at: now)) }; return }
         let count = algorithm == .rs256 ? 4000 : 1500
         var full: [Double] = [], cached: [Double] = [], perSecond: [Double] = []
         for _ in 0..<21 {
