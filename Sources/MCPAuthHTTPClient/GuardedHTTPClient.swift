@@ -13,10 +13,19 @@ import Synchronization
 /// addresses that were checked, whatever the name resolves to a moment later. Redirects are not followed, content codings are not decoded, cookies
 /// are not kept, proxies from the environment are not used, and size and time of the whole exchange are bounded.
 public final class GuardedHTTPClient: HTTPFetcher {
+    /// The addresses of a host, in no more than some time.
+    package typealias Resolve = @Sendable (_ host: String, _ port: Int, _ timeout: Duration) async throws -> [(text: String, value: IPAddress)]
+
     private let policy: OutboundPolicy
+    private let resolve: Resolve
     private let clients = ClientCache()
 
-    public init(_ policy: OutboundPolicy = .strict) { self.policy = policy }
+    public convenience init(_ policy: OutboundPolicy = .strict) { self.init(policy, resolve: Resolver.addresses(of:port:within:)) }
+
+    package init(_ policy: OutboundPolicy, resolve: @escaping Resolve) {
+        self.policy = policy
+        self.resolve = resolve
+    }
 
     /// https to public addresses only; lives as long as the process.
     public static let shared = GuardedHTTPClient()
@@ -45,7 +54,10 @@ public final class GuardedHTTPClient: HTTPFetcher {
 
     private func exchange(_ request: OutboundRequest) async throws -> HTTPReply {
         let address = try await checkedAddress(of: request.url, within: request.timeout)
-        let client = await clients.client(for: request.url.host, pinnedTo: address)
+        return try await clients.withClient(for: request.url.host, pinnedTo: address) { try await self.exchange(request, by: $0) }
+    }
+
+    private func exchange(_ request: OutboundRequest, by client: HTTPClient) async throws -> HTTPReply {
         var outbound = HTTPClientRequest(url: request.url.text)
         outbound.method = HTTPMethod(rawValue: request.method.rawValue)
         for field in request.fields { outbound.headers.add(name: field.name.rawName, value: field.value) }
@@ -65,7 +77,7 @@ public final class GuardedHTTPClient: HTTPFetcher {
     private func checkedAddress(of url: WebURL, within timeout: Duration) async throws -> String {
         let host = url.host
         let port = url.effectivePort
-        let addresses = try await Resolver.addresses(of: host, port: port, within: timeout)
+        let addresses = try await resolve(host, port, timeout)
         guard !addresses.isEmpty, addresses.count <= 32 else { throw NotAllowed() }
         for address in addresses { guard policy.allows(address.value) else { throw NotAllowed() } }
         return addresses[0].text
@@ -83,14 +95,36 @@ extension ResourceServer {
 
 /// One client for each host and the address that was checked for it, so that connections are reused and never go elsewhere.
 private actor ClientCache {
-    private var clients: [(key: String, client: HTTPClient)] = []
+    private struct Entry {
+        let key: String
+        let client: HTTPClient
+        var uses = 0
+    }
+
+    private var entries: [Entry] = []
     private static let capacity = 64
 
-    func client(for host: String, pinnedTo address: String) async -> HTTPClient {
+    /// Those that are in use stay, whatever the capacity; of the others, the ones go that were not asked for for the longest time.
+    nonisolated func withClient<Result: Sendable>(
+        for host: String, pinnedTo address: String, _ body: @Sendable (HTTPClient) async throws -> Result
+    ) async throws -> Result {
         let key = "\(host) \(address)"
-        if let index = clients.firstIndex(where: { $0.key == key }) {
-            let found = clients.remove(at: index)
-            clients.append(found)
+        let client = await begin(key, host, address)
+        do {
+            let result = try await body(client)
+            await end(key)
+            return result
+        } catch {
+            await end(key)
+            throw error
+        }
+    }
+
+    private func begin(_ key: String, _ host: String, _ address: String) -> HTTPClient {
+        if let index = entries.firstIndex(where: { $0.key == key }) {
+            var found = entries.remove(at: index)
+            found.uses += 1
+            entries.append(found)
             return found.client
         }
         var configuration = HTTPClient.Configuration(
@@ -98,14 +132,20 @@ private actor ClientCache {
         configuration.dnsOverride = [host: address]
         configuration.httpVersion = .http1Only
         let client = HTTPClient(eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
-        clients.append((key, client))
-        if clients.count > Self.capacity { try? await clients.removeFirst().client.shutdown() }
+        entries.append(Entry(key: key, client: client, uses: 1))
         return client
     }
 
+    private func end(_ key: String) async {
+        if let index = entries.firstIndex(where: { $0.key == key }) { entries[index].uses -= 1 }
+        while entries.count > Self.capacity, let index = entries.firstIndex(where: { $0.uses == 0 }) {
+            try? await entries.remove(at: index).client.shutdown()
+        }
+    }
+
     func shutdown() async {
-        let all = clients
-        clients = []
+        let all = entries
+        entries = []
         for entry in all { try? await entry.client.shutdown() }
     }
 }

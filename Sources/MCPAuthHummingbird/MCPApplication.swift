@@ -1,6 +1,7 @@
 public import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
+import JOSE
 public import Logging
 public import MCPAuth
 public import MCPAuthorizationServer
@@ -61,6 +62,8 @@ public enum MCPApplication {
         legacy: LegacyEndpoints? = nil, logger: Logger = Logger(label: "mcp-auth.http"), routes: (Router<MCPRequestContext>) -> Void = { _ in },
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) throws -> Application<RouterResponder<MCPRequestContext>> {
+        var server = server
+        for identifier in authorizationServer?.protocolExtensions ?? [] { server.extensions[identifier] = server.extensions[identifier] ?? [:] }
         let plain = HTTPServerBuilder.http1(configuration: .init(idleTimeout: .seconds(idleTimeout)))
         let router = Router(context: MCPRequestContext.self)
         let (host, port, listener): (String, Int, HTTPServerBuilder)

@@ -220,6 +220,16 @@ public final class AuthorizationServer: Sendable {
         return try await stored { try await store.client(id) }
     }
 
+    /// The extensions of MCP that this server makes possible, by identifier: what an MCP server that it protects declares in `server/discover`.
+    public var protocolExtensions: [String] {
+        var identifiers: [String] = []
+        if configuration.grantTypes.contains(.clientCredentials) { identifiers.append("io.modelcontextprotocol/oauth-client-credentials") }
+        if configuration.grantTypes.contains(.jwtBearer), configuration.identityProviders.contains(where: \.isEnabled) {
+            identifiers.append("io.modelcontextprotocol/enterprise-managed-authorization")
+        }
+        return identifiers
+    }
+
     /// Where to look, at the moment when a grant of this client begins, whether it is still let in.
     func registry(of client: Client) -> ClientRegistry {
         client.origin == .document || configuration.clients.contains { $0.id == client.id } ? .elsewhere : .store

@@ -1,4 +1,4 @@
-import JOSE
+public import JOSE
 public import Logging
 import MCPAuth
 public import OAuth
@@ -22,6 +22,9 @@ public struct MCPServer: Sendable {
     public let tools: [Tool]
     public let resources: [Resource]
     public let prompts: [Prompt]
+    /// Extensions of the protocol that this server takes part in, by identifier, with their settings: what `server/discover` says of them. They change nothing
+    /// else: whatever a client says of extensions, its token is asked for all the same.
+    public var extensions = JSONObject()
     public var logger = Logger(label: "mcp-auth.server")
     let toolsByName: [[UInt8]: Tool]
 

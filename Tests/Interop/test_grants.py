@@ -237,6 +237,19 @@ def _():
         equal(found["active"], True, f"introspection as {kind}")
 
 
+@test("R85: the server declares the extensions of its authorization server; declaring them oneself opens nothing")
+def _():
+    access, _ = Client(server()).tokens(Browser())
+    extensions = mcp(server(), access, "server/discover").json["result"]["capabilities"]["extensions"]
+    equal(set(extensions), {"io.modelcontextprotocol/oauth-client-credentials", "io.modelcontextprotocol/enterprise-managed-authorization"}, "declared")
+    capabilities = {"extensions": {name: {} for name in extensions}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}, "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": capabilities}}}
+    headers = {"Content-Type": "application/json", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "whoami"}
+    equal(send("POST", server().url, json.dumps(body), headers).status, 401, "without a token")
+    equal(send("POST", server().url, json.dumps(body), {**headers, "Authorization": f"Bearer {access}"}).status, 200, "with one")
+
+
 # --- Devices --------------------------------------------------------------------------------------------------------------------------------------
 
 

@@ -670,6 +670,31 @@ def _():
             check(not any(mark in line.decode() for mark in "\r\u2028\u2029\u0085"), "a line break within a line of the audit log")
 
 
+@test("S-15: a proxy of the environment is never asked, neither for documents of clients nor for anything else")
+def _():
+    proxy = socket.create_server(("127.0.0.1", 0))
+    proxy.settimeout(0.1)
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+    for name in names:
+        os.environ[name] = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+    try:
+        with Server() as server:
+            client = Client(server)
+            for address in ("https://93.184.216.34/client.json", "https://client.example.net/client.json"):
+                client.id = address
+                reply = send("GET", client.authorization_url())
+                check(400 <= reply.status < 500, f"a document that cannot be had: {reply!r}")
+                try:
+                    proxy.accept()
+                    raise Failure(f"the proxy was asked for {address}")
+                except TimeoutError:
+                    pass
+    finally:
+        for name in names:
+            del os.environ[name]
+        proxy.close()
+
+
 # --- TLS ------------------------------------------------------------------------------------------------------------------------------------------
 
 

@@ -41,6 +41,12 @@ struct GuardedHTTPClientTests {
                     }
                 })
         }
+        router.get("host") { request, _ in request.head.authority ?? "-" }
+        router.get("fields") { request, _ in request.headers.map { $0.name.canonicalName }.joined(separator: " ") }
+        router.get("pause") { _, _ in
+            try await Task.sleep(for: .seconds(1))
+            return "late"
+        }
         router.get("gzip") { _, _ in
             Response(status: .ok, headers: [.contentEncoding: "gzip"], body: .init(byteBuffer: ByteBuffer(bytes: [0x1F, 0x8B, 8, 0])))
         }
@@ -126,6 +132,89 @@ struct GuardedHTTPClientTests {
             await #expect(throws: OAuthError.self) { try await GuardedHTTPClient.shared.fetch(OutboundRequest(.get, url, timeout: .seconds(2))) }
         }
         #expect(hits.all.isEmpty)
+    }
+
+    @Test(
+        "S-05: a name of which any address is inner, or that has none or too many, is connected to nowhere",
+        arguments: [
+            ["10.0.0.5"], ["93.184.216.34", "10.0.0.5"], ["2606:2800:220:1::1", "fd00::1"], ["93.184.216.34", "::ffff:169.254.169.254"], ["fe80::1"],
+            ["0.0.0.0"], ["127.0.0.1", "10.0.0.5"], [], Array(repeating: "127.0.0.1", count: 200),
+        ])
+    func answers(_ addresses: [String]) async throws {
+        let hits = Hits()
+        let client = GuardedHTTPClient(.development) { _, _, _ in addresses.map { ($0, IPAddress($0)!) } }
+        try await withServer(hits) { port in
+            await #expect(throws: OAuthError.self) { try await fetch("http://names.test:\(port)/ok", with: client, timeout: .seconds(2)) }
+        }
+        await client.shutdown()
+        #expect(hits.all.isEmpty)
+    }
+
+    @Test("S-05: the connection goes to the address that was checked, under the name that was asked for; each fetch asks once")
+    func rebinding() async throws {
+        let asked = Hits()
+        let client = GuardedHTTPClient(.development) { host, _, _ in
+            asked.add(host)
+            // The second answer of a rebinding name: nobody may ever ask for it within one fetch.
+            return asked.all.count % 2 == 1 ? [("127.0.0.1", IPAddress("127.0.0.1")!)] : [("10.0.0.5", IPAddress("10.0.0.5")!)]
+        }
+        try await withServer { port in
+            let reply = try await fetch("http://rebind.test:\(port)/host", with: client)
+            #expect(String(decoding: reply.body, as: UTF8.self) == "rebind.test:\(port)")
+            #expect(asked.all == ["rebind.test"])
+            await #expect(throws: OAuthError.self, "the second answer is looked at as the first was") {
+                try await fetch("http://rebind.test:\(port)/host", with: client, timeout: .seconds(2))
+            }
+        }
+        await client.shutdown()
+    }
+
+    @Test(
+        "S-08: a body that is announced too long, compressed, or never comes; headers by the byte; silence: given up in time, and little is read",
+        arguments: [
+            "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "HTTP/1.1 200 OK\r\nX: ", "",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 7\r\n\r\nhello",
+            "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+            "not HTTP at all\r\n\r\n", "HTTP/1.1 200 OK\r\n" + String(repeating: "X: y\r\n", count: 20_000),
+        ])
+    func wire(_ answer: String) async throws {
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                // Says its part and then nothing more, and does not hang up.
+                channel.writeAndFlush(ByteBuffer(string: answer), promise: nil)
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(channel.localAddress?.port)
+        let error = await #expect(throws: OAuthError.self) { try await fetch("http://127.0.0.1:\(port)/x", maximumBytes: 5120, timeout: .seconds(1)) }
+        #expect(error?.code == .fetchFailed)
+        try await channel.close()
+    }
+
+    @Test("S-15: nothing but what was given is sent")
+    func fields() async throws {
+        try await withServer { port in
+            let client = GuardedHTTPClient(.development)
+            let url = try #require(WebURL("http://127.0.0.1:\(port)/fields"))
+            let reply = try await client.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"]))
+            #expect(
+                Set(String(decoding: reply.body, as: UTF8.self).split(separator: " ").map(String.init)).isSubset(of: ["accept", "content-length"]))
+            await client.shutdown()
+        }
+    }
+
+    @Test("a client that is in use is not closed to make room for others")
+    func crowd() async throws {
+        let client = GuardedHTTPClient(.development) { _, _, _ in [("127.0.0.1", IPAddress("127.0.0.1")!)] }
+        try await withServer { port in
+            async let long = fetch("http://first.test:\(port)/pause", with: client)
+            try await Task.sleep(for: .milliseconds(100))
+            for index in 0..<80 { #expect(try await fetch("http://n\(index).test:\(port)/ok", with: client).response.status == .ok) }
+            #expect(try await long.response.status == .ok)
+        }
+        await client.shutdown()
     }
 
     @Test("the development policy reaches loopback, and still no private network")

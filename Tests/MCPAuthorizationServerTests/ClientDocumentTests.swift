@@ -251,6 +251,38 @@ struct ClientDocumentTests {
         #expect(!browser.page.contains("name=\"remember\""))
     }
 
+    @Test("S-15: an identifier that is an address of this very server asks it once, gets nothing, and holds nothing up")
+    func itself() async throws {
+        let own = Synchronized<Harness?>(nil)
+        let fetcher = ScriptedFetcher { request throws(OAuthError) in
+            guard let harness = own.value else { return HTTPReply(.notFound) }
+            let call = HTTPCall(HTTPRequest(method: .get, scheme: "https", authority: "as.example", path: request.url.requestPath), peer: "192.0.2.9")
+            return await harness.server.reply(to: call) ?? HTTPReply(.notFound)
+        }
+        let harness = try await Harness(fetcher: fetcher)
+        own.value = harness
+        let nested = "https://as.example/authorize?client_id=https%3A%2F%2Fas.example%2Fjwks"
+        for id in ["https://as.example/jwks", "https://as.example/.well-known/oauth-authorization-server", "https://as.example/token", nested] {
+            let (status, page) = try await Self.status(harness, id)
+            #expect((400..<500).contains(status), "\(id): \(page.prefix(300))")
+        }
+        #expect(fetcher.requests.count <= 5)
+    }
+
+    @Test("S-15: what a document says of logos and pages elsewhere is not shown as if it were ours, and nobody's browser fetches it")
+    func logo() async throws {
+        let (harness, _, _) = try await Self.harness(
+            .json(
+                Self.document([
+                    "logo_uri": "https://app.example/logo.svg", "tos_uri": "https://app.example/tos", "policy_uri": "https://app.example/policy",
+                ])))
+        let browser = Browser(harness)
+        try await browser.open(harness.parameters(Self.id))
+        try await browser.signIn("ada")
+        #expect(browser.page.contains("An app"))
+        #expect(!browser.page.contains("logo.svg") && !browser.page.contains("<img"))
+    }
+
     @Test("D-04: nobody registers an identifier that looks like a document's")
     func disjoint() async throws {
         let (harness, _, _) = try await Self.harness()

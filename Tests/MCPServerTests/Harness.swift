@@ -28,7 +28,7 @@ struct Harness {
 
     init(visibility: MCPServer.Visibility = .permitted, hasOpenTool: Bool = false, gate: Gate = Gate()) throws {
         mint = try TokenMint(clock: time.clock)
-        server = MCPServer("test", version: "1.0", instructions: "Be kind.", visibility: visibility, listLifetime: 60) {
+        var server = MCPServer("test", version: "1.0", instructions: "Be kind.", visibility: visibility, listLifetime: 60) {
             Tool("search", "Search", requires: "read") { (query: Search, call: ToolCall) in
                 Found(tasks: ["\(call.principal.subject): \(query.text)"])
             }
@@ -53,6 +53,8 @@ struct Harness {
             }
             Prompt("greet", "Greets", arguments: [.init("name")], requires: "read") { arguments, _ in [.user("Hello \(arguments["name"] ?? "")")] }
         }
+        server.extensions["com.example/feature"] = ["level": 2]
+        self.server = server
         var policy = ScopePolicy(implications: ["admin": ["read", "delete"]])
         policy.advertised = server.scopes
         auth = try ResourceServer(

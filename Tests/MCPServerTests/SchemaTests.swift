@@ -67,7 +67,7 @@ struct StdioTests {
         return try output.lines.map { try JSONValue(parsing: $0) }
     }
 
-    @Test("the handshake, a call, and the local user in it; no token, no scopes")
+    @Test("R61: over stdio no authorization is asked for: the handshake, a call, and the user that the environment named in it")
     func handshake() async throws {
         let answers = try await run([
             #"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}"#,

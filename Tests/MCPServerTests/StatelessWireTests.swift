@@ -29,6 +29,23 @@ struct StatelessWireTests {
         #expect(answer.result["ttlMs"]?.number?.int64 == 60_000)
     }
 
+    @Test("R85: extensions are declared in server/discover; whatever a client says of its own, it needs its token and its scopes all the same")
+    func extensions() async throws {
+        let found = await server.modern("server/discover", token: try server.token())
+        #expect(found.result["capabilities"]?["extensions"]?["com.example/feature"]?["level"]?.number?.int64 == 2)
+        let claims: JSONObject = [
+            "io.modelcontextprotocol/clientCapabilities": [
+                "extensions": [
+                    "io.modelcontextprotocol/oauth-client-credentials": [:], "io.modelcontextprotocol/enterprise-managed-authorization": [:],
+                    "com.example/feature": ["level": 9, "scopes": ["read", "delete"]],
+                ]
+            ]
+        ]
+        #expect(await server.call("search", ["text": "milk"], token: nil, meta: claims).status == 401)
+        #expect(await server.call("delete", ["value": 1], token: try server.token(["read"]), meta: claims).status == 403)
+        #expect(await server.call("search", ["text": "milk"], token: try server.token(), meta: claims).status == 200)
+    }
+
     @Test(
         "R-01: every method needs a token", arguments: ["server/discover", "tools/list", "tools/call", "resources/read", "prompts/get", "nonsense"])
     func noToken(_ method: String) async throws {

@@ -115,7 +115,8 @@ struct RefreshServer {
             expiresAt: end, lastUsedAt: now)
         guard
             case .redeemed = try await store.redeem(
-                code, for: grant, refreshToken: RefreshToken(hash: SecretHash(of: text), grantID: grant.id, expiresAt: end), clientIn: .elsewhere, at: now)
+                code, for: grant, refreshToken: RefreshToken(hash: SecretHash(of: text), grantID: grant.id, expiresAt: end), clientIn: .elsewhere,
+                at: now)
         else { throw Unexpected() }
         return text
     }

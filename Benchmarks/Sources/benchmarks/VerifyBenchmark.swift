@@ -33,7 +33,9 @@ enum VerifyBenchmark {
         let bare = try bareVerification(mint.publicKeyPEM, algorithm, input, signature)
         let bytes = token.bytes
 
-        if CommandLine.arguments.contains("profile") { for _ in 0..<(CommandLine.arguments.contains("short") ? 2_000 : 200_000) { keep(verifier.verify(token, at: now)) }; return }
+        if CommandLine.arguments.contains("profile") {
+            for _ in 0..<(CommandLine.arguments.contains("short") ? 2_000 : 200_000) { keep(verifier.verify(token, at: now)) }; return
+        }
         let count = algorithm == .rs256 ? 4000 : 1500
         var full: [Double] = [], cached: [Double] = [], perSecond: [Double] = []
         for _ in 0..<21 {

@@ -162,7 +162,9 @@ struct Dispatcher: Sendable {
     // MARK: What the server says of itself
 
     private var discovery: JSONObject {
-        var result: JSONObject = ["supportedVersions": [.string(ProtocolVersion.modern)], "capabilities": server.capabilities]
+        var capabilities = server.capabilities
+        if !server.extensions.isEmpty { capabilities["extensions"] = .object(server.extensions) }
+        var result: JSONObject = ["supportedVersions": [.string(ProtocolVersion.modern)], "capabilities": .object(capabilities)]
         result["instructions"] = server.instructions.map { .string($0) }
         markCacheable(&result)
         return result
@@ -172,7 +174,7 @@ struct Dispatcher: Sendable {
         guard let requested = params["protocolVersion"]?.string else { return .error(RPCError(.invalidParams, "protocolVersion is missing")) }
         let version = ProtocolVersion.handshake.first { $0 == requested } ?? ProtocolVersion.handshake[0]
         var result: JSONObject = [
-            "protocolVersion": .string(version), "capabilities": server.capabilities, "serverInfo": server.implementation,
+            "protocolVersion": .string(version), "capabilities": .object(server.capabilities), "serverInfo": server.implementation,
         ]
         result["instructions"] = server.instructions.map { .string($0) }
         return .result(result)
@@ -190,12 +192,12 @@ struct Dispatcher: Sendable {
 extension MCPServer {
     var implementation: JSONValue { ["name": .string(name), "version": .string(version)] }
 
-    var capabilities: JSONValue {
+    var capabilities: JSONObject {
         var capabilities = JSONObject()
         if !tools.isEmpty { capabilities["tools"] = ["listChanged": false] }
         if !resources.isEmpty { capabilities["resources"] = ["listChanged": false, "subscribe": false] }
         if !prompts.isEmpty { capabilities["prompts"] = ["listChanged": false] }
-        return .object(capabilities)
+        return capabilities
     }
 
     /// Whether anything can be done without a token; then a stranger may also look around.
