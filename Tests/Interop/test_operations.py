@@ -649,6 +649,12 @@ def _():
             except Failure:
                 pass  # another redirect URI
         check(grants >= 5, f"only {grants} grants")
+        # What an older version may have let in, or another hand written.
+        connection = sqlite3.connect(os.path.join(server.data, "auth.db"), timeout=10)
+        with connection:
+            connection.execute("UPDATE clients SET name = ? WHERE id = ?", ("\x1b[2J\r\nnot\u202ea\u2028name\x07\u0085" + "e\u0301" * 50, made[0]))
+            connection.execute("UPDATE grants SET last_operation = ?", ("tool \x1b[31m\r\nx\u2028",))
+        connection.close()
         for _ in range(2):
             server.stop()
             restart(server)

@@ -14,9 +14,16 @@ enum Console {
 
     static func output(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
 
-    /// Words that strangers chose, without what a terminal would obey.
+    /// Words that strangers chose, without what a terminal would obey or what turns the order of a line around.
     static func printable(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\u{FFFD}" : $0 }))
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map { scalar in
+                    switch scalar.properties.generalCategory {
+                    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: "\u{FFFD}"
+                    default: scalar
+                    }
+                }))
     }
 
     /// A secret: asked for without an echo where a person types, otherwise the first line of standard input. Never an argument, which everybody on the
