@@ -42,43 +42,48 @@ public enum Base64URL {
         let remainder = range.count % 4
         guard remainder != 1 else { throw malformed }
         let size = range.count / 4 * 3 + (remainder == 0 ? 0 : remainder - 1)
-        // Every invalid character has the high bit set in `values`, so one test at the end finds any of them.
-        var invalid: UInt8 = 0
+        // Whatever is no character sets the high byte, so one test at the end finds any of them.
+        var invalid: UInt32 = 0
         let output = text.withUnsafeBufferPointer { text in
-            Self.values.withUnsafeBufferPointer { values in
-                // No index leaves its buffer: `input + 3` is below the range's end, `values` has 256 entries, and `size` bytes are written.
+            Self.contributions.withUnsafeBufferPointer { table in
+                // No index leaves its buffer: `input + 3` is below the range's end, the table has 1024 entries, and at most `size` bytes are written.
                 [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+                    let target = UnsafeMutableRawPointer(buffer.baseAddress)
                     var input = range.lowerBound
                     var written = 0
-                    while input + 3 < range.upperBound {
-                        let (first, second) = (values[Int(text[input])], values[Int(text[input + 1])])
-                        let (third, fourth) = (values[Int(text[input + 2])], values[Int(text[input + 3])])
-                        invalid |= first | second | third | fourth
-                        buffer[written] = first << 2 | (second & 63) >> 4
-                        buffer[written + 1] = second << 4 | (third & 63) >> 2
-                        buffer[written + 2] = third << 6 | (fourth & 63)
-                        written += 3
-                        input += 4
+                    func group(_ length: Int) -> UInt32 {
+                        var bits: UInt32 = 0
+                        for place in 0..<length { bits |= table[place << 8 | Int(text[input + place])] }
+                        return bits
                     }
-                    if remainder >= 2 {
-                        let (first, second) = (values[Int(text[input])], values[Int(text[input + 1])])
-                        invalid |= first | second
-                        buffer[written] = first << 2 | (second & 63) >> 4
-                        written += 1
-                        if remainder == 3 {
-                            let third = values[Int(text[input + 2])]
-                            invalid |= third | (third & 3 == 0 ? 0 : 0x80)
-                            buffer[written] = second << 4 | (third & 63) >> 2
-                            written += 1
-                        } else if second & 15 != 0 {
-                            invalid |= 0x80
+                    // Four bytes are stored for three, as long as there is room for the fourth.
+                    if let target, size >= 4, let first = table.baseAddress, let source = text.baseAddress {
+                        let (second, third, fourth) = (first + 256, first + 512, first + 768)
+                        let last = size &- 4
+                        while written <= last {
+                            let four = source + input
+                            let bits = first[Int(four[0])] | second[Int(four[1])] | third[Int(four[2])] | fourth[Int(four[3])]
+                            invalid |= bits
+                            target.storeBytes(of: bits.littleEndian, toByteOffset: written, as: UInt32.self)
+                            written &+= 3
+                            input &+= 4
                         }
+                    }
+                    while input < range.upperBound {
+                        let length = min(4, range.upperBound - input)
+                        let bits = group(length)
+                        invalid |= bits
+                        for place in 0..<(length - 1) { buffer[written + place] = UInt8(truncatingIfNeeded: bits >> (8 * place)) }
+                        // Bits that would belong to the next byte must be zero.
+                        if length < 4, bits >> (8 * (length - 1)) & 0xFF != 0 { invalid |= Self.noCharacter }
+                        written += length - 1
+                        input += length
                     }
                     count = written
                 }
             }
         }
-        guard invalid & 0x80 == 0 else { throw malformed }
+        guard invalid & Self.noCharacter == 0 else { throw malformed }
         return output
     }
 
@@ -88,9 +93,17 @@ public enum Base64URL {
 
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-    private static let values: [UInt8] = {
-        var values = [UInt8](repeating: 0x80, count: 256)
-        for (value, character) in alphabet.enumerated() { values[Int(character)] = UInt8(value) }
-        return values
+    private static let noCharacter: UInt32 = 0xFF00_0000
+
+    /// What a character in each of the four places of a group adds to its three bytes, the first of which is the lowest.
+    private static let contributions: [UInt32] = {
+        var table = [UInt32](repeating: noCharacter, count: 4 * 256)
+        for (value, character) in alphabet.enumerated() {
+            for place in 0..<4 {
+                let bits = UInt32(value) << (18 - 6 * place)
+                table[place << 8 | Int(character)] = bits >> 16 | bits & 0xFF00 | (bits & 0xFF) << 16
+            }
+        }
+        return table
     }()
 }

@@ -8,6 +8,7 @@
 public struct JSONDocument: Sendable {
     package let bytes: [UInt8]
     package let nodes: [JSONNode]
+    private let rootShapes: NameShapes
 
     /// Parses a whole text. Throws `malformed_json` naming the offset of the first error.
     public init(parsing bytes: [UInt8], limits: JSONLimits = .default) throws(JOSEError) {
@@ -15,6 +16,7 @@ public struct JSONDocument: Sendable {
         try parser.parse(bytes.span)
         self.bytes = bytes
         nodes = parser.nodes
+        rootShapes = parser.rootShapes
     }
 
     /// Parses a whole text given as a string. Throws `malformed_json`.
@@ -29,7 +31,8 @@ public struct JSONDocument: Sendable {
 
     /// The index of the value of the member with exactly this name.
     package func member(_ name: String, of object: Int) -> Int? {
-        guard nodes[object].kind == .object else { return nil }
+        // Most names that are asked for are not there.
+        guard object != 0 || rootShapes.mayContain(NameShapes(of: name)), nodes[object].kind == .object else { return nil }
         let count = name.utf8.count
         var child = object + 1
         let end = Int(nodes[object].next)
@@ -50,13 +53,28 @@ public struct JSONDocument: Sendable {
         let (start, count) = (Int(node.start), Int(node.end - node.start))
         guard other.utf8.count == count else { return false }
         let isEqual = other.utf8.withContiguousStorageIfAvailable { other in
-            for offset in 0..<count where bytes[start + offset] != other[offset] { return false }
-            return true
+            bytes.withUnsafeBufferPointer { bytes in
+                guard let one = bytes.baseAddress, let two = other.baseAddress else { return count == 0 }
+                return ByteScan.areEqual(one + start, two, count: count)
+            }
         }
         return isEqual ?? bytes[start..<(start + count)].elementsEqual(other.utf8)
     }
 
-    /// A string of at most four bytes as a number, so that the short names of JOSE can be told apart by a switch. Nil for other nodes.
+    /// A number that is a plain integer of at most fifteen digits, without a detour through its text.
+    package func smallInteger(_ index: Int) -> Int64? {
+        let node = nodes[index]
+        guard node.kind == .number, node.end - node.start <= 15 else { return nil }
+        var value: Int64 = 0
+        for position in Int(node.start)..<Int(node.end) {
+            let digit = bytes[position] &- UInt8(ascii: "0")
+            guard digit < 10 else { return nil }
+            value = value &* 10 &+ Int64(digit)
+        }
+        return value
+    }
+
+    /// A string of at most seven bytes as a number, so that the short names of JOSE can be told apart by a switch. Nil for other nodes.
     package func shortName(_ index: Int) -> ShortName? {
         let node = nodes[index]
         guard node.kind == .string else { return nil }
@@ -99,12 +117,12 @@ package struct JSONNode: Sendable {
     package var next: UInt32 = 0
 }
 
-/// A name of up to four bytes, for a switch over the members of a header or a claims set. Its length is part of it, so that a leading NUL makes another name.
+/// A name of up to seven bytes, for a switch over the members of a header or a claims set. Its length is part of it, so that a leading NUL makes another name.
 package struct ShortName: Equatable, ExpressibleByStringLiteral, Sendable {
     private let number: UInt64
 
     init?(_ bytes: some Collection<UInt8>) {
-        guard bytes.count <= 4 else { return nil }
+        guard bytes.count <= 7 else { return nil }
         number = bytes.reduce(UInt64(bytes.count)) { $0 << 8 | UInt64($1) }
     }
 

@@ -2,6 +2,8 @@
 struct JSONParser {
     let limits: JSONLimits
     var nodes: [JSONNode] = []
+    /// The shapes of the names in the outermost object; all of them where that is not known.
+    private(set) var rootShapes = NameShapes.all
     private var position = 0
 
     init(limits: JSONLimits) { self.limits = limits }
@@ -89,7 +91,10 @@ struct JSONParser {
         guard depth <= limits.maximumDepth else { throw error("nested more than \(limits.maximumDepth) levels deep") }
         let node = open(.object)
         skipSpace(text)
-        if take(UInt8(ascii: "}"), text) { return close(node) }
+        if take(UInt8(ascii: "}"), text) {
+            if node == 0 { rootShapes = .none }
+            return close(node)
+        }
         var names = MemberNames(firstNode: nodes.count)
         while true {
             skipSpace(text)
@@ -104,6 +109,7 @@ struct JSONParser {
             skipSpace(text)
             if take(UInt8(ascii: ","), text) { continue }
             guard take(UInt8(ascii: "}"), text) else { throw error("a comma or a closing brace is missing") }
+            if node == 0 { rootShapes = names.shapes }
             return close(node)
         }
     }
@@ -133,9 +139,10 @@ struct JSONParser {
                 position += length
             }
         }
-        append(.string, start, position)
-        nodes[nodes.count - 1].isEscaped = isEscaped
-        nodes[nodes.count - 1].isNonASCII = isNonASCII
+        nodes.append(
+            JSONNode(
+                kind: .string, isEscaped: isEscaped, isNonASCII: isNonASCII, start: UInt32(start), end: UInt32(position),
+                next: UInt32(nodes.count + 1)))
         position += 1
     }
 
@@ -143,14 +150,14 @@ struct JSONParser {
     private static func endOfPlainRun(from start: Int, in text: Span<UInt8>) -> Int {
         text.withUnsafeBufferPointer { bytes in
             var position = start
-            let (ones, highs): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
+            let (ones, highs) = (ByteScan.ones, ByteScan.highs)
             while position + 8 <= bytes.count {
-                let word = UnsafeRawPointer(bytes.baseAddress! + position).loadUnaligned(as: UInt64.self)
+                let word = UInt64(littleEndian: UnsafeRawPointer(bytes.baseAddress! + position).loadUnaligned(as: UInt64.self))
                 let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
                 let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
                 // A byte's high bit is set where it is a quote, a backslash, below 0x20 or above 0x7F. It may also be set above such a byte, never below.
                 let found = ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | (word &- ones &* 0x20) | word
-                guard found & highs == 0 else { break }
+                guard found & highs == 0 else { return position + (found & highs).trailingZeroBitCount / 8 }
                 position += 8
             }
             while position < bytes.count {
@@ -206,10 +213,38 @@ struct JSONParser {
     private func error(_ what: String) -> JOSEError { JOSEError(.malformedJSON, "byte \(position): \(what)") }
 }
 
+/// A bit for the shape (length, first and last byte) of each of some names: where a shape is missing, no such name is there.
+struct NameShapes {
+    private var bits: UInt64
+
+    static let none = NameShapes(bits: 0)
+    static let all = NameShapes(bits: .max)
+
+    private init(bits: UInt64) { self.bits = bits }
+
+    private init(_ first: UInt8, _ last: UInt8, _ length: Int) {
+        bits = 1 << ((UInt64(first) &* 7 &+ UInt64(last) &* 3 &+ UInt64(length) &* 13) & 63)
+    }
+
+    /// Of a name without escapes.
+    init(of name: JSONNode, in text: Span<UInt8>) {
+        let length = Int(name.end - name.start)
+        if length > 0 { self.init(text[Int(name.start)], text[Int(name.end) - 1], length) } else { self.init(0, 0, 0) }
+    }
+
+    init(of name: String) { self.init(name.utf8.first ?? 0, name.utf8.last ?? 0, name.utf8.count) }
+
+    mutating func insert(_ other: NameShapes) { bits |= other.bits }
+
+    func mayContain(_ other: NameShapes) -> Bool { bits & other.bits != 0 }
+}
+
 /// The member names of one object: compared in pairs while they are few, hashed once they are many, so that no document costs quadratic time.
 private struct MemberNames {
     let firstNode: Int
     private var count = 0
+    /// Of each name so far: one whose shape is not there yet is a new one.
+    private(set) var shapes = NameShapes.none
     private var many: Set<String>?
 
     init(firstNode: Int) { self.firstNode = firstNode }
@@ -217,6 +252,19 @@ private struct MemberNames {
     /// False when a name equal to the one at `node` is already there.
     mutating func insert(_ node: Int, nodes: [JSONNode], text: Span<UInt8>) -> Bool {
         count += 1
+        let name = nodes[node]
+        if name.isEscaped || name.isNonASCII {
+            // Equal to names of other shapes, perhaps.
+            shapes = .all
+        } else if count > 16 {
+            shapes = .all
+        } else {
+            let shape = NameShapes(of: name, in: text)
+            if !shapes.mayContain(shape) {
+                shapes.insert(shape)
+                return true
+            }
+        }
         if many != nil { return many!.insert(JSONEscape.string(nodes[node], in: text)).inserted }
         var other = firstNode
         while other < node {
@@ -242,7 +290,9 @@ private struct MemberNames {
             return JSONEscape.string(first, in: text) == JSONEscape.string(second, in: text)
         }
         guard first.end - first.start == second.end - second.start else { return false }
-        for offset in 0..<Int(first.end - first.start) where text[Int(first.start) + offset] != text[Int(second.start) + offset] { return false }
-        return true
+        return text.withUnsafeBufferPointer { bytes in
+            guard let base = bytes.baseAddress else { return true }
+            return ByteScan.areEqual(base + Int(first.start), base + Int(second.start), count: Int(first.end - first.start))
+        }
     }
 }

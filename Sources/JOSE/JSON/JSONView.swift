@@ -77,6 +77,16 @@ public struct JSONView: Sendable {
     /// Whether this string has exactly the bytes of `other`.
     package func hasText(_ other: String) -> Bool { document.hasText(other, index) }
 
+    /// The bytes of a string, unescaped, for as long as `body` runs; nil for another value.
+    package func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result? {
+        guard node.kind == .string else { return nil }
+        if node.isEscaped {
+            var unescaped = text
+            return unescaped.withUTF8(body)
+        }
+        return document.bytes.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0[Int(node.start)..<Int(node.end)])) }
+    }
+
     private var text: String {
         if node.isEscaped { return JSONEscape.string(node, in: document.bytes.span) }
         return String(decoding: document.bytes[Int(node.start)..<Int(node.end)], as: UTF8.self)

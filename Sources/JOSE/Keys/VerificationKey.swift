@@ -20,6 +20,7 @@ public struct VerificationKey: Sendable {
     public let keyID: String?
     /// The algorithms that this key verifies.
     public let algorithms: Set<SigningAlgorithm>
+    private let allowed: AlgorithmSet
     /// Whether a header that names some `kid` may use this key although it has none: true for a key that its owner configured by itself.
     package let matchesAnyKeyID: Bool
 
@@ -27,6 +28,7 @@ public struct VerificationKey: Sendable {
         self.material = material
         self.keyID = keyID
         self.algorithms = algorithms
+        allowed = AlgorithmSet(algorithms)
         self.matchesAnyKeyID = matchesAnyKeyID
     }
 
@@ -47,14 +49,14 @@ public struct VerificationKey: Sendable {
 
     /// Whether this key is one for a header with this `kid`, or, if it names none, with this algorithm.
     func mayVerify(keyID wanted: String?, algorithm: SigningAlgorithm) -> Bool {
-        guard algorithms.contains(algorithm) else { return false }
+        guard allowed.contains(algorithm) else { return false }
         guard let wanted else { return true }
-        return keyID.map { $0.utf8.elementsEqual(wanted.utf8) } ?? matchesAnyKeyID
+        return keyID.map { ByteScan.areSame($0, wanted) } ?? matchesAnyKeyID
     }
 
     /// Whether `signature` is this key's signature over `input`. False for an algorithm that the key does not have.
     public func isValidSignature(_ signature: [UInt8], for input: ArraySlice<UInt8>, algorithm: SigningAlgorithm) -> Bool {
-        guard algorithms.contains(algorithm) else { return false }
+        guard allowed.contains(algorithm) else { return false }
         switch material {
         case .rsa(let key):
             let signature = _RSA.Signing.RSASignature(rawRepresentation: signature)

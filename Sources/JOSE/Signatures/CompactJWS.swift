@@ -4,8 +4,11 @@ public struct CompactJWS: Sendable {
     /// The payload, which nobody may trust before `verify` returned.
     public let payload: [UInt8]
     private let token: [UInt8]
+    private let headerLength: Int
     private let signedLength: Int
     private let signature: [UInt8]
+    /// Whether the header was not read but remembered.
+    let isHeaderRemembered: Bool
 
     /// Longer texts are not tokens.
     public static let maximumBytes = 16 * 1024
@@ -15,32 +18,33 @@ public struct CompactJWS: Sendable {
     /// Throws `malformed_jws`, `malformed_base64url`, `malformed_json`, `algorithm_not_allowed` for `none` and unknown names, and `unsupported_header` for
     /// `crit`, `b64`, `zip` and `enc`: no extension is understood here, so a critical one can never be skipped (RFC 7515 §4.1.11).
     /// Keys inside the header (`jwk`, `jku`, `x5c`, `x5u`) are never used.
-    public init(parsing token: [UInt8]) throws(JOSEError) {
+    public init(parsing token: [UInt8]) throws(JOSEError) { try self.init(parsing: token, headers: nil) }
+
+    /// The same; a header that is in the memory is not read again.
+    package init(parsing token: [UInt8], headers: HeaderMemory?) throws(JOSEError) {
         guard token.count <= Self.maximumBytes else { throw JOSEError(.malformedJWS, "the token is longer than \(Self.maximumBytes) bytes") }
         let text = token.span
-        var dots: (Int, Int) = (-1, -1)
-        let hasMore = token.withUnsafeBufferPointer { bytes in
-            for index in bytes.indices where bytes[index] == UInt8(ascii: ".") {
-                if dots.0 < 0 {
-                    dots.0 = index
-                } else if dots.1 < 0 {
-                    dots.1 = index
-                } else {
-                    return true
-                }
-            }
-            return false
+        let (first, second, third) = token.withUnsafeBufferPointer { bytes in
+            func dot(after index: Int?) -> Int? { index.flatMap { ByteScan.firstIndex(of: UInt8(ascii: "."), in: bytes, from: $0 + 1) } }
+            let first = dot(after: -1)
+            let second = dot(after: first)
+            return (first, second, dot(after: second))
         }
-        guard !hasMore else { throw JOSEError(.malformedJWS, "a compact JWS has three segments, this has more") }
-        guard dots.0 > 0, dots.1 > dots.0, dots.1 + 1 < text.count else {
+        guard third == nil else { throw JOSEError(.malformedJWS, "a compact JWS has three segments, this has more") }
+        guard let first, let second, first > 0, second + 1 < text.count else {
             throw JOSEError(.malformedJWS, "a compact JWS has three segments, and neither header nor signature is empty")
         }
-        header = try JWSHeader(parsing: try Base64URL.decode(text, 0..<dots.0))
-        payload = try Base64URL.decode(text, dots.0 + 1..<dots.1)
-        signature = try Base64URL.decode(text, dots.1 + 1..<text.count)
-        signedLength = dots.1
+        let remembered = headers?.header(for: token[..<first])
+        isHeaderRemembered = remembered != nil
+        if let remembered { header = remembered } else { header = try JWSHeader(parsing: try Base64URL.decode(text, 0..<first)) }
+        headerLength = first
+        payload = try Base64URL.decode(text, first + 1..<second)
+        signature = try Base64URL.decode(text, second + 1..<text.count)
+        signedLength = second
         self.token = token
     }
+
+    var headerText: ArraySlice<UInt8> { token[..<headerLength] }
 
     public init(parsing token: String) throws(JOSEError) { try self.init(parsing: Array(token.utf8)) }
 
@@ -51,6 +55,12 @@ public struct CompactJWS: Sendable {
     public func verify(
         using keys: JWKSet, allowing algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric
     ) throws(JOSEError) -> VerificationKey {
+        try verify(using: keys, allowing: AlgorithmSet(algorithms))
+    }
+
+    /// The same with a set that needs no hashing.
+    @discardableResult
+    package func verify(using keys: JWKSet, allowing algorithms: AlgorithmSet) throws(JOSEError) -> VerificationKey {
         guard algorithms.contains(header.algorithm) else {
             throw JOSEError(.algorithmNotAllowed, "\(header.algorithm.rawValue) is not among the allowed algorithms")
         }
@@ -133,6 +143,7 @@ public struct JWSHeader: Sendable {
     /// Whether `typ` is this media type, without regard to case and to the prefix `application/` (RFC 7515 §4.1.9).
     public func hasType(_ mediaType: String) -> Bool {
         guard let type else { return false }
+        if ByteScan.areSame(type, mediaType) { return true }
         return Self.short(type).elementsEqual(Self.short(mediaType)) { Self.lowercased($0) == Self.lowercased($1) }
     }
 

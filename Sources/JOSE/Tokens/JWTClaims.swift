@@ -59,7 +59,7 @@ public struct JWTClaims: Sendable {
     }
 
     /// Any claim.
-    public subscript(name: String) -> JSONView? { document.root[name] }
+    public subscript(name: String) -> JSONView? { document.member(name, of: 0).map { JSONView(document: document, index: $0) } }
 
     /// Whether `iss` has exactly these bytes.
     package func isIssued(by issuer: String) -> Bool {
@@ -77,6 +77,7 @@ public struct JWTClaims: Sendable {
 
     private static func date(_ index: Int?, in document: JSONDocument, rounded rule: FloatingPointRoundingRule) throws(JOSEError) -> NumericDate? {
         guard let index else { return nil }
+        if let seconds = document.smallInteger(index) { return NumericDate(seconds: seconds) }
         let number = JSONView(document: document, index: index).number
         if let seconds = number?.int64, seconds.magnitude <= 1 << 53 { return NumericDate(seconds: seconds) }
         guard let seconds = number?.double?.rounded(rule), seconds.magnitude <= 9_007_199_254_740_992 else {

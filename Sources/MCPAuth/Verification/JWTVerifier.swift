@@ -5,8 +5,9 @@ import OAuth
 public final class JWTVerifier: TokenVerifier {
     private let requirements: JWTRequirements
     private let keys: any KeySource
-    private let algorithms: Set<SigningAlgorithm>
+    private let algorithms: AlgorithmSet
     private let refusesIDTokens: Bool
+    private let headers = HeaderMemory()
 
     /// - Parameters:
     ///   - requirements: issuer, audience, `typ` and times.
@@ -15,7 +16,7 @@ public final class JWTVerifier: TokenVerifier {
     public init(_ requirements: JWTRequirements, keys: any KeySource, algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric) {
         self.requirements = requirements
         self.keys = keys
-        self.algorithms = algorithms
+        self.algorithms = AlgorithmSet(algorithms)
         if case .absentOrJWT = requirements.type { refusesIDTokens = true } else { refusesIDTokens = false }
     }
 
@@ -30,7 +31,7 @@ public final class JWTVerifier: TokenVerifier {
 
     private func decide(_ token: AccessToken, _ now: NumericDate, mayRefresh: Bool) -> Verification {
         do throws(JOSEError) {
-            let jws = try CompactJWS(parsing: token.bytes)
+            let jws = try CompactJWS(parsing: token.bytes, headers: headers)
             let claims = try JWTClaims(parsing: jws.payload)
             // The cheap checks first: a token that is refused anyway must not cost a signature, and never a fetch.
             if let violation = requirements.violation(header: jws.header, claims: claims, now: now) {
@@ -47,6 +48,7 @@ public final class JWTVerifier: TokenVerifier {
                 if error.code == .unknownKey, mayRefresh, keys.mayRefresh(at: now) { return .undecided }
                 throw error
             }
+            headers.remember(jws)
             return principal(claims)
         } catch {
             return .rejected(RejectionReason(error.code.rawValue, error.message))

@@ -90,7 +90,7 @@ extension Principal {
         let clientID = claims["client_id"]?.string ?? claims["azp"]?.string ?? claims["cid"]?.string ?? claims["appid"]?.string
         guard let subject = claims.subject ?? clientID, !subject.isEmpty else { return nil }
         self.init(
-            issuer: issuer, subject: subject, clientID: clientID, scopes: Self.scopes(claims.document.root), roles: Self.roles(claims.document.root),
+            issuer: issuer, subject: subject, clientID: clientID, scopes: Self.scopes(claims), roles: Self.roles(claims),
             expiration: expiration, tokenID: claims.identifier, keyThumbprint: claims["cnf"]?["jkt"]?.string, claims: claims.document)
     }
 
@@ -103,8 +103,8 @@ extension Principal {
     }
 
     /// `scope` is a string (RFC 9068 §2.2.3); `scp` a string or an array; `permissions` an array. Anything else grants nothing.
-    private static func scopes(_ claims: JSONView) -> ScopeSet {
-        var scopes = claims["scope"]?.string.map(ScopeSet.init(lenient:)) ?? []
+    private static func scopes(_ claims: JWTClaims) -> ScopeSet {
+        var scopes = claims["scope"].flatMap { ScopeSet(lenient: $0) } ?? []
         if let scp = claims["scp"] {
             if let text = scp.string { scopes = scopes.union(ScopeSet(lenient: text)) }
             for text in scp.strings?.prefix(ScopeSet.maximumCount) ?? [] { if let scope = Scope(text) { scopes.insert(scope) } }
@@ -113,7 +113,7 @@ extension Principal {
         return scopes
     }
 
-    private static func roles(_ claims: JSONView) -> [String] {
+    private static func roles(_ claims: JWTClaims) -> [String] {
         var roles: [String] = []
         if let own = claims["roles"]?.strings { roles += own }
         if let groups = claims["groups"]?.strings { roles += groups }

@@ -1,3 +1,5 @@
+package import JOSE
+
 /// One scope token (RFC 6749 §3.3): printable ASCII without space, quote and backslash.
 public struct Scope: Sendable, Hashable, CustomStringConvertible, ExpressibleByStringLiteral {
     public let text: String
@@ -16,7 +18,7 @@ public struct Scope: Sendable, Hashable, CustomStringConvertible, ExpressibleByS
     /// What a mistyped literal stands for: a scope that no token can grant, since it holds a space. Servers refuse to start with it.
     public static let invalidLiteral = Scope(unchecked: "an invalid scope literal")
 
-    private init(unchecked text: String) { self.text = text }
+    fileprivate init(unchecked text: String) { self.text = text }
 
     public var description: String { text }
 
@@ -58,16 +60,31 @@ public struct ScopeSet: Sendable, Hashable, Sequence, CustomStringConvertible, E
 
     /// From a token's claim: split on U+0020 and nothing else; what is no scope token grants nothing (RFC 9068 §2.2.3).
     public init(lenient text: String) {
-        ordered = []
         var text = text
-        text.withUTF8 { bytes in
-            var start = 0
-            while start < bytes.count, ordered.count < Self.maximumCount {
-                var end = start
-                while end < bytes.count, bytes[end] != UInt8(ascii: " ") { end += 1 }
-                if end > start, let scope = Scope(String(decoding: bytes[start..<end], as: UTF8.self)) { insert(scope) }
-                start = end + 1
+        self = text.withUTF8 { ScopeSet(lenient: $0) }
+    }
+
+    /// The same for a string that stands in a document; nil for another value.
+    package init?(lenient value: JSONView) {
+        guard let scopes = value.withBytes({ ScopeSet(lenient: $0) }) else { return nil }
+        self = scopes
+    }
+
+    private init(lenient bytes: UnsafeBufferPointer<UInt8>) {
+        ordered = []
+        ordered.reserveCapacity(Swift.min(8, bytes.count / 4 + 1))
+        var start = 0
+        while start < bytes.count, ordered.count < Self.maximumCount {
+            var end = start
+            var isScope = true
+            while end < bytes.count, bytes[end] != UInt8(ascii: " ") {
+                isScope = isScope && Scope.isAllowed(bytes[end])
+                end += 1
             }
+            if isScope, end > start, end - start <= Scope.maximumBytes {
+                insert(Scope(unchecked: String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<end]), as: UTF8.self)))
+            }
+            start = end + 1
         }
     }
 

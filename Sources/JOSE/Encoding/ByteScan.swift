@@ -1,0 +1,52 @@
+/// Looking through bytes eight at a time.
+enum ByteScan {
+    static let ones: UInt64 = 0x0101_0101_0101_0101
+    static let highs: UInt64 = 0x8080_8080_8080_8080
+
+    /// The first position, not before `start`, of a byte; nil when it is not there.
+    static func firstIndex(of byte: UInt8, in bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
+        var position = start
+        let pattern = ones &* UInt64(byte)
+        while position + 8 <= bytes.count {
+            let word = UInt64(littleEndian: UnsafeRawPointer(bytes.baseAddress! + position).loadUnaligned(as: UInt64.self)) ^ pattern
+            // The lowest high bit that is set stands where the first such byte is.
+            let found = (word &- ones) & ~word & highs
+            if found != 0 { return position + found.trailingZeroBitCount / 8 }
+            position += 8
+        }
+        while position < bytes.count {
+            if bytes[position] == byte { return position }
+            position += 1
+        }
+        return nil
+    }
+
+    /// Whether two texts are the same, byte for byte: Swift's own equality takes texts for the same that differ in normalization.
+    static func areSame(_ one: String, _ other: String) -> Bool {
+        guard one.utf8.count == other.utf8.count else { return false }
+        let isEqual = one.utf8.withContiguousStorageIfAvailable { one in
+            other.utf8.withContiguousStorageIfAvailable { other in
+                guard let first = one.baseAddress, let second = other.baseAddress else { return true }
+                return areEqual(first, second, count: one.count)
+            }
+        }
+        return (isEqual ?? nil) ?? one.utf8.elementsEqual(other.utf8)
+    }
+
+    /// Whether as many bytes are the same at two places.
+    static func areEqual(_ one: UnsafePointer<UInt8>, _ other: UnsafePointer<UInt8>, count: Int) -> Bool {
+        var position = 0
+        while position + 8 <= count {
+            guard
+                UnsafeRawPointer(one + position).loadUnaligned(as: UInt64.self)
+                    == UnsafeRawPointer(other + position).loadUnaligned(as: UInt64.self)
+            else { return false }
+            position += 8
+        }
+        while position < count {
+            guard one[position] == other[position] else { return false }
+            position += 1
+        }
+        return true
+    }
+}
