@@ -28,6 +28,28 @@ struct JSONTests {
         #expect(throws: JOSEError.self) { try JSONDocument(parsing: text) }
     }
 
+    @Test("W-06, 137: of many names of every shape, each is found with its own value, none that is not there is, and none may come twice")
+    func names() throws {
+        var chance = SystemRandomNumberGenerator()
+        let alphabet = Array("abcxyz_")
+        func name() -> String { String((0..<Int.random(in: 0...5, using: &chance)).map { _ in alphabet.randomElement(using: &chance)! }) }
+        for _ in 0..<300 {
+            let names = Array(Set((0..<Int.random(in: 1...40, using: &chance)).map { _ in name() }))
+            let members = names.enumerated().map { "\"\($1)\":\($0)" }
+            let document = try JSONDocument(parsing: "{" + members.joined(separator: ",") + "}")
+            for (value, name) in names.enumerated() { #expect(document.root[name]?.number?.int64 == Int64(value)) }
+            let absent = name()
+            if !names.contains(absent) { #expect(document.root[absent] == nil) }
+            let again = names.randomElement()!
+            let escaped = again.unicodeScalars.map { "\\u00" + String($0.value, radix: 16) }.joined()
+            for twice in [again, escaped] {
+                var doubled = members
+                doubled.insert("\"\(twice)\":-1", at: Int.random(in: 0...members.count))
+                #expect(throws: JOSEError.self) { try JSONDocument(parsing: "{" + doubled.joined(separator: ",") + "}") }
+            }
+        }
+    }
+
     @Test(
         "W-06: texts that lax readers take",
         arguments: [
@@ -118,6 +140,21 @@ struct Base64URLTests {
             #expect(throws: Never.self) { try Base64URL.decode(text) }
         } else {
             #expect(throws: JOSEError.self) { try Base64URL.decode(text) }
+        }
+    }
+
+    @Test("one text for each sequence of bytes: whatever is read is written the very same, and everything else is refused")
+    func canonical() throws {
+        for length in 0...17 {
+            let bytes = (0..<length).map { _ in UInt8.random(in: 0...255) }
+            let text = Base64URL.encode(bytes)
+            #expect(try Base64URL.decode(text) == bytes)
+            for position in text.utf8.indices {
+                for byte in UInt8(0x20)...0x7E {
+                    let changed = String(decoding: text.utf8[..<position] + [byte] + text.utf8[text.utf8.index(after: position)...], as: UTF8.self)
+                    if let decoded = try? Base64URL.decode(changed) { #expect(Base64URL.encode(decoded) == changed, "\(changed)") }
+                }
+            }
         }
     }
 }

@@ -36,6 +36,25 @@ struct ResourceServerTests {
         return HTTPRequest(method: .post, scheme: "https", authority: host, path: "/mcp", headerFields: fields)
     }
 
+    @Test("J-01: what is remembered of a good token's header opens nothing: not for another payload, signature or header, nor once its key is gone")
+    func rememberedHeader() async throws {
+        let verifier = JWTVerifier(
+            JWTRequirements(issuer: mint.issuer, audiences: [Self.resource], type: .oneOf(["at+jwt"])), keys: FixedKeys([mint.key.verificationKey]))
+        func isAccepted(_ text: String) -> Bool {
+            if case .accepted = verifier.verify(AccessToken(text), at: time.now) { true } else { false }
+        }
+        let (good, other) = (try mint.token(audience: Self.resource), try mint.token(subject: "grace", audience: Self.resource))
+        #expect(isAccepted(good) && isAccepted(other))
+        let (one, two) = (good.split(separator: "."), other.split(separator: "."))
+        #expect(!isAccepted("\(one[0]).\(two[1]).\(one[2])") && !isAccepted("\(one[0]).\(one[1]).\(two[2])"))
+        let none = Base64URL.encode(Array(#"{"alg":"none","typ":"at+jwt"}"#.utf8))
+        #expect(!isAccepted("\(none).\(one[1]).\(one[2])") && !isAccepted("\(one[0])A.\(one[1]).\(one[2])"))
+        let stranger = try TokenMint(issuer: mint.issuer, keyID: mint.key.keyID ?? "", clock: time.clock)
+        let forged = try stranger.token(audience: Self.resource)
+        #expect(forged.split(separator: ".")[0] == one[0], "the same header, another key")
+        #expect(!isAccepted(forged) && isAccepted(good))
+    }
+
     func answer(_ authorization: String?, _ operation: Operation = .any, _ more: HTTPFields = [:], host: String? = "rs.example") async -> HTTPReply? {
         switch await auth.authenticate(request(authorization, more, host: host), operation: operation) {
         case .accepted: nil
