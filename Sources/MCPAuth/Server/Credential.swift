@@ -11,9 +11,18 @@ package enum Credential: Sendable {
 
     /// Exactly one `Authorization` field with the scheme Bearer or DPoP. Another scheme counts as no credential at all, so that the answer says what would be taken.
     package init(_ request: HTTPRequest) {
-        // Several fields come back joined by a comma, which no token holds.
-        guard var value = request.headerFields[.authorization] else {
+        // The subscript of the fields would make a copy, since there could be several to join.
+        var (value, count) = ("", 0)
+        for field in request.headerFields where field.name == .authorization {
+            count += 1
+            if count == 1 { value = field.value }
+        }
+        guard count > 0 else {
             self = .none
+            return
+        }
+        guard count == 1 else {
+            self = .malformed("there is more than one Authorization header")
             return
         }
         if let start = value.withUTF8({ Self.tokenStart($0, after: Self.bearer) }) {
@@ -25,7 +34,7 @@ package enum Credential: Sendable {
                 ? .proven(AccessToken(value, droppingFirst: start), proof: proofs[0])
                 : .malformed(proofs.isEmpty ? "the DPoP header with the proof is missing" : "there is more than one DPoP header")
         } else {
-            self = Self.problem(value, count: request.headerFields[values: .authorization].count)
+            self = Self.problem(value)
         }
     }
 
@@ -39,23 +48,19 @@ package enum Credential: Sendable {
         for index in 0..<start where URLBytes.lowercased(bytes[index]) != scheme.utf8Start[index] { return nil }
         while start < bytes.count, bytes[start] == 0x20 { start += 1 }
         var end = start
-        while end < bytes.count, isToken68(bytes[end]) { end += 1 }
+        token68.withUnsafeBufferPointer { table in while end < bytes.count, table[Int(bytes[end])] { end += 1 } }
         guard end > start else { return nil }
         for byte in bytes[end...] where byte != UInt8(ascii: "=") { return nil }
         return start
     }
 
-    private static func isToken68(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"),
-            UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "+"), UInt8(ascii: "/"):
-            true
-        default: false
-        }
-    }
+    private static let token68: [Bool] = {
+        var table = [Bool](repeating: false, count: 256)
+        for byte in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/".utf8 { table[Int(byte)] = true }
+        return table
+    }()
 
-    private static func problem(_ value: String, count: Int) -> Credential {
-        guard count == 1 else { return .malformed("there is more than one Authorization header") }
+    private static func problem(_ value: String) -> Credential {
         let bytes = value.utf8
         let scheme = bytes.prefix { $0 != 0x20 }
         guard scheme.count == 6, scheme.elementsEqual("bearer".utf8, by: { URLBytes.lowercased($0) == $1 }) else {
