@@ -129,7 +129,9 @@ private actor ClientCache {
         }
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow, timeout: .init(connect: .seconds(3), read: .seconds(10)), decompression: .disabled)
-        configuration.dnsOverride = [host: address]
+        // Under whichever spelling the library looks it up.
+        configuration.dnsOverride[host] = address
+        configuration.dnsOverride[host.lowercased()] = address
         configuration.httpVersion = .http1Only
         let client = HTTPClient(eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
         entries.append(Entry(key: key, client: client, uses: 1))

@@ -18,7 +18,7 @@ enum Resolver {
     private static let queue: OperationQueue = {
         let queue = OperationQueue()
         queue.name = "mcp-auth.resolver"
-        queue.maxConcurrentOperationCount = 8
+        queue.maxConcurrentOperationCount = 32
         return queue
     }()
 
@@ -32,7 +32,10 @@ enum Resolver {
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 answer.take(continuation)
-                queue.addOperation { answer.give(Result { try addresses(of: host, port: port) }) }
+                queue.addOperation {
+                    // Whoever asked may have given up while others were looked up.
+                    if !answer.isGiven { answer.give(Result { try addresses(of: host, port: port) }) }
+                }
             }
         } onCancel: {
             answer.give(.failure(CancellationError()))
@@ -55,6 +58,8 @@ enum Resolver {
             }
             if let early { continuation.resume(with: early) }
         }
+
+        var isGiven: Bool { state.withLock { $0.early != nil } }
 
         func give(_ answer: Answer) {
             let waiting = state.withLock { state in

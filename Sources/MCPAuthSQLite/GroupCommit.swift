@@ -30,8 +30,7 @@ final class GroupCommit: Sendable {
     }
 
     private let database: DatabaseQueue
-    /// Where this version of SQLite needs one.
-    private let writeLock: WriteLock?
+    private let writeLock: WriteLock
     private let state = Mutex(State())
 
     /// More work than this in one transaction makes the first caller wait too long.
@@ -43,11 +42,11 @@ final class GroupCommit: Sendable {
         guard descriptor >= 0 else { throw StoreError(.unavailable, "\(path): \(String(cString: strerror(errno)))") }
         fchmod(descriptor, 0o600)
         close(descriptor)
-        let lock = SQLiteVersion.linked.hasWALResetRace ? try WriteLock(path) : nil
+        let lock = try WriteLock(path)
         writeLock = lock
         do {
-            try lock?.take()
-            defer { lock?.release() }
+            try lock.take()
+            defer { lock.release() }
             var configuration = Configuration()
             configuration.journalMode = .wal
             configuration.busyMode = .timeout(5)
@@ -73,9 +72,9 @@ final class GroupCommit: Sendable {
     deinit {
         // The last connection to close checkpoints the log. Elsewhere, since the last reference may go on the database's own queue, and it may have to wait.
         DispatchQueue.global(qos: .utility).async { [database, writeLock] in
-            let isMine = (try? writeLock?.take()) != nil
+            let isMine = (try? writeLock.take()) != nil
             try? database.close()
-            if isMine { writeLock?.release() }
+            if isMine { writeLock.release() }
         }
     }
 
@@ -117,8 +116,8 @@ final class GroupCommit: Sendable {
                 database.asyncWriteWithoutTransaction { db in
                     continuation.resume(
                         with: Swift.Result {
-                            try self.writeLock?.take()
-                            defer { self.writeLock?.release() }
+                            try self.writeLock.take()
+                            defer { self.writeLock.release() }
                             _ = try Row.fetchOne(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
                         })
                 }
@@ -155,8 +154,8 @@ final class GroupCommit: Sendable {
         guard !batch.isEmpty else { return false }
         var failures = [(any Error)?](repeating: nil, count: batch.count)
         do {
-            try writeLock?.take()
-            defer { writeLock?.release() }
+            try writeLock.take()
+            defer { writeLock.release() }
             try db.inTransaction(.immediate) {
                 for (index, job) in batch.enumerated() {
                     if batch.count == 1 {
@@ -220,29 +219,11 @@ private final class ResultBox<Value: Sendable>: Sendable {
     }
 }
 
-/// The version of SQLite that this program runs with.
-struct SQLiteVersion: CustomStringConvertible {
-    let number: Int32
-
-    static let linked = SQLiteVersion(number: sqlite3_libversion_number())
-
-    /// Fixed in 3.51.3, and in 3.50.7 and 3.44.6 of the older lines.
-    var hasWALResetRace: Bool {
-        switch number {
-        case 3_051_003...: false
-        case 3_050_007..<3_051_000: false
-        case 3_044_006..<3_045_000: false
-        default: true
-        }
-    }
-
-    var description: String { "\(number / 1_000_000).\(number / 1000 % 1000).\(number % 1000)" }
-}
-
 /// Lets one process at a time write to a database and its log, by a lock on a file beside it.
 ///
 /// SQLite before 3.51.3 can corrupt a database when one connection resets the write-ahead log while another one checkpoints or writes
-/// (sqlite.org/wal.html, "The WAL-Reset Bug"), and Debian ships such a version. Under this lock that never happens at the same time.
+/// (sqlite.org/wal.html, "The WAL-Reset Bug"), and Debian ships such a version. Under this lock that never happens at the same time. It is taken with
+/// every version, since the process beside this one may have another.
 final class WriteLock: Sendable {
     private let descriptor: Int32
     /// As long as SQLite itself waits for others.

@@ -132,11 +132,11 @@ extension SQLiteStore {
     public func revocations(since moment: NumericDate) async throws(StoreError) -> [Revocation] {
         try await database.read { db in
             let grants = try String.fetchAll(db, sql: "SELECT id FROM grants WHERE revoked_at >= ?", arguments: [moment.seconds])
-            let tokens = try Row.fetchAll(db, sql: "SELECT id, revoked_at FROM revoked_tokens WHERE revoked_at >= ?", arguments: [moment.seconds])
+            let tokens = try Row.fetchAll(db, sql: "SELECT * FROM revoked_tokens WHERE revoked_at >= ?", arguments: [moment.seconds])
             return try grants.map { .grant($0) }
                 + tokens.map { row in
                     let id = try row.text("id")
-                    guard id.utf8.starts(with: Self.allTokens.utf8) else { return .accessToken(id) }
+                    guard id.utf8.starts(with: Self.allTokens.utf8) else { return .accessToken(id, until: row.date("expires_at")) }
                     guard let client = ClientID(String(id.dropFirst(Self.allTokens.count))) else { throw CorruptRow() }
                     return .client(client, upTo: row.date("revoked_at"))
                 }

@@ -70,11 +70,11 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     public func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError) {
         try await database.write { db in
+            try Self.revokeGrants(of: id, now, db)
             for statement in [
                 "DELETE FROM clients WHERE id = ?", "DELETE FROM consents WHERE client_id = ?", "DELETE FROM devices WHERE client_id = ?",
                 "DELETE FROM codes WHERE client_id = ? AND grant_id IS NULL",
             ] { try db.execute(sql: statement, arguments: [id.text]) }
-            try Self.revokeGrants(of: id, now, db)
         }
     }
 
@@ -87,6 +87,10 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     private static func revokeGrants(of id: ClientID, _ now: NumericDate, _ db: Database) throws {
         try db.execute(sql: "UPDATE grants SET revoked_at = ? WHERE client_id = ? AND revoked_at IS NULL", arguments: [now.seconds, id.text])
+        // One that registered itself and never got anything leaves nothing behind.
+        let hadGrants = db.changesCount > 0
+        let origin = try String.fetchOne(db, sql: "SELECT origin FROM clients WHERE id = ?", arguments: [id.text])
+        guard hadGrants || origin != Client.Origin.dynamic.rawValue else { return }
         try db.execute(
             sql: "INSERT OR REPLACE INTO revoked_tokens VALUES (?, ?, ?)",
             arguments: [

@@ -90,6 +90,8 @@ enum Schema {
 
     /// What the sweep and the deletion of clients look things up by.
     private static let third = """
+        CREATE INDEX codes_by_user ON codes (user_id);
+        CREATE INDEX devices_by_user ON devices (user_id);
         CREATE INDEX consents_by_client ON consents (client_id);
         CREATE INDEX devices_by_client ON devices (client_id);
         CREATE INDEX revoked_tokens_by_expiry ON revoked_tokens (expires_at);

@@ -35,7 +35,7 @@ public final class AuthorizationServer: Sendable {
 
     struct Limits: Sendable {
         let signInByAddress, signInByAccount, signInByBrowser, userCode, registration, clientSecret, authorize, begin, device, token,
-            client: RateLimiter
+            client, refresh: RateLimiter
 
         init(_ limits: RateLimits) {
             signInByAddress = RateLimiter(limits.signInByAddress)
@@ -49,6 +49,7 @@ public final class AuthorizationServer: Sendable {
             device = RateLimiter(limits.device)
             token = RateLimiter(limits.token)
             client = RateLimiter(limits.client)
+            refresh = RateLimiter(limits.refresh)
         }
     }
 
@@ -240,7 +241,7 @@ public final class AuthorizationServer: Sendable {
         let now = clock.now
         let window = now.advanced(by: -AuthorizationServerConfiguration.maximumAccessTokenLifetime - 120)
         for revocation in try await store.revocations(since: window) { revocations.insert(revocation, at: now) }
-        revocations.forget(before: window)
+        revocations.forget(before: window, at: now)
     }
 }
 

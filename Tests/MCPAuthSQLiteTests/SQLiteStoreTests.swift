@@ -112,7 +112,7 @@ struct SQLiteStoreTests {
             let store = try SQLiteStore(path: folder.path("auth.db"))
             try await store.revokeAccessToken("jti", until: now.advanced(by: 100), at: now)
         }
-        #expect(try await SQLiteStore(path: folder.path("auth.db")).revocations(since: now) == [.accessToken("jti")])
+        #expect(try await SQLiteStore(path: folder.path("auth.db")).revocations(since: now) == [.accessToken("jti", until: now.advanced(by: 100))])
     }
 }
 

@@ -109,6 +109,35 @@ struct AuditFileTests {
         #expect(verify(try lines()).findings.isEmpty)
     }
 
+    @Test(
+        "O-07: whatever strangers are refused for, a flood of it is left out; what is said of somebody known is not",
+        arguments: ["form", "token.issued", "client.authentication"])
+    func otherFloods(_ action: String) throws {
+        let file = try AuditFile(path: path)
+        for _ in 0..<3000 { file.record(AuditEvent(action, .denied, at: NumericDate(seconds: 1_800_000_000), reason: "x")) }
+        #expect(try lines().count < 1100)
+        for _ in 0..<100 { file.record(AuditEvent(action, .denied, at: NumericDate(seconds: 1_800_000_000), reason: "x", subject: "user-1")) }
+        #expect(try lines().count { $0.contains("user-1") } == 100)
+        // The clock is set back by a year: what strangers do then is written again.
+        for _ in 0..<100 { file.record(AuditEvent(action, .denied, at: NumericDate(seconds: 1_768_000_000), reason: "back")) }
+        for _ in 0..<100 { file.record(AuditEvent(action, .denied, at: NumericDate(seconds: 1_768_000_060), reason: "back")) }
+        #expect(try lines().count { $0.contains("back") } >= 100)
+    }
+
+    @Test("M-08: a process that was stopped while it held the file holds up nobody for long; what could not be written is lost, and then it goes on")
+    func frozenWriter() throws {
+        let file = try AuditFile(path: path)
+        file.record(event(1))
+        let other = open(path + ".lock", O_RDWR)
+        #expect(flock(other, LOCK_EX) == 0)
+        for second in 2..<6 { file.record(event(second)) }
+        #expect(try lines().count == 1)
+        flock(other, LOCK_UN)
+        close(other)
+        file.record(event(7))
+        #expect(try lines().count == 2 && verify(try lines()).findings.isEmpty)
+    }
+
     @Test("L-02: whatever a value holds, an event is one line")
     func injection() throws {
         let file = try AuditFile(path: path)

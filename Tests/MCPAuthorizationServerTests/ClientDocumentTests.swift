@@ -283,6 +283,34 @@ struct ClientDocumentTests {
         #expect(!browser.page.contains("logo.svg") && !browser.page.contains("<img"))
     }
 
+    @Test("O-07: a client whose document's host is away, after a restart, is told to come back, and not that it is no client")
+    func outageAtToken() async throws {
+        let answer = Synchronized(HTTPReply.json(Self.document()))
+        let fetcher = ScriptedFetcher { _ throws(OAuthError) in answer.value }
+        let master = MasterKey.random()
+        let harness = try await Harness(master: master, fetcher: fetcher)
+        let tokens = try await harness.tokens(Self.id)
+        let restarted = try await Harness(store: harness.store, master: master, fetcher: fetcher, time: harness.time)
+        answer.value = HTTPReply(.badGateway)
+        let reply = try await restarted.refresh(Self.id, tokens.refresh)
+        #expect(reply.status == 503 && reply.error == "temporarily_unavailable")
+        answer.value = .json(Self.document())
+        #expect(try await restarted.refresh(Self.id, tokens.refresh).status == 200)
+    }
+
+    @Test("R49: a document says the same to every server: grants that this one does not have are left out, and so is a callback that nobody can own")
+    func generous() async throws {
+        let (harness, _, _) = try await Self.harness(
+            .json(
+                Self.document([
+                    "grant_types": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code", "urn:example:other"],
+                    "redirect_uris": ["editor://vendor.extension/callback", .string(Harness.redirectURI), "http://127.0.0.1/"],
+                ])))
+        #expect(try await harness.tokens(Self.id).access.isEmpty == false)
+        let (status, _) = try await Self.status(harness, Self.id, [("redirect_uri", "editor://vendor.extension/callback")])
+        #expect(status == 400)
+    }
+
     @Test("D-04: nobody registers an identifier that looks like a document's")
     func disjoint() async throws {
         let (harness, _, _) = try await Self.harness()

@@ -374,7 +374,8 @@ struct AssertionGrantTests {
             ["jti": .null],
             ["iss": "https://idp.example/other"], ["iss": "https://idp.example/off"], ["iss": "https://idp.example/tenant/"], ["sub": .null],
             ["sub": ""],
-            ["nbf": 1_800_000_600], ["resource": "https://evil.lab/"], ["authorization_details": []], ["cnf": ["jkt": "x"]],
+            ["nbf": 1_800_000_600], ["resource": "https://evil.lab/"], ["resource": 7], ["resource": []], ["scope": ["read"]], ["scope": ["a": 1]],
+            ["authorization_details": []], ["cnf": ["jkt": "x"]],
         ] as [JSONObject])
     func refused(_ change: JSONObject) async throws {
         let reply = try await send(try assertion(change))
@@ -393,6 +394,34 @@ struct AssertionGrantTests {
         #expect(try await send("x").error == "invalid_grant")
         let none = Base64URL.encode(#"{"alg":"none","typ":"oauth-id-jag+jwt"}"#.utf8) + "." + (try assertion().split(separator: ".")[1]) + "."
         #expect(try await send(none).error == "invalid_grant")
+    }
+
+    @Test("O-07: while the keys of a provider cannot be had the answer is a retryable 503, and the assertion is not used up")
+    func outage() async throws {
+        let isAway = Synchronized(true)
+        let idp = idp
+        let fetcher = ScriptedFetcher { request throws(OAuthError) in
+            if isAway.value { throw OAuthError(.fetchFailed, "away") }
+            return try await idp.fetch(request)
+        }
+        let server = try await Harness(fetcher: fetcher, time: harness.time) { configuration in
+            configuration.grantTypes.insert(.jwtBearer)
+            configuration.identityProviders = [TrustedIdentityProvider(issuer: Self.provider)]
+            configuration.clients = [
+                Client(
+                    id: ClientID("agent")!, name: nil, redirectURIs: [], authenticationMethod: .post,
+                    secrets: [ClientSecret(SecretHash(of: "secret"))],
+                    grantTypes: [.jwtBearer], origin: .configured, createdAt: NumericDate(seconds: 0))
+            ]
+        }
+        let form = [
+            ("grant_type", GrantType.jwtBearer.rawValue), ("client_id", "agent"), ("client_secret", "secret"), ("assertion", try assertion()),
+        ]
+        let reply = try await server.post("/token", form)
+        #expect(reply.status == 503 && reply.error == "temporarily_unavailable")
+        isAway.value = false
+        harness.time.advance(by: 31)
+        #expect(try await server.post("/token", form).status == 200)
     }
 
     @Test("X-17, R93, R135: an assertion is good once, of twenty at once too")

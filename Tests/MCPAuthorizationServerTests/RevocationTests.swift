@@ -153,6 +153,21 @@ struct RegistrationTests {
     }
 
     @Test(
+        "D-03: a program that can also be reached in a way that is somebody's own is registered for that, and told so; a script never passes with others"
+    )
+    func mixedRedirects() async throws {
+        let good: [JSONValue] = ["https://www.editor.example/callback", "http://localhost:8787/callback"]
+        let reply = try await harness.register(["redirect_uris": .array(["editor://vendor.extension/callback"] + good)])
+        #expect(reply.status == 201 && reply.json["redirect_uris"]?.array?.compactMap(\.string) == good.compactMap(\.string))
+        for bad in [
+            "javascript:alert(1)", "javascript://x/%0aalert(1)", "data:text/html,x", "file:///x", "http://example.com/cb", "intent://x",
+            "https://10.0.0.1/",
+        ] {
+            #expect(try await harness.register(["redirect_uris": .array([.string(bad)] + good)]).error == "invalid_redirect_uri", "\(bad)")
+        }
+    }
+
+    @Test(
         "D-02, D-04, D-05: metadata of wrong types, and metadata that asks for more",
         arguments: [
             #"[]"#, #"{"redirect_uris":"https://c.example/cb"}"#, #"{"redirect_uris":null}"#, #"{"redirect_uris":{}}"#, #"{"redirect_uris":[]}"#,

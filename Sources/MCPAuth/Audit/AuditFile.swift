@@ -28,9 +28,10 @@ public final class AuditFile: AuditSink {
         var budget = AuditFile.burst
         var budgetSince = NumericDate(seconds: 0)
         var suppressed = 0
+        var waitedInVain: ContinuousClock.Instant?
     }
 
-    /// Refusals of requests without a good token: a flood of them must not push out what happened. A burst, then so many a second; the others are counted.
+    /// Refusals of somebody unknown: a flood of them must not push out what happened. A burst, then so many a second; the others are counted.
     private static let burst = 1000
     private static let perSecond: Int64 = 20
 
@@ -73,14 +74,14 @@ public final class AuditFile: AuditSink {
         let json = event.json.serialized
         let isWritten = state.withLock { state in
             guard Self.hasRoom(for: event, &state) else { return true }
-            guard flock(lock, LOCK_EX) == 0 else { return false }
+            guard take(&state) else { return false }
             defer { flock(lock, LOCK_UN) }
             guard catchUp(&state) else { return false }
             if state.length >= maximumBytes { guard rotate(&state, event) else { return false } }
             if state.suppressed > 0 {
                 let summary = AuditEvent(
                     "audit.suppressed", .denied, at: event.time,
-                    detail: "\(state.suppressed) refusals of requests without a good token were not written")
+                    detail: "\(state.suppressed) refusals of somebody unknown were not written")
                 guard append(summary.json.serialized, &state) else { return false }
                 state.suppressed = 0
             }
@@ -89,8 +90,27 @@ public final class AuditFile: AuditSink {
         if !isWritten { lost.increment() }
     }
 
+    /// A process that was stopped while it wrote must not stop every other one: after a moment the event is lost, and counted.
+    private func take(_ state: inout State) -> Bool {
+        // Nobody waits again for one that was waited for in vain a moment ago.
+        let attempts = state.waitedInVain.map { ContinuousClock.now < $0.advanced(by: .seconds(1)) } ?? false ? 1 : Self.attempts
+        for attempt in 0..<attempts {
+            if flock(lock, LOCK_EX | LOCK_NB) == 0 {
+                state.waitedInVain = nil
+                return true
+            }
+            if attempt < attempts - 1 { usleep(500) }
+        }
+        if attempts > 1 { state.waitedInVain = .now }
+        return false
+    }
+
+    private static let attempts = 100
+
     private static func hasRoom(for event: AuditEvent, _ state: inout State) -> Bool {
-        guard event.action == "access", event.verdict == .denied, event.subject == nil else { return true }
+        guard event.verdict == .denied, event.subject == nil else { return true }
+        // A clock that was set back: what was written by the wrong one counts no longer.
+        if event.time < state.budgetSince { state.budgetSince = event.time }
         let elapsed = min(max(event.time.seconds(since: state.budgetSince), 0), 3600)
         if elapsed > 0 {
             state.budget = min(burst, state.budget + Int(elapsed * perSecond))

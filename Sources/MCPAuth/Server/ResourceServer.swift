@@ -24,7 +24,7 @@ public final class ResourceServer: Sendable {
     ///   - resource: the public URL of the server, exactly as clients are to name it, for example `https://mcp.example.com/mcp`.
     ///   - trust: whose tokens are taken.
     ///   - policy: what operations need.
-    ///   - metadata: changes what the metadata document says (RFC 9728 §2) beside the resource, its authorization servers and its scopes.
+    ///   - change: changes what the metadata document says (RFC 9728 §2) beside the resource, its authorization servers and its scopes.
     ///   - transport: which Host and Origin are served; the resource's own unless given.
     ///   - proofs: what is asked of tokens that are bound to keys (RFC 9449).
     ///   - fetcher: the guarded door out, for trust that needs keys or answers from elsewhere.

@@ -60,7 +60,7 @@ final class AssertionKeySets: Sendable {
         }
     }
 
-    /// Checks a signature, asking for newer keys once where they may have changed. Throws `invalid_grant`.
+    /// Checks a signature, asking for newer keys once where they may have changed. Throws `invalid_grant`, and `temporarily_unavailable` when no keys can be had.
     static func verify(_ jws: CompactJWS, with source: any KeySource, algorithms: Set<SigningAlgorithm>, at now: NumericDate) async throws(OAuthError)
     {
         let refusal = OAuthError(.invalidGrant, "the signature of the assertion does not verify with a key of its issuer")
@@ -74,8 +74,10 @@ final class AssertionKeySets: Sendable {
             }
         }
         if let keys = source.snapshot(at: now), try isGood(keys) { return }
-        guard source.mayRefresh(at: now), await source.refresh(at: now) == nil, let keys = source.snapshot(at: now), try isGood(keys) else {
-            throw refusal
+        if source.mayRefresh(at: now) { _ = await source.refresh(at: now) }
+        guard let keys = source.snapshot(at: now) else {
+            throw OAuthError(.temporarilyUnavailable, "the keys to check the assertion with cannot be had at the moment; try again")
         }
+        guard try isGood(keys) else { throw refusal }
     }
 }

@@ -39,7 +39,7 @@ extension AuthorizationServer {
         guard let keys = client.keys else { throw fail("the client has no keys") }
         do throws(OAuthError) {
             try await AssertionKeySets.verify(jws, with: try assertionKeys.source(keys), algorithms: SigningAlgorithm.asymmetric, at: now)
-        } catch { throw fail("the signature does not verify with a key of the client") }
+        } catch { throw fail("the signature does not verify with a key of the client, or its keys cannot be had") }
         let use = SingleUse(SecretHash(of: "assertion \(client.id) \(identifier)"), until: expiration.advanced(by: 60))
         guard try await stored({ try await store.consume(use) }) else { throw fail("it was used before; make a new one for each request") }
     }

@@ -15,7 +15,11 @@ extension AuthorizationServer {
         if presented.method != .none, let seconds = limits.clientSecret.isBlocked(limitKey, at: clock.now) {
             throw OAuthError(.tooManyRequests, "too many attempts; wait \(seconds) seconds")
         }
-        let client = try await client(clientID, call)
+        let client: Client?
+        do throws(OAuthError) { client = try await self.client(clientID, call) } catch {
+            // A program that hears of an invalid client throws away what it has; one whose document's host is away for a moment must not.
+            throw error == ClientMetadataDocuments.unreachable ? OAuthError(.temporarilyUnavailable, error.message) : error
+        }
         let refusal = OAuthError(.invalidClient, "the client is not known, or does not authenticate in the way it registered")
         guard let client, !client.isDisabled, client.authenticationMethod == presented.method else {
             record("client.authentication", .denied, call, reason: client == nil ? "unknown_client" : "wrong_method", client: clientID)
@@ -124,6 +128,12 @@ extension AuthorizationServer {
         guard let seconds = limit.wait(for: limitKey(call), at: clock.now) else { return nil }
         return HTTPReply.error(OAuthError(.tooManyRequests, "too many requests; wait \(seconds) seconds"), status: .tooManyRequests)
             .with(.retryAfter, "\(seconds)")
+    }
+
+    /// The seconds to wait for another exchange of a grant's refresh token, or nil.
+    func limitOfGrant(_ id: String, _ call: HTTPCall, at now: NumericDate) -> Int64? {
+        if let peer = call.peer.flatMap({ IPAddress($0) }), peer.isLoopback { return nil }
+        return limits.refresh.wait(for: id, at: now)
     }
 
     /// Reads the form, lets the endpoint work, and turns what it throws into an answer.

@@ -55,12 +55,13 @@ struct ClientMetadata: Sendable, Hashable {
             return value
         }
 
+        // A client says the same to every server: what this one does not have, it does not get, and the answer says so (RFC 7591 §3.2.1).
         let requested = try strings("grant_types", ["authorization_code", "refresh_token"]).map { GrantType(rawValue: $0) }
-        guard Set(requested).isSubset(of: rules.grantTypes) else {
-            throw fail("grant_types may hold \(rules.grantTypes.map(\.rawValue).sorted().joined(separator: ", "))")
-        }
+            .filter(rules.grantTypes.contains)
         guard requested.contains(.authorizationCode) || requested.contains(.deviceCode) else {
-            throw fail("grant_types holds authorization_code, or the device code grant: a refresh token alone begins nothing")
+            throw fail(
+                "grant_types holds none that this server gives to a stranger to begin with: "
+                    + rules.grantTypes.subtracting([.refreshToken]).map(\.rawValue).sorted().joined(separator: ", "))
         }
         grantTypes = Set(requested).sorted { $0.rawValue < $1.rawValue }
 
@@ -72,7 +73,15 @@ struct ClientMetadata: Sendable, Hashable {
             throw OAuthError(.invalidRedirectURI, "redirect_uris has 1 to 16 entries")
         }
         var redirectURIs: [RedirectURI] = []
-        for uri in uris { redirectURIs.append(try RedirectURI(uri)) }
+        var refused: OAuthError?
+        for uri in uris {
+            do throws(OAuthError) { redirectURIs.append(try RedirectURI(uri)) } catch {
+                // A scheme of one label, such as some programs use, is nobody's own. A client that can be reached in another way, too, is left with that.
+                guard RedirectURI.isSingleLabelScheme(uri) else { throw error }
+                refused = error
+            }
+        }
+        if redirectURIs.isEmpty, let refused { throw refused }
         self.redirectURIs = redirectURIs
         guard try strings("response_types", ["code"]) == ["code"] else { throw fail("response_types is [code]") }
         if let type = try text("application_type", 32), !["native", "web"].contains(type) { throw fail("application_type is native or web") }

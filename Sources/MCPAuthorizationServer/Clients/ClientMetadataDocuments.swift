@@ -44,7 +44,7 @@ final class ClientMetadataDocuments: Sendable {
         self.policy = policy
         self.issuer = issuer
         rules = .document(grantTypes)
-        limitByHost = RateLimiter(limit)
+        limitByHost = RateLimiter(RateLimits.Limit(burst: limit.burst * 10, everyMilliseconds: max(1, limit.interval / 10)))
         limitByAddress = RateLimiter(limit)
         limitByDocument = RateLimiter(limit)
     }
@@ -91,7 +91,7 @@ final class ClientMetadataDocuments: Sendable {
         }
     }
 
-    private static let unreachable = OAuthError(.invalidClient, "the document of this client could not be fetched")
+    static let unreachable = OAuthError(.invalidClient, "the document of this client could not be fetched")
 
     /// https, with a path, without fragment, user information, dot segments and a needless port (CIMD §3).
     private static func url(_ id: ClientID) throws(OAuthError) -> WebURL {

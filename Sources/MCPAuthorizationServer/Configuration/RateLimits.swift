@@ -34,7 +34,9 @@ public struct RateLimits: Sendable, Hashable {
     public var token = Limit(burst: 600, everyMilliseconds: 20)
     /// Requests of one client that proves who it is, from wherever. A public client's name is everybody's, so it is not counted.
     public var client = Limit(burst: 2000, everyMilliseconds: 5)
-    /// Documents of clients fetched because of one address, and from one host.
+    /// Exchanges of the refresh tokens of one grant, each of which leaves something behind for weeks. Addresses of this machine are not counted here either.
+    public var refresh = Limit(burst: 120, everyMilliseconds: 10_000)
+    /// Documents of clients fetched because of one address. One host may be asked ten times as often.
     public var clientDocument = Limit(burst: 20, everyMilliseconds: 3000)
 
     public init() {}

@@ -164,6 +164,8 @@ extension AuthorizationServer {
             return pages(call, request.locales).error(
                 OAuthError(.invalidRequest, "this page was used already; begin again from the application"), status: .forbidden)
         }
+        // A session that was ended while this was decided takes the code with it: nobody gets to see it.
+        guard try await stored({ try await store.session(signedIn.session.hash, at: clock.now) }) != nil else { return stale(call) }
         record("consent", .allowed, call, subject: user.id, client: request.clientID, scopes: scopes)
         let location = AuthorizationResponse.code(text, issuer: issuer, redirectURI: request.redirectURI, state: request.state)
         return PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure)

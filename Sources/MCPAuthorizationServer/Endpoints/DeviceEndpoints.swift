@@ -140,6 +140,11 @@ extension AuthorizationServer {
             guard try await stored({ try await store.decide(state, userCode: hash, at: clock.now) }) else {
                 return pages.error(OAuthError(.expiredToken, "this was decided before"), status: .gone)
             }
+            if try await stored({ try await store.session(signedIn.session.hash, at: clock.now) }) == nil {
+                // The session was ended while this was decided: what it allowed ends with it.
+                try await stored { try await store.deleteSessions(ofUser: signedIn.user.id) }
+                return stale(call)
+            }
             let isAllowed = state != .denied
             record(
                 "device.decided", isAllowed ? .allowed : .denied, call, reason: isAllowed ? nil : "access_denied", subject: signedIn.user.id,

@@ -11,6 +11,7 @@ extension AuthorizationServer {
         if call.request.method == .get { return PageHeaders.redirect(to: routes.path("/account"), isSecure: issuer.url.isSecure) }
         guard call.request.method == .post else { return methodNotAllowed("POST") }
         if let site = call.request.headerFields[.secFetchSite], site != "same-origin" {
+            if let reply = tooMany(call, limits.begin) { return reply }
             record("form", .denied, call, reason: "cross_site")
             return pages(call).error(OAuthError(.invalidRequest, "this form was sent from another site"), status: .forbidden)
         }

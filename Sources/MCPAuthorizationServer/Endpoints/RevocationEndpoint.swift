@@ -22,8 +22,9 @@ extension AuthorizationServer {
                 claims["client_id"]?.string == client.id.text
             {
                 let now = clock.now
-                try await stored { try await store.revokeAccessToken(tokenID, until: (claims.expiration ?? now).advanced(by: 120), at: now) }
-                revocations.insert(.accessToken(tokenID), at: now)
+                let until = (claims.expiration ?? now).advanced(by: 120)
+                try await stored { try await store.revokeAccessToken(tokenID, until: until, at: now) }
+                revocations.insert(.accessToken(tokenID, until: until), at: now)
                 record("token.revoked", .allowed, call, subject: claims.subject, client: client.id)
             }
             return HTTPReply(.ok, [.cacheControl: "no-store"])

@@ -153,6 +153,11 @@ extension AuthorizationServer {
         do throws(StoreError) {
             if let old = cookies.value(.session, in: call.request) { try await store.deleteSession(SecretHash(of: old)) }
             try await store.add(session)
+            // Whoever changed the password in between ended all sessions, and could not know of this one.
+            guard let latest = try await store.user(id: user.id), !latest.isDisabled, Self.fingerprint(latest) == Self.fingerprint(user) else {
+                try await store.deleteSession(session.hash)
+                return stale(call)
+            }
         } catch { throw unavailable(error) }
         record("sign_in", .allowed, call, subject: user.id)
         let sealed = try transactions.seal(transaction.shown(to: session.hash))

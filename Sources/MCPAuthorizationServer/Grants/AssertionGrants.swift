@@ -48,9 +48,13 @@ extension AuthorizationServer {
         let resource: ProtectedResource
         do throws(OAuthError) {
             let stated = claims["resource"]?.string.map { [$0] } ?? claims["resource"]?.strings ?? []
+            guard claims["resource"] == nil || !stated.isEmpty else { throw OAuthError(.invalidTarget, "") }
             resource = try self.resource(named: stated)
             if let target = try target(form), !target.utf8.elementsEqual(resource.identifier.text.utf8) { throw OAuthError(.invalidTarget, "") }
         } catch { throw refuse("invalid_target", "the resource of the assertion is not one of this server, or not the one that was asked for") }
+        guard claims["scope"] == nil || claims["scope"]?.string != nil else {
+            throw refuse("malformed_scope", "scope of the assertion is not a string")
+        }
         let granted = claims["scope"]?.string.map { ScopeSet(lenient: $0) } ?? resource.allScopes
         var scopes = granted.intersection(resource.allScopes).intersection(provider.scopes ?? resource.allScopes)
         if let limit = client.scopes { scopes = scopes.intersection(limit) }
@@ -157,6 +161,7 @@ extension AuthorizationServer {
             try await AssertionKeySets.verify(
                 jws, with: try assertionKeys.source(keys, issuer: issuer), algorithms: SigningAlgorithm.asymmetric, at: clock.now)
         } catch {
+            if error.code == .temporarilyUnavailable { throw error }
             if error.code == .invalidConfiguration { logger.error("an assertion could not be verified", metadata: ["reason": "\(error.message)"]) }
             throw refuse("invalid_signature", "the signature of the assertion does not verify with a key of its issuer")
         }

@@ -23,6 +23,9 @@ extension AuthorizationServer {
                 if let target, !target.utf8.elementsEqual(grant.resource.utf8) {
                     return OAuthError(.invalidTarget, "the user allowed access to \(grant.resource) only")
                 }
+                if let seconds = self.limitOfGrant(grant.id, call, at: now) {
+                    return OAuthError(.tooManyRequests, "this token is exchanged too often; wait \(seconds) seconds")
+                }
                 guard self.configuration.resource(grant.resource) != nil else {
                     return OAuthError(.invalidTarget, "\(grant.resource) is no longer a resource of this server; sign in again for another")
                 }
@@ -50,7 +53,8 @@ extension AuthorizationServer {
             return try reply(grant, String(decoding: bytes, as: UTF8.self), "repeated_within_grace")
         case .reused(let grantID):
             revocations.insert(.grant(grantID), at: now)
-            record("refresh_token.reused", .denied, call, reason: "grant_revoked", client: client.id)
+            let subject = try? await store.grant(grantID)?.subject
+            record("refresh_token.reused", .denied, call, reason: "grant_revoked", subject: subject, client: client.id)
             throw refusal
         case .refused(let error):
             record("token.refreshed", .denied, call, reason: error.code.rawValue, client: client.id)

@@ -9,8 +9,8 @@ struct Page: Sendable {
     let language: PageLanguage
     let logo: Branding.Logo?
 
-    /// A whole answer. `formTargets` are the origins beside our own that a form of this page may end up at.
-    func reply(_ status: HTTPResponse.Status = .ok, formTargets: [String] = [], @HTMLBuilder _ content: () -> HTML) -> HTTPReply {
+    /// A whole answer. `leadsAway`: a form of this page may end up at another site.
+    func reply(_ status: HTTPResponse.Status = .ok, leadsAway: Bool = false, @HTMLBuilder _ content: () -> HTML) -> HTTPReply {
         let document = HTML.tag("html", ["lang": language.tag]) {
             HTML.tag("head") {
                 HTML.void("meta", ["charset": "utf-8"])
@@ -30,7 +30,7 @@ struct Page: Sendable {
             }
         }
         var reply = HTTPReply(status, [.contentType: "text/html; charset=utf-8", .contentLanguage: language.tag], body: document.document)
-        PageHeaders.apply(to: &reply, isSecure: routes.issuer.url.isSecure, formTargets: formTargets, hasImages: logo != nil)
+        PageHeaders.apply(to: &reply, isSecure: routes.issuer.url.isSecure, leadsAway: leadsAway, hasImages: logo != nil)
         return reply
     }
 
@@ -50,11 +50,12 @@ struct Page: Sendable {
 
 /// Headers of everything that a browser shows (R63, B-01, B-12).
 enum PageHeaders {
-    static func apply(to reply: inout HTTPReply, isSecure: Bool, formTargets: [String] = [], hasImages: Bool = false) {
-        let targets = (["'self'"] + formTargets).joined(separator: " ")
+    static func apply(to reply: inout HTTPReply, isSecure: Bool, leadsAway: Bool = false, hasImages: Bool = false) {
+        // Browsers hold every redirect after a form to form-action, and where a client's callback leads on to, its program perhaps, is not ours to know.
+        let forms = leadsAway ? "" : "form-action 'self'; "
         reply.response.headerFields[.contentSecurityPolicy] =
             "default-src 'none'; style-src 'self'; " + (hasImages ? "img-src 'self'; " : "")
-            + "form-action \(targets); base-uri 'none'; frame-ancestors 'none'"
+            + forms + "base-uri 'none'; frame-ancestors 'none'"
         for (name, value) in [
             ("X-Frame-Options", "DENY"), ("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Opener-Policy", "same-origin"),
             ("Cross-Origin-Resource-Policy", "same-origin"), ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),

@@ -82,7 +82,7 @@ struct Pages: Sendable {
         let client = question.client
         let descriptions = configuration.resource(question.resource)?.scopes.filter { question.scopes.contains($0.scope) } ?? []
         return page.reply(
-            question.problem == nil ? .ok : .badRequest, formTargets: redirect.map { [$0.contentSecuritySource] } ?? []
+            question.problem == nil ? .ok : .badRequest, leadsAway: redirect != nil
         ) {
             HTML.tag("h1") { page.words(words.allowQuestion, displayName(client)) }
             page.problem(question.problem)

@@ -82,18 +82,20 @@ public final class MemoryStore: AuthorizationServerStore {
     }
 
     public func deleteClient(_ id: ClientID, at now: NumericDate) {
+        revokeGrants(ofClient: id, at: now)
         state.withLock { state in
             state.forgetClient(id)
             state.codes = state.codes.filter { $0.value.code.clientID != id || $0.value.grantID != nil }
             state.devices = state.devices.filter { $0.value.device.clientID != id }
         }
-        revokeGrants(ofClient: id, at: now)
     }
 
     public func revokeGrants(ofClient id: ClientID, at now: NumericDate) {
         state.withLock { state in
-            for grant in state.grants.values where grant.clientID == id { state.revoke(grant.id, now) }
-            state.revokedClients[id] = now
+            let grants = state.grants.values.filter { $0.clientID == id && $0.revokedAt == nil }
+            for grant in grants { state.revoke(grant.id, now) }
+            // One that registered itself and never got anything leaves nothing behind.
+            if !grants.isEmpty || state.clients[id]?.origin != .dynamic { state.revokedClients[id] = now }
         }
     }
 
@@ -268,7 +270,7 @@ public final class MemoryStore: AuthorizationServerStore {
     public func revocations(since moment: NumericDate) -> [Revocation] {
         state.withLock { state in
             state.grants.values.filter { $0.revokedAt.map { $0 >= moment } ?? false }.map { .grant($0.id) }
-                + state.revokedTokens.filter { $0.value.at >= moment }.map { .accessToken($0.key) }
+                + state.revokedTokens.filter { $0.value.at >= moment }.map { .accessToken($0.key, until: $0.value.until) }
                 + state.revokedClients.filter { $0.value >= moment }.map { .client($0.key, upTo: $0.value) }
         }
     }

@@ -164,7 +164,8 @@ public struct SingleUse: Sendable, Hashable {
 
 public enum Revocation: Sendable, Hashable {
     case grant(String)
-    case accessToken(String)
+    /// One access token, with the moment until which that has to be remembered.
+    case accessToken(String, until: NumericDate)
     /// Every access token that a client got up to a moment.
     case client(ClientID, upTo: NumericDate)
 }

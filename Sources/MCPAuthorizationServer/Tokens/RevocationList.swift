@@ -6,6 +6,7 @@ import Synchronization
 final class RevocationList: Sendable {
     private struct State {
         var grants: [String: NumericDate] = [:]
+        /// Until when.
         var tokens: [String: NumericDate] = [:]
         var clients: [String: NumericDate] = [:]
         var latest = NumericDate(seconds: .min)
@@ -20,7 +21,7 @@ final class RevocationList: Sendable {
             let moment = state.latest
             switch revocation {
             case .grant(let id): state.grants[id] = max(state.grants[id] ?? moment, moment)
-            case .accessToken(let id): state.tokens[id] = max(state.tokens[id] ?? moment, moment)
+            case .accessToken(let id, let until): state.tokens[id] = max(state.tokens[id] ?? until, until)
             case .client(let id, let upTo): state.clients[id.text] = max(state.clients[id.text] ?? upTo, upTo)
             }
         }
@@ -40,11 +41,11 @@ final class RevocationList: Sendable {
         return issuedAt().map { $0 <= upTo } ?? true
     }
 
-    /// Forgets what was revoked so long ago that no token of it can be alive.
-    func forget(before moment: NumericDate) {
+    /// Forgets tokens that have expired, and what else was revoked so long ago, before `moment`, that no token of it can be alive.
+    func forget(before moment: NumericDate, at now: NumericDate) {
         state.withLock { state in
             state.grants = state.grants.filter { $0.value >= moment }
-            state.tokens = state.tokens.filter { $0.value >= moment }
+            state.tokens = state.tokens.filter { $0.value >= now }
             state.clients = state.clients.filter { $0.value >= moment }
         }
     }

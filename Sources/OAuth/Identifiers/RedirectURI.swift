@@ -67,15 +67,25 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
         return url.hostForURL + (url.port.map { ":\($0)" } ?? "")
     }
 
-    /// What a browser may be sent to by a form of the sign-in pages, for `Content-Security-Policy: form-action`.
-    ///
-    /// An IPv6 address cannot be written there (CSP Level 3 §2.3.1), so its scheme has to do.
-    public var contentSecuritySource: String {
-        guard let url, !url.hostForURL.utf8.starts(with: "[".utf8) else { return String(text.prefix { $0 != ":" }) + ":" }
-        return url.origin
-    }
-
     public var description: String { text }
+
+    /// Whether a text is an address with a scheme that programs register without a domain of their own (`editor://callback`): never allowed, and yet no sign of
+    /// an attack, unlike schemes that browsers run or read themselves.
+    package static func isSingleLabelScheme(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), bytes[colon...].starts(with: "://".utf8), bytes.allSatisfy(URLBytes.isAllowed)
+        else {
+            return false
+        }
+        let scheme = String(decoding: bytes[..<colon].map(URLBytes.lowercased), as: UTF8.self)
+        let known: Set<String> = [
+            "http", "https", "javascript", "data", "vbscript", "file", "blob", "about", "view-source", "intent", "ftp", "ws", "wss", "filesystem",
+            "chrome",
+            "resource", "content", "jar", "mailto", "tel", "sms", "feed", "gopher", "ldap", "livescript", "mocha",
+        ]
+        return !known.contains(scheme) && !scheme.isEmpty
+            && scheme.utf8.allSatisfy { URLBytes.isLetter($0) || URLBytes.isDigit($0) || $0 == UInt8(ascii: "-") }
+    }
 
     private static func isReverseDomain(_ scheme: ArraySlice<UInt8>) -> Bool {
         guard let first = scheme.first, URLBytes.isLetter(first), scheme.count <= 128 else { return false }
