@@ -128,6 +128,12 @@ class Callback:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 outer.paths.append(self.path)
+                if outer.leads_on_to:
+                    self.send_response(307)
+                    self.send_header("Location", outer.leads_on_to + "?" + self.path.partition("?")[2])
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 body = outer.page.encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "text/html")
@@ -139,6 +145,7 @@ class Callback:
                 pass
 
         self.page = "<title>back</title>"
+        self.leads_on_to = None
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -211,6 +218,23 @@ def first_party(name):
 
 
 BINARY = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chromium-headless-shell")
+
+
+@first_party("pages: a client whose callback sends the browser on to somewhere else, as hosted ones do, gets its code all the way")
+def _(chromium):
+    first, second = Callback(), Callback()
+    first.leads_on_to = f"http://localhost:{second.server.server_port}/landed"
+    client = Client(lab().server, first.origin + "/callback", client_name="Two hops")
+    chromium.command("Network.clearBrowserCookies")
+    chromium.go(client.authorization_url(verifier=new_verifier()))
+    sign_in(chromium)
+    chromium.events.clear()
+    chromium.evaluate("document.querySelector('button[value=allow]').click()")
+    end = time.monotonic() + 15
+    while not second.codes:
+        check(time.monotonic() < end, f"the browser stopped on its way: {first.paths}")
+        time.sleep(0.1)
+    equal(len(first.codes), 1, "one visit of the callback")
 
 
 @first_party("pages: from a client to its code without JavaScript, with nothing but a keyboard")

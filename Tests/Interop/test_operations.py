@@ -275,13 +275,13 @@ def _():
         # Of one process, after its turn of maintenance, so that what is revoked on the way is known to whoever is asked next.
         time.sleep(6)
         INSTANCES[one.port] = [one.port]
-        for chain in chains:
+        for chain in chance.sample(chains, min(2000, len(chains))):
             result = verify(one, chain)
             seen[result] = seen.get(result, 0) + 1
         check(seen.get("alive", 0) >= 5 and seen.get("revoked", 0) >= 2 and faults["kill"] > 0, f"too little was seen: {seen} {faults} (SEED={seed})")
         answered, asked = sum(worker.answered for worker in workers), sum(worker.asked for worker in workers)
         integrity(one)
-        print(f"random faults: {faults}, {seen}, {answered} of {asked} requests answered, SEED={seed}", file=sys.stderr, flush=True)
+        print(f"random faults: {faults}, {len(chains)} chains, of these looked at: {seen}, {answered} of {asked} requests answered, SEED={seed}", file=sys.stderr, flush=True)
 
 
 @test(f"O-06, I2: SIGTERM under load, {STOPS} times: it ends within ten seconds, and nothing that was answered is lost")
