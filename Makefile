@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PORT ?= 8000
 DATA ?= data/demo
 
-.PHONY: help run test test-core lint format bench fuzz sanitize reliability conformance clean
+.PHONY: help run test test-core lint format bench fuzz sanitize docs reliability conformance clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -38,6 +38,10 @@ fuzz: ## Fuzz every decoder, twenty seconds each (FUZZ_SECONDS), and every endpo
 	@Fuzz/run
 	@swift build --product mcp-auth
 	@Fuzz/interface "$$(swift build --show-bin-path)/mcp-auth"
+
+docs: ## Render the documentation of the libraries, and find links that lead nowhere
+	@Scripts/setup
+	@Scripts/docs
 
 sanitize: ## Run every Swift test with the address sanitizer, and with the thread sanitizer
 	@Scripts/setup
