@@ -90,7 +90,7 @@ def code_form(client, code, verifier):
     }
 
 
-@test(f"M-07, T-05, T-08, I1: two processes on the same data, with a slow store: of all who race for one code, one wins, in each of {RACES} rounds; refreshes agree")
+@test(f"M-07, T-05, I1: two processes on the same data, with a slow store: of all who race for one code, one wins, in each of {RACES} rounds; refreshes agree")
 def _():
     with pair() as (one, other), SlowStore(one):
         client, browser = Client(one), Browser().sign_in(one.origin)
