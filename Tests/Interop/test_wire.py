@@ -1918,7 +1918,7 @@ def _():
     check(reply.json["client_id"].startswith("client-") and "client_secret" not in reply.json, reply.json)
     equal(reply.header("Cache-Control"), "no-store", "no-store")
     for bad in (
-        {"grant_types": ["client_credentials"]}, {"grant_types": ["authorization_code", "client_credentials"]}, {"grant_types": ["implicit"]},
+        {"grant_types": ["client_credentials"]}, {"grant_types": ["implicit", "urn:ietf:params:oauth:grant-type:token-exchange"]},
         {"grant_types": []}, {"response_types": ["token"]}, {"token_endpoint_auth_method": "private_key_jwt"}, {"token_endpoint_auth_method": "NONE"},
         {"jwks": {"keys": []}}, {"jwks_uri": "http://169.254.169.254/"}, {"software_statement": "e30.e30."}, {"client_uri": "javascript:alert(1)"},
         {"logo_uri": "data:image/svg+xml,x"}, {"client_uri#fr": "javascript:alert(1)"}, {"tos_uri": "http://c.lab/"}, {"client_name": "x" * 513},
@@ -1927,6 +1927,13 @@ def _():
         reply = register({**plain, **bad})
         error = "invalid_software_statement" if "software_statement" in bad else "invalid_client_metadata"
         equal((reply.status, reply.error), (400, error), str(bad)[:80])
+    # What no stranger gets is left out, and the answer says what is left.
+    for grant in ("client_credentials", "implicit", "password", "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer"):
+        reply = register({**plain, "grant_types": ["authorization_code", grant], "token_endpoint_auth_method": "client_secret_post"})
+        equal((reply.status, reply.json["grant_types"]), (201, ["authorization_code"]), grant)
+        server = Lab.named(f"registrations {registrations // 55}").server
+        form = {"grant_type": grant, "client_id": reply.json["client_id"], "client_secret": reply.json["client_secret"], "resource": server.url}
+        check(post_form(server.origin + "/token", form).error in ("unauthorized_client", "unsupported_grant_type"), f"{grant} at the token endpoint")
 
 
 # --- W: two readings of one text ------------------------------------------------------------------------------------------------------------------
