@@ -25,8 +25,8 @@ from support import (
 
 # `make reliability` asks for more of each.
 RACES = int(os.environ.get("RACE_ROUNDS", "200"))
-STOPS = int(os.environ.get("STOP_ROUNDS", "5"))
-FAULT_SECONDS = float(os.environ.get("FAULT_SECONDS", "20"))
+STOPS = int(os.environ.get("STOP_ROUNDS", "3"))
+FAULT_SECONDS = float(os.environ.get("FAULT_SECONDS", "12"))
 GROWTH = int(os.environ.get("GROWTH_ROWS", "100000"))
 SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 
