@@ -4,65 +4,7 @@ import Synchronization
 
 /// A store that forgets everything when the process ends: for tests, and to read what a store has to do.
 public final class MemoryStore: AuthorizationServerStore {
-    private struct CodeEntry {
-        let code: AuthorizationCode
-        var grantID: String?
-    }
-
-    private struct RefreshEntry {
-        let token: RefreshToken
-        var usedAt: NumericDate?
-        var successor: SecretHash?
-        var sealedSuccessor: [UInt8] = []
-    }
-
-    private struct DeviceEntry {
-        var device: DeviceAuthorization
-        var interval: Int64
-        var polledAt: NumericDate?
-    }
-
-    private struct State {
-        var clients: [ClientID: Client] = [:]
-        var users: [String: User] = [:]
-        var sessions: [SecretHash: Session] = [:]
-        var transactions: [SecretHash: NumericDate] = [:]
-        var codes: [SecretHash: CodeEntry] = [:]
-        var grants: [String: Grant] = [:]
-        var refreshTokens: [SecretHash: RefreshEntry] = [:]
-        var revokedTokens: [String: (until: NumericDate, at: NumericDate)] = [:]
-        var revokedClients: [ClientID: NumericDate] = [:]
-        var consents: Set<RememberedConsent> = []
-        var keys: [SealedKey] = []
-        var issuer: String?
-        var oneTimeSteps: [String: Int64] = [:]
-        var devices: [SecretHash: DeviceEntry] = [:]
-
-        /// Oldest first.
-        func unusedClients(before moment: NumericDate) -> [ClientID] {
-            let used = Set(grants.values.map(\.clientID) + codes.values.map(\.code.clientID) + devices.values.map(\.device.clientID))
-            return clients.values.filter { $0.origin == .dynamic && $0.createdAt <= moment && !used.contains($0.id) }
-                .sorted { $0.createdAt < $1.createdAt }.map(\.id)
-        }
-
-        mutating func forgetClient(_ id: ClientID) {
-            clients[id] = nil
-            consents = consents.filter { $0.clientID != id }
-        }
-
-        func isActive(_ userID: String?) -> Bool { userID.map { users[$0]?.isDisabled == false } ?? true }
-
-        /// Whether this grant may begin: its user and its client are there and not disabled.
-        func mayBegin(_ grant: Grant, _ registry: ClientRegistry) -> Bool {
-            isActive(grant.userID) && (registry == .elsewhere || clients[grant.clientID]?.isDisabled == false)
-        }
-
-        mutating func revoke(_ grantID: String, _ now: NumericDate) {
-            if grants[grantID]?.revokedAt == nil { grants[grantID]?.revokedAt = now }
-        }
-    }
-
-    private let state = Mutex(State())
+    let state = Mutex(MemoryState())
 
     public init() {}
 
@@ -172,7 +114,7 @@ public final class MemoryStore: AuthorizationServerStore {
         state.withLock { state in
             guard state.transactions[transaction] == nil else { return false }
             state.transactions[transaction] = expiry
-            state.codes[code.hash] = CodeEntry(code: code)
+            state.codes[code.hash] = MemoryCode(code: code)
             return true
         }
     }
@@ -191,7 +133,7 @@ public final class MemoryStore: AuthorizationServerStore {
             guard now < entry.code.expiresAt else { return .unknown }
             state.codes[hash]?.grantID = grant.id
             state.grants[grant.id] = grant
-            if let refreshToken { state.refreshTokens[refreshToken.hash] = RefreshEntry(token: refreshToken) }
+            if let refreshToken { state.refreshTokens[refreshToken.hash] = MemoryRefreshToken(token: refreshToken) }
             return .redeemed
         }
     }
@@ -223,7 +165,7 @@ public final class MemoryStore: AuthorizationServerStore {
             state.refreshTokens[hash]?.usedAt = now
             state.refreshTokens[hash]?.successor = successor.hash
             state.refreshTokens[hash]?.sealedSuccessor = successor.sealed
-            state.refreshTokens[successor.hash] = RefreshEntry(token: successor.token(of: grant))
+            state.refreshTokens[successor.hash] = MemoryRefreshToken(token: successor.token(of: grant))
             grant.lastUsedAt = now
             state.grants[grant.id] = grant
             return .rotated(grant)
@@ -305,119 +247,4 @@ public final class MemoryStore: AuthorizationServerStore {
     }
 
     public func issuer() -> String? { state.withLock { $0.issuer } }
-
-    // MARK: Single use
-
-    public func consume(_ use: SingleUse) -> Bool {
-        state.withLock { state in
-            guard state.transactions[use.hash] == nil else { return false }
-            state.transactions[use.hash] = use.expiresAt
-            return true
-        }
-    }
-
-    public func isConsumed(_ hash: SecretHash) -> Bool { state.withLock { $0.transactions[hash] != nil } }
-
-    // MARK: Devices
-
-    public func add(_ device: DeviceAuthorization, limit: Int, at now: NumericDate) throws(StoreError) {
-        let problem = state.withLock { state -> StoreError? in
-            let living = state.devices.values.filter { now < $0.device.expiresAt }
-            if living.contains(where: { $0.device.userCode == device.userCode }) { return StoreError(.conflict, "the user code is taken") }
-            if living.count >= limit { return StoreError(.full, "\(limit) devices wait") }
-            state.devices[device.hash] = DeviceEntry(device: device, interval: device.interval)
-            return nil
-        }
-        if let problem { throw problem }
-    }
-
-    public func device(userCode: SecretHash, at now: NumericDate) -> DeviceAuthorization? {
-        state.withLock { state in
-            state.devices.values.first { $0.device.userCode == userCode && $0.device.state == .pending && now < $0.device.expiresAt }?.device
-        }
-    }
-
-    public func decide(_ decision: DeviceAuthorization.State, userCode: SecretHash, at now: NumericDate) -> Bool {
-        state.withLock { state in
-            guard
-                let hash = state.devices.first(where: {
-                    $0.value.device.userCode == userCode && $0.value.device.state == .pending && now < $0.value.device.expiresAt
-                })?.key
-            else { return false }
-            state.devices[hash]?.device.state = decision
-            return true
-        }
-    }
-
-    public func poll(_ hash: SecretHash, by clientID: ClientID, at now: NumericDate) -> DevicePoll {
-        state.withLock { state in
-            guard let entry = state.devices[hash], entry.device.clientID == clientID else { return .unknown }
-            if entry.device.state == .redeemed { return .unknown }
-            guard now < entry.device.expiresAt else { return .expired }
-            switch entry.device.state {
-            case .denied: return .denied
-            case .approved: return .approved(entry.device)
-            case .pending, .redeemed:
-                let isTooSoon = entry.polledAt.map { now.seconds(since: $0) < entry.interval } ?? false
-                state.devices[hash]?.polledAt = now
-                if isTooSoon { state.devices[hash]?.interval = min(entry.interval + 5, 300) }
-                return isTooSoon ? .slowDown : .pending
-            }
-        }
-    }
-
-    public func redeemDevice(
-        _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
-    ) -> Bool {
-        state.withLock { state in
-            guard let entry = state.devices[hash], case .approved = entry.device.state, now < entry.device.expiresAt, state.mayBegin(grant, registry)
-            else { return false }
-            state.devices[hash]?.device.state = .redeemed
-            state.grants[grant.id] = grant
-            if let refreshToken { state.refreshTokens[refreshToken.hash] = RefreshEntry(token: refreshToken) }
-            return true
-        }
-    }
-
-    // MARK: Upkeep
-
-    public func endEverything(at now: NumericDate) {
-        state.withLock { state in
-            for id in state.grants.keys { state.revoke(id, now) }
-            state.sessions = [:]
-            state.codes = [:]
-            state.devices = [:]
-        }
-    }
-
-    public func sweep(at now: NumericDate, limit: Int) -> Int {
-        state.withLock { state in
-            func expired<Key, Value>(_ entries: [Key: Value], _ isOver: (Value) -> Bool) -> [Key] {
-                Array(entries.filter { isOver($0.value) }.prefix(limit).map(\.key))
-            }
-            let sessions = expired(state.sessions) { $0.expiresAt <= now }
-            let transactions = expired(state.transactions) { $0 <= now }
-            // A used code is kept for an hour, so that a replay is still recognized and answered.
-            let codes = expired(state.codes) { $0.code.expiresAt.advanced(by: 3600) <= now }
-            let tokens = expired(state.revokedTokens) { $0.until <= now }
-            let devices = expired(state.devices) { $0.device.expiresAt <= now }
-            for key in devices { state.devices[key] = nil }
-            let longestLife = AuthorizationServerConfiguration.maximumAccessTokenLifetime + 120
-            let revokedClients = expired(state.revokedClients) { $0.advanced(by: longestLife) <= now }
-            for key in revokedClients { state.revokedClients[key] = nil }
-            let grants = expired(state.grants) { $0.expiresAt <= now || ($0.revokedAt.map { $0.advanced(by: 90000) <= now } ?? false) }
-            for key in sessions { state.sessions[key] = nil }
-            for key in transactions { state.transactions[key] = nil }
-            for key in codes { state.codes[key] = nil }
-            for key in tokens { state.revokedTokens[key] = nil }
-            for key in grants { state.grants[key] = nil }
-            let gone = Set(grants)
-            let refreshTokens = expired(state.refreshTokens) { $0.token.expiresAt.advanced(by: 86400) <= now || gone.contains($0.token.grantID) }
-            for key in refreshTokens { state.refreshTokens[key] = nil }
-            let clients = state.unusedClients(before: now.advanced(by: -86400)).prefix(limit)
-            for id in clients { state.forgetClient(id) }
-            return clients.count + devices.count + sessions.count + transactions.count + codes.count + tokens.count + grants.count
-                + refreshTokens.count + revokedClients.count
-        }
-    }
 }

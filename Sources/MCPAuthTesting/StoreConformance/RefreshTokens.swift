@@ -1,0 +1,117 @@
+import JOSE
+import MCPAuthorizationServer
+import OAuth
+
+extension StoreConformance {
+    /// Rotation with its grace window, and what ends a grant (requirement 131).
+    static let refreshTokens: [Check] = [
+        Check(description: "131: a refresh token becomes its successor, and within the grace window gives the very same again") { store in
+            try await granted(store)
+            guard case .rotated(let grant) = try await rotate(store, "r1", "r2") else { throw Failure(description: "expected: rotated") }
+            try expect(grant.id == "grant-1" && grant.lastUsedAt == now, "the grant, used now")
+            guard case .repeated(_, let sealed) = try await rotate(store, "r1", "other", at: now.advanced(by: 29)) else {
+                throw Failure(description: "expected: repeated")
+            }
+            try expect(sealed == Array("sealed r2".utf8), "the very same successor")
+            try expect(try await store.refreshToken(SecretHash(of: "other")) == nil, "no second successor")
+        },
+        Check(description: "F-04: after the grace window a reuse ends the grant") { store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2")
+            try expect(try await rotate(store, "r1", "x", at: now.advanced(by: 30)) == .reused(grantID: "grant-1"), "reuse")
+            try expect(try await rotate(store, "r2", "r3", at: now.advanced(by: 31)) == .unknown, "the successor is dead too")
+        },
+        Check(description: "F-03: grace covers the immediate predecessor only") { store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2")
+            _ = try await rotate(store, "r2", "r3")
+            try expect(try await rotate(store, "r1", "x") == .reused(grantID: "grant-1"), "a token two generations old is a theft")
+            try expect(try await rotate(store, "r3", "r4") == .unknown, "and ends the chain")
+        },
+        Check(description: "F-02: twenty who refresh at once get one successor between them") { store in
+            try await granted(store)
+            var current = "r1"
+            for round in 0..<10 {
+                let previous = current
+                let outcomes = try await withThrowingTaskGroup(of: Rotation.self) { group in
+                    for attempt in 0..<20 { group.addTask { try await rotate(store, previous, "n\(round)-\(attempt)") } }
+                    return try await group.reduce(into: [Rotation]()) { $0.append($1) }
+                }
+                let rotated = outcomes.count { if case .rotated = $0 { true } else { false } }
+                let repeated = Set(outcomes.compactMap { if case .repeated(_, let sealed) = $0 { sealed } else { nil } })
+                try expect(rotated == 1 && repeated.count == 1, "one rotates, the others get the same successor")
+                guard let sealed = repeated.first else { return }
+                current = String(String(decoding: sealed, as: UTF8.self).dropFirst("sealed ".count))
+            }
+        },
+        Check(description: "a refresh token ends by itself, and with its grant") { store in
+            try await granted(store)
+            try expect(try await rotate(store, "r1", "r2", at: now.advanced(by: 500)) == .unknown, "idle too long")
+            try await store.revokeGrant("grant-1", at: now)
+            try expect(try await rotate(store, "r1", "r2") == .unknown, "revoked")
+            try await store.revokeGrant("grant-1", at: now.advanced(by: 5))
+            try expect(try await store.grant("grant-1")?.revokedAt == now, "revoking twice changes nothing")
+        },
+        Check(description: "a clock that jumps back does not stretch the grace window") { store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2", at: now.advanced(by: 100))
+            try expect(try await rotate(store, "r1", "x", at: now) == .reused(grantID: "grant-1"), "a use in the future is no grace")
+        },
+        Check(description: "131, M-14: two requests of one moment are no theft, whichever is decided first") { store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2", at: now.advanced(by: 1))
+            guard case .repeated = try await rotate(store, "r1", "x", at: now) else {
+                throw Failure(description: "expected: a clock that differs by a second revokes nothing")
+            }
+        },
+        Check(description: "F-05: who may not exchange a token changes nothing, also when it was used before") { store in
+            try await granted(store)
+            let error = OAuthError(.invalidGrant, "no")
+            for _ in 0..<2 {
+                let refused = try await store.rotate(SecretHash(of: "r1"), to: successor("x"), grace: 30, at: now) { _ in error }
+                try expect(refused == .refused(error), "refused")
+            }
+            _ = try await rotate(store, "r1", "r2")
+            let late = try await store.rotate(SecretHash(of: "r1"), to: successor("x"), grace: 30, at: now.advanced(by: 100)) { _ in error }
+            try expect(late == .refused(error), "refused before it counts as reuse")
+            guard case .rotated = try await rotate(store, "r2", "r3", at: now.advanced(by: 101)) else {
+                throw Failure(description: "expected: still alive")
+            }
+        },
+        Check(description: "F-06: the tokens of somebody who is disabled are exchanged for nothing") { store in
+            try await granted(store)
+            let user = User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now)
+            var disabled = user
+            disabled.isDisabled = true
+            _ = try await store.update(disabled, expecting: user)
+            try expect(try await rotate(store, "r1", "r2") == .unknown, "a disabled user")
+            _ = try await store.issue(try code("late"), consuming: SecretHash(of: "t2"), until: now.advanced(by: 900))
+            let outcome = try await store.redeem(SecretHash(of: "late"), for: try grant("grant-2"), refreshToken: nil, clientIn: .elsewhere, at: now)
+            try expect(outcome == .unknown, "nor are their codes")
+        },
+        Check(description: "F-12: whoever wins, revocation or refresh, no live token is left") { store in
+            try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
+            for round in 0..<20 {
+                let grant = try grant("g\(round)")
+                _ = try await store.issue(try code("c\(round)"), consuming: SecretHash(of: "t\(round)"), until: now.advanced(by: 900))
+                _ = try await store.redeem(
+                    SecretHash(of: "c\(round)"), for: grant, refreshToken: token("r\(round)", grant: grant.id), clientIn: .elsewhere, at: now)
+                async let revoked: Void = store.revokeGrant(grant.id, at: now)
+                async let rotation = store.rotate(SecretHash(of: "r\(round)"), to: successor("s\(round)"), grace: 30, at: now) { _ in nil }
+                _ = try await (revoked, rotation)
+                try expect(
+                    try await store.rotate(SecretHash(of: "s\(round)"), to: successor("u\(round)"), grace: 30, at: now) { _ in nil } == .unknown,
+                    "the successor is dead")
+            }
+        },
+        Check(description: "revocations are listed from a moment on") { store in
+            try await granted(store)
+            try await store.revokeGrant("grant-1", at: now.advanced(by: 10))
+            try await store.revokeAccessToken("jti", until: now.advanced(by: 100), at: now.advanced(by: 20))
+            try expect(
+                try await Set(store.revocations(since: now)) == [.grant("grant-1"), .accessToken("jti", until: now.advanced(by: 100))], "both")
+            try expect(
+                try await store.revocations(since: now.advanced(by: 15)) == [.accessToken("jti", until: now.advanced(by: 100))], "the later one")
+        },
+    ]
+}

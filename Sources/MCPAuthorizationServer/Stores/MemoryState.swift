@@ -1,0 +1,61 @@
+import JOSE
+import OAuth
+
+struct MemoryCode {
+    let code: AuthorizationCode
+    var grantID: String?
+}
+
+struct MemoryRefreshToken {
+    let token: RefreshToken
+    var usedAt: NumericDate?
+    var successor: SecretHash?
+    var sealedSuccessor: [UInt8] = []
+}
+
+struct MemoryDevice {
+    var device: DeviceAuthorization
+    var interval: Int64
+    var polledAt: NumericDate?
+}
+
+/// Everything that a `MemoryStore` knows.
+struct MemoryState {
+    var clients: [ClientID: Client] = [:]
+    var users: [String: User] = [:]
+    var sessions: [SecretHash: Session] = [:]
+    var transactions: [SecretHash: NumericDate] = [:]
+    var codes: [SecretHash: MemoryCode] = [:]
+    var grants: [String: Grant] = [:]
+    var refreshTokens: [SecretHash: MemoryRefreshToken] = [:]
+    var revokedTokens: [String: (until: NumericDate, at: NumericDate)] = [:]
+    var revokedClients: [ClientID: NumericDate] = [:]
+    var consents: Set<RememberedConsent> = []
+    var keys: [SealedKey] = []
+    var issuer: String?
+    var oneTimeSteps: [String: Int64] = [:]
+    var devices: [SecretHash: MemoryDevice] = [:]
+
+    /// Oldest first.
+    func unusedClients(before moment: NumericDate) -> [ClientID] {
+        let used = Set(grants.values.map(\.clientID) + codes.values.map(\.code.clientID) + devices.values.map(\.device.clientID))
+        return clients.values.filter { $0.origin == .dynamic && $0.createdAt <= moment && !used.contains($0.id) }
+            .sorted { $0.createdAt < $1.createdAt }.map(\.id)
+    }
+
+    mutating func forgetClient(_ id: ClientID) {
+        clients[id] = nil
+        consents = consents.filter { $0.clientID != id }
+    }
+
+    func isActive(_ userID: String?) -> Bool { userID.map { users[$0]?.isDisabled == false } ?? true }
+
+    /// Whether this grant may begin: its user and its client are there and not disabled.
+    func mayBegin(_ grant: Grant, _ registry: ClientRegistry) -> Bool {
+        isActive(grant.userID) && (registry == .elsewhere || clients[grant.clientID]?.isDisabled == false)
+    }
+
+    mutating func revoke(_ grantID: String, _ now: NumericDate) {
+        if grants[grantID]?.revokedAt == nil { grants[grantID]?.revokedAt = now }
+    }
+}
