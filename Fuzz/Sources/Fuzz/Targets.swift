@@ -90,7 +90,7 @@ enum Targets {
         require(uri.matches(uri.text), "a redirect URI matches itself")
         require(!uri.text.utf8.contains { $0 <= 0x20 || $0 >= 0x7F || $0 == UInt8(ascii: "#") }, "nothing in it breaks a header")
         require(!uri.matches(uri.text + "x") || uri.kind == .loopback, "and no other")
-        _ = (uri.displayHost, uri.contentSecuritySource)
+        _ = uri.displayHost
     }
 
     @Sendable static func scope(_ bytes: [UInt8]) {
