@@ -787,6 +787,7 @@ def _():
             check(shake_hands(server.port) is not None, "a broken file ends nothing")
             check("certificate" in server.output(), "and it is said")
             lasting.close()
+            equal(server.stop(), 0, "exit status")
         done = subprocess.run([sys.argv[1], "demo", "--data", os.path.join(folder, "data"), *files], capture_output=True, text=True, timeout=30)
         equal(done.returncode, 78, "a start with a broken certificate")
         check("PEM" in done.stderr and "Fatal" not in done.stderr, done.stderr)

@@ -16,6 +16,9 @@ final class FailingStore: AuthorizationServerStore {
     /// A client as it was read before others changed it: what a request that came in a moment earlier still goes by.
     let staleClient = Mutex<Client?>(nil)
 
+    /// What somebody else does to the store between a request's check and its step: before a session or a code is kept, or a device is decided.
+    let meanwhile = Mutex<(@Sendable (MemoryStore) -> Void)?>(nil)
+
     private func check() throws(StoreError) { if fails { throw StoreError(.unavailable, "disk full: /var/lib/auth.db") } }
 
     func client(_ id: ClientID) async throws(StoreError) -> Client? {
@@ -33,10 +36,14 @@ final class FailingStore: AuthorizationServerStore {
     func update(_ user: User, expecting previous: User) async throws(StoreError) -> Bool { store.update(user, expecting: previous) }
     func replace(_ client: Client, expecting previous: Client) async throws(StoreError) -> Bool { store.replace(client, expecting: previous) }
     func session(_ hash: SecretHash, at now: NumericDate) async throws(StoreError) -> Session? { store.session(hash, at: now) }
-    func add(_ session: Session) async throws(StoreError) { store.add(session) }
+    func add(_ session: Session) async throws(StoreError) {
+        meanwhile.withLock { $0 }?(store)
+        store.add(session)
+    }
     func deleteSession(_ hash: SecretHash) async throws(StoreError) { store.deleteSession(hash) }
     func issue(_ code: AuthorizationCode, consuming transaction: SecretHash, until expiry: NumericDate) async throws(StoreError) -> Bool {
         try check()
+        meanwhile.withLock { $0 }?(store)
         return store.issue(code, consuming: transaction, until: expiry)
     }
     func code(_ hash: SecretHash) async throws(StoreError) -> AuthorizationCode? { store.code(hash) }
@@ -110,6 +117,7 @@ final class FailingStore: AuthorizationServerStore {
     }
     func decide(_ state: DeviceAuthorization.State, userCode: SecretHash, at now: NumericDate) async throws(StoreError) -> Bool {
         try check()
+        meanwhile.withLock { $0 }?(store)
         return store.decide(state, userCode: userCode, at: now)
     }
     func poll(_ hash: SecretHash, by clientID: ClientID, at now: NumericDate) async throws(StoreError) -> DevicePoll {

@@ -5,6 +5,7 @@ import MCPAuth
 import MCPAuthTesting
 import MCPAuthorizationServer
 import OAuth
+import Synchronization
 import Testing
 
 @Suite("People: ways to sign in")
@@ -180,6 +181,62 @@ struct SignInTests {
         try await browser.open(harness.parameters(client))
         #expect(try await browser.signIn("ada").status == 401)
         #expect(try await browser.signIn("ada", password: "another horse").status == 200)
+    }
+}
+
+@Suite("What ends while somebody decides")
+struct MeanwhileTests {
+    let store = FailingStore()
+    let harness: Harness
+
+    init() async throws { harness = try await Harness(store: store) { $0.grantTypes.insert(.deviceCode) } }
+
+    @Test("B-05: a code that is allowed while the session ends is shown to nobody")
+    func code() async throws {
+        let browser = Browser(harness)
+        try await browser.open(harness.parameters(try await harness.registered()))
+        try await browser.signIn("ada")
+        let ada = try #require(try await harness.server.user(named: "ada"))
+        store.meanwhile.withLock { $0 = { $0.deleteSessions(ofUser: ada.id) } }
+        let reply = try await browser.decide("allow")
+        #expect(reply.status == 403 && reply.location == nil)
+    }
+
+    @Test("B-05: a device that is allowed while the session ends gets nothing")
+    func device() async throws {
+        let client = try await harness.registered([
+            "grant_types": ["urn:ietf:params:oauth:grant-type:device_code"], "token_endpoint_auth_method": "none",
+        ])
+        let begun = try await harness.post("/device_authorization", [("client_id", client)])
+        let browser = Browser(harness)
+        try await browser.go(.get, "/device")
+        try await browser.signIn("ada")
+        try await browser.go(.get, "/device")
+        try await browser.submit("/device", [("user_code", try #require(begun.json["user_code"]?.string))])
+        let ada = try #require(try await harness.server.user(named: "ada"))
+        store.meanwhile.withLock { $0 = { $0.deleteSessions(ofUser: ada.id) } }
+        #expect(try await browser.submit("/device/decision", [("decision", "allow")]).status == 403)
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("client_id", client),
+            ("device_code", try #require(begun.json["device_code"]?.string)),
+        ]
+        #expect(try await harness.post("/token", form).error == "invalid_grant")
+    }
+
+    @Test("B-05: nobody comes in by a password that is changed in that moment")
+    func password() async throws {
+        let browser = Browser(harness)
+        try await browser.open(harness.parameters(try await harness.registered()))
+        store.meanwhile.withLock {
+            $0 = { store in
+                guard let ada = store.user(named: "ada") else { return }
+                var changed = ada
+                changed.passwordHash = nil
+                _ = store.update(changed, expecting: ada)
+            }
+        }
+        #expect(try await browser.signIn("ada").status == 403)
+        #expect(try await browser.go(.get, "/account").text.contains("password"), "and is asked for it")
     }
 }
 

@@ -16,6 +16,20 @@ struct TokenEndpointTests {
         client = try await harness.registered()
     }
 
+    @Test("R97: the tokens of one grant are exchanged so often and no more, which costs neither the token nor another grant anything")
+    func refreshLimit() async throws {
+        let harness = try await Harness { $0.rateLimits.refresh = RateLimits.Limit(burst: 3, everyMilliseconds: 10_000) }
+        let client = try await harness.registered()
+        let other = try await harness.tokens(client).refresh
+        var token = try await harness.tokens(client).refresh
+        for _ in 0..<3 { token = try #require(try await harness.refresh(client, token).json["refresh_token"]?.string) }
+        let reply = try await harness.refresh(client, token)
+        #expect(reply.status == 429 && reply.response.headerFields[.retryAfter] != nil)
+        #expect(try await harness.refresh(client, other).status == 200)
+        harness.time.advance(by: 10)
+        #expect(try await harness.refresh(client, token).status == 200)
+    }
+
     @Test("55, 101, 121, T-12: the token is what RFC 9068 says, and the answer is for nobody's cache")
     func token() async throws {
         let reply = try await harness.redeem(client, try await harness.code(client))

@@ -83,6 +83,14 @@ extension StoreConformance {
             try expect(try await !store.isRemembered(consent), "nothing of it is remembered for another of its name")
             try expect(try await store.grant("grant-1")?.revokedAt == now.advanced(by: 5), "its grant is revoked, once")
         },
+        Check(description: "D-01: a client that registered itself, got nothing and goes leaves nothing behind") { store in
+            try await store.save(try client(), limit: 10)
+            try await store.deleteClient(try id1("client-1"), at: now)
+            try await store.save(try client("configured", origin: .configured), limit: 10)
+            try await store.deleteClient(try id1("configured"), at: now)
+            try expect(
+                try await store.revocations(since: now) == [.client(id1("configured"), upTo: now)], "only one that may have had tokens by exchange")
+        },
         Check(description: "W-01: users are found by the bytes of their name, and names are taken once") { store in
             let user = User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now)
             try await store.add(user)

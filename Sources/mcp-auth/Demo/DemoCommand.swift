@@ -22,7 +22,7 @@ struct DemoCommand: AsyncParsableCommand {
             how to sign in. It listens on loopback only.
 
             --origin is for when it is reached by another address: https://tasks.example.com, say, which a proxy passes on to this port, or another process of
-            this program with the same data. With a certificate and its key it speaks TLS itself.
+            this program with the same data; say how many proxies there are, too. With a certificate and its key it speaks TLS itself.
 
             MCP_AUTH_DEMO_PASSWORD sets the password of both users on the first start, for unattended use.
             """)
@@ -32,6 +32,9 @@ struct DemoCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("The address that clients know, if it is not the one above.", valueName: "url"))
     var origin: String?
+
+    @Option(help: "How many proxies stand in front, each of which appends the address that it sees to X-Forwarded-For.")
+    var trustedProxies = 0
 
     @Option(help: ArgumentHelp("The server's certificate and those above it, as a PEM file that may be replaced at any time.", valueName: "file"))
     var tlsCertificate: String?
@@ -54,6 +57,7 @@ struct DemoCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...65535).contains(port) else { throw ValidationError("--port is 1 to 65535") }
         guard (1...86400).contains(tokenLifetime) else { throw ValidationError("--token-lifetime is 1 to 86400 seconds") }
+        guard (0...16).contains(trustedProxies) else { throw ValidationError("--trusted-proxies is 0 to 16") }
         guard (tlsCertificate == nil) == (tlsKey == nil) else { throw ValidationError("--tls-certificate and --tls-key go together") }
         if let origin, WebURL(origin)?.origin != origin {
             throw ValidationError("--origin is a scheme and a host, perhaps with a port, and nothing else: https://tasks.example.com")
@@ -109,7 +113,8 @@ struct DemoCommand: AsyncParsableCommand {
         let tasks = TaskServer.make(try TaskStore(path: folder.path("tasks.db")))
         let auth = try ResourceServer(
             resource, trusting: .local(issuer), policy: policy, metadata: { $0.resourceName = "Tasks (demo)" }, audit: audit)
-        let application = try MCPApplication.make(tasks, transport, protectedBy: auth, authorizationServer: issuer) { router in
+        let application = try MCPApplication.make(tasks, transport, protectedBy: auth, authorizationServer: issuer, trustedProxies: trustedProxies) {
+            router in
             router.get("health") { _, _ in
                 Response(status: .ok, headers: [.contentType: "application/json"], body: .init(byteBuffer: .init(string: #"{"status":"ok"}"#)))
             }
