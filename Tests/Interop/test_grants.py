@@ -493,6 +493,9 @@ def _():
     check(verify(lines[:middle] + [lines[0]] + lines[middle:], 1)["findings"], "an added line")
     verify(lines[:-3] + [b""], 0)
     check(verify(lines[:-3] + [b""], 1, "--head", head)["findings"], "lines cut off at the end, by the head of before")
+    check(not verify(lines, 0, "--head", head)["findings"], "a head that is there")
+    for stranger in (head[:-1], "-" + head[1:-1] + "-", "--json"):
+        check(verify(lines, 1, "--head", stranger)["findings"], f"a head that never was, {stranger}")
 
 
 @test("L-01, R96, R116: none of the secrets of these tests is in a log, a database or the metrics")

@@ -91,6 +91,11 @@ struct AuditFileTests {
         #expect(result.findings.isEmpty && result.beginsLater && result.lines > 20)
         let gap = AuditChain.verify([files[0], files[2], files[3]])
         #expect(!gap.findings.isEmpty, "a file that is taken away from the middle")
+        let earlier = AuditChain.verify([files[0], files[1]]).head
+        #expect(
+            AuditChain.verify(files, earlier: earlier).findings.isEmpty && AuditChain.verify(Array(files[2...]), earlier: earlier).findings.isEmpty)
+        #expect(!AuditChain.verify([files[0]], earlier: earlier).findings.isEmpty, "lines that are cut off at the end")
+        #expect(!AuditChain.verify(files, earlier: String(earlier.dropLast())).findings.isEmpty, "part of a head is none")
     }
 
     @Test("O-07: a flood of strangers does not push out what happened; how many were left out is written down")

@@ -219,7 +219,7 @@ public enum AuditChain {
     /// What is wrong with a log.
     public struct Finding: Sendable, Hashable, CustomStringConvertible {
         public let file: String
-        /// From 1.
+        /// From 1; 0 for what is missing.
         public let line: Int
         public let description: String
 
@@ -241,8 +241,11 @@ public enum AuditChain {
     }
 
     /// Checks the files of one log, oldest first. After a line that is wrong the chain is taken up again, so that one change gives one finding.
-    public static func verify(_ files: [(name: String, bytes: [UInt8])]) -> Verification {
+    ///
+    /// - Parameter earlier: The head of an earlier check. One that no line has any more is a finding: lines were cut off, or the chain was written anew.
+    public static func verify(_ files: [(name: String, bytes: [UInt8])], earlier: String? = nil) -> Verification {
         var result = Verification()
+        var isEarlierThere = earlier == nil || earlier == start
         for (index, file) in files.enumerated() {
             var number = 0
             for line in file.bytes.split(separator: 0x0A, omittingEmptySubsequences: false) {
@@ -257,10 +260,17 @@ public enum AuditChain {
                 if number == 1, index == 0, event["action"]?.string == continued {
                     result.beginsLater = true
                     result.head = event["detail"]?.string ?? ""
+                    if result.head == earlier { isEarlierThere = true }
                 }
                 if hash(json[...], after: result.head) != chain { find("was changed, or a line before it is missing or was added") }
                 result.head = chain
+                if chain == earlier { isEarlierThere = true }
             }
+        }
+        if let earlier, !isEarlierThere {
+            let description =
+                "no line has the earlier head \(earlier): lines were taken away, its file is older than those that are kept, or it is not from this log"
+            result.findings.append(Finding(file: files.last?.name ?? "", line: 0, description: description))
         }
         return result
     }

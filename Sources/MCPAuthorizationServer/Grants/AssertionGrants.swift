@@ -172,7 +172,7 @@ extension AuthorizationServer {
     ) -> Grant {
         let lifetime = resource.accessTokenLifetime ?? configuration.accessTokenLifetime
         return Grant(
-            id: random.token(bytes: 16), type: .jwtBearer, clientID: clientID, userID: userID, scopes: scopes, resource: resource.identifier.text,
+            id: Grant.makeID(random), type: .jwtBearer, clientID: clientID, userID: userID, scopes: scopes, resource: resource.identifier.text,
             authenticatedAt: authenticatedAt.map { NumericDate(seconds: $0) }, createdAt: now, expiresAt: now.advanced(by: lifetime), lastUsedAt: now)
     }
 

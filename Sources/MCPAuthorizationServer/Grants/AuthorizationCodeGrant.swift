@@ -37,7 +37,7 @@ extension AuthorizationServer {
         let resource = try grantedResource(code.resource)
 
         let grant = Grant(
-            id: random.token(bytes: 16), type: .authorizationCode, clientID: client.id, userID: code.userID, scopes: code.scopes,
+            id: Grant.makeID(random), type: .authorizationCode, clientID: client.id, userID: code.userID, scopes: code.scopes,
             resource: code.resource, keyThumbprint: client.authenticationMethod == .none ? request.proof?.thumbprint : nil,
             authenticatedAt: code.authenticatedAt, createdAt: now, expiresAt: now.advanced(by: configuration.grantLifetime), lastUsedAt: now)
         let refreshToken = refreshToken(for: grant, client, at: now)

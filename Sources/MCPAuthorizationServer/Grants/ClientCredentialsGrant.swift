@@ -22,7 +22,7 @@ extension AuthorizationServer {
         }
         let lifetime = resource.accessTokenLifetime ?? configuration.accessTokenLifetime
         let grant = Grant(
-            id: random.token(bytes: 16), type: .clientCredentials, clientID: client.id, userID: nil, scopes: scopes,
+            id: Grant.makeID(random), type: .clientCredentials, clientID: client.id, userID: nil, scopes: scopes,
             resource: resource.identifier.text, createdAt: now, expiresAt: now.advanced(by: lifetime), lastUsedAt: now)
         let access = try tokens.issue(AccessTokenContents(grant, resource: resource, keyThumbprint: request.proof?.thumbprint), at: now)
         guard try await stored({ try await store.add(grant, consuming: nil, clientIn: registry(of: client)) }) else {

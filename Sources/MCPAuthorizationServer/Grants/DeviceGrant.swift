@@ -30,7 +30,7 @@ extension AuthorizationServer {
             let resource = try grantedResource(device.resource)
             let user = try await checkUser(userID, refusal)
             let grant = Grant(
-                id: random.token(bytes: 16), type: .deviceCode, clientID: client.id, userID: userID, scopes: scopes, resource: device.resource,
+                id: Grant.makeID(random), type: .deviceCode, clientID: client.id, userID: userID, scopes: scopes, resource: device.resource,
                 keyThumbprint: client.authenticationMethod == .none ? request.proof?.thumbprint : nil, authenticatedAt: authenticatedAt,
                 createdAt: now, expiresAt: now.advanced(by: configuration.grantLifetime), lastUsedAt: now)
             let refreshToken = refreshToken(for: grant, client, at: now)

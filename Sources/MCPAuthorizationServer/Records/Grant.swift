@@ -3,7 +3,7 @@ public import OAuth
 
 /// What somebody allowed a client: the root of every token that came of it. Revoke it, and they all end.
 public struct Grant: Sendable, Hashable {
-    /// Random. The `jti` of its access tokens begins with it.
+    /// Random (`makeID`). The `jti` of its access tokens begins with it.
     public let id: String
     /// How it came to be.
     public let type: GrantType
@@ -43,6 +43,9 @@ public struct Grant: Sendable, Hashable {
         self.lastOperation = lastOperation
         self.revokedAt = revokedAt
     }
+
+    /// A new identifier. It begins with a letter, so that somebody can give it to a command as it stands.
+    public static func makeID(_ random: RandomSource) -> String { "grant-" + random.token(bytes: 16) }
 
     public func isLive(at now: NumericDate) -> Bool { revokedAt == nil && now < expiresAt }
 

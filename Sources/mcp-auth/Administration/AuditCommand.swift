@@ -52,16 +52,15 @@ struct AuditCommand: AsyncParsableCommand {
 
                 Exit codes: 0 nothing found, 1 something found, 78 no log.
                 """)
-        @Option(help: ArgumentHelp("The head of an earlier check: it must be in the log still.", valueName: "hash"))
+        // A hash may begin with a dash.
+        @Option(
+            parsing: .unconditional, help: ArgumentHelp("The head of an earlier check: it must be in the log still.", valueName: "hash"))
         var head: String?
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             let files = try AuditCommand.files(options.data)
-            var result = AuditChain.verify(files)
-            if let head, !files.contains(where: { $0.bytes.contains(Array(head.utf8)) }) {
-                result.findings.append(.init(file: files[files.count - 1].name, line: 0, description: "the head \(head) is gone: lines are missing"))
-            }
+            let result = AuditChain.verify(files, earlier: head)
             if options.json {
                 Console.output(
                     JSONValue.object([
