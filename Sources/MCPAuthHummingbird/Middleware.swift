@@ -10,7 +10,7 @@ public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
     private let resourceServer: ResourceServer
     private let operation: Operation
     private let excludedPaths: Set<String>
-    private let isOptional: Bool
+    private let requirement: Requirement
 
     /// - Parameters:
     ///   - operation: what the policy of the resource server knows these routes as.
@@ -20,7 +20,10 @@ public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
         self.resourceServer = resourceServer
         self.operation = operation
         self.excludedPaths = excludedPaths
-        self.isOptional = isOptional
+        requirement =
+            isOptional
+            ? Requirement(resourceServer.policy.requirement(for: operation).scopes, allowsAnonymous: true)
+            : resourceServer.policy.requirement(for: operation)
     }
 
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
@@ -34,8 +37,6 @@ public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
         switch identification {
         case .rejected(let reply): return Conversion.response(reply)
         case .accepted(let caller):
-            let requirement: Requirement? =
-                isOptional ? Requirement(resourceServer.policy.requirement(for: operation).scopes, allowsAnonymous: true) : nil
             if let reply = resourceServer.authorize(caller, operation, requirement: requirement) { return Conversion.response(reply) }
             var context = context
             context.caller = caller

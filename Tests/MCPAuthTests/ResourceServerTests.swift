@@ -93,6 +93,24 @@ struct ResourceServerTests {
         arguments: ["Bearer", "Bearer ", "Bearer a b", "Bearer a,b", "Bearer é", "bearer \"x\"", "Bearer a=b", "Basic a, Bearer b"])
     func malformed(_ header: String) async throws { #expect(await answer(header)?.response.status == .badRequest) }
 
+    @Test(
+        "8: each character of a credential is looked at, wherever it stands: what no token68 has is 400, what it may have is a token that is refused")
+    func characters() async {
+        let allowed = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/")
+        for length in [5, 8, 9, 16, 30] {
+            for position in Set([1, 3, 6, 7, 8, 15, 16, 23, 28]) where position < length - 1 {
+                for scalar in (0...UInt8.max).map(Unicode.Scalar.init) {
+                    var token = Array(repeating: Character("a"), count: length)
+                    token[position] = Character(scalar)
+                    let status = await answer("Bearer " + String(token))?.response.status
+                    #expect(
+                        status == (allowed.contains(token[position]) ? .unauthorized : .badRequest), "\(scalar.value) at \(position) of \(length)")
+                }
+            }
+        }
+        #expect(await answer("Bearer " + String(repeating: "a", count: 40) + "==")?.response.status == .unauthorized)
+    }
+
     @Test("two Authorization headers are 400, also joined into one")
     func twoHeaders() async throws {
         let token = try bearer()

@@ -1,5 +1,5 @@
 import JOSE
-import Metrics
+package import Metrics
 import OAuth
 import Synchronization
 
@@ -24,6 +24,7 @@ public final class AuditLog: Sendable {
     private let listeners = Mutex<[Int: AsyncStream<AuditEvent>.Continuation]>([:])
     private let counters = Mutex<[CounterKey: Counter]>([:])
     private let nextListener = Atomic<Int>(0)
+    private let listenerCount = Atomic<Int>(0)
 
     private struct CounterKey: Hashable {
         let action: String
@@ -37,9 +38,14 @@ public final class AuditLog: Sendable {
 
     /// The same, on ways where every allocation counts: the event is made only when somebody takes it.
     package func record(_ action: String, _ verdict: AuditEvent.Verdict, _ reason: String?, _ makeEvent: () -> AuditEvent) {
-        counter(CounterKey(action: action, verdict: verdict, reason: reason ?? "")).increment()
-        let continuations = listeners.withLock { $0.isEmpty ? [] : Array($0.values) }
-        guard !sinks.isEmpty || !continuations.isEmpty else { return }
+        record(countedBy: counter(action, verdict, reason), makeEvent)
+    }
+
+    /// The same, for what happens all the time: with the counter of its action, verdict and reason at hand.
+    package func record(countedBy counter: Counter, _ makeEvent: () -> AuditEvent) {
+        counter.increment()
+        guard !sinks.isEmpty || listenerCount.load(ordering: .acquiring) > 0 else { return }
+        let continuations = listeners.withLock { Array($0.values) }
         let event = makeEvent()
         for sink in sinks { sink.record(event) }
         for continuation in continuations { continuation.yield(event) }
@@ -49,14 +55,22 @@ public final class AuditLog: Sendable {
     public var events: AsyncStream<AuditEvent> {
         let identifier = nextListener.add(1, ordering: .relaxed).newValue
         let (stream, continuation) = AsyncStream.makeStream(of: AuditEvent.self, bufferingPolicy: .bufferingNewest(1024))
-        continuation.onTermination = { [weak self] _ in self?.listeners.withLock { $0[identifier] = nil } }
-        listeners.withLock { $0[identifier] = continuation }
+        continuation.onTermination = { [weak self] _ in self?.listen(as: identifier, with: nil) }
+        listen(as: identifier, with: continuation)
         return stream
     }
 
+    private func listen(as identifier: Int, with continuation: AsyncStream<AuditEvent>.Continuation?) {
+        listeners.withLock { listeners in
+            listeners[identifier] = continuation
+            listenerCount.store(listeners.count, ordering: .releasing)
+        }
+    }
+
     /// Counters are made once a label set; reasons come from code, so there are few of them.
-    private func counter(_ key: CounterKey) -> Counter {
-        counters.withLock { counters in
+    package func counter(_ action: String, _ verdict: AuditEvent.Verdict, _ reason: String?) -> Counter {
+        let key = CounterKey(action: action, verdict: verdict, reason: reason ?? "")
+        return counters.withLock { counters in
             if let counter = counters[key] { return counter }
             let counter = Counter(
                 label: "mcp_auth_events_total", dimensions: [("action", key.action), ("verdict", key.verdict.rawValue), ("reason", key.reason)])

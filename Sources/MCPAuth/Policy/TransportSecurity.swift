@@ -4,9 +4,11 @@ public import OAuth
 /// Which requests are looked at at all: Host, Origin and scheme (MCP transports, "Security Warning"; DNS rebinding).
 public struct TransportSecurity: Sendable {
     /// Values of `Host`, with port where it is not the scheme's own, lower case. Nil: any.
-    public var allowedHosts: Set<String>?
+    public var allowedHosts: Set<String>? { didSet { listHosts() } }
     /// Values of `Origin`. A request without one is not from a web page and passes. Nil: any.
     public var allowedOrigins: Set<String>?
+    /// The same as `allowedHosts` where they are few: comparing is cheaper than hashing.
+    private var hostList: [String] = []
     /// Whether a proxy's word that the client spoke plain http (`X-Forwarded-Proto`) ends the request.
     public var refusesForwardedHTTP: Bool
 
@@ -14,7 +16,10 @@ public struct TransportSecurity: Sendable {
         self.allowedHosts = allowedHosts
         self.allowedOrigins = allowedOrigins
         self.refusesForwardedHTTP = refusesForwardedHTTP
+        listHosts()
     }
+
+    private mutating func listHosts() { hostList = allowedHosts.map { $0.count <= 4 ? Array($0) : [] } ?? [] }
 
     /// The resource's own host and origin; on a loopback host all three names of it, on the same port.
     public init(for url: WebURL, additionalHosts: Set<String> = [], additionalOrigins: Set<String> = []) {
@@ -44,7 +49,9 @@ public struct TransportSecurity: Sendable {
             guard let authority = request.authority, !authority.isEmpty else { return "the request names no Host" }
             // The first Host becomes the authority; a second one stays a field (RFC 9112 §3.2).
             guard !request.headerFields.contains(Self.hostField) else { return "the request names more than one Host" }
-            guard allowedHosts.contains(authority) || allowedHosts.contains(String(decoding: authority.utf8.map(URLBytes.lowercased), as: UTF8.self))
+            guard
+                hostList.contains(authority) || allowedHosts.contains(authority)
+                    || allowedHosts.contains(String(decoding: authority.utf8.map(URLBytes.lowercased), as: UTF8.self))
             else {
                 return "this server is not reached by that Host; add it to the allowed hosts if it should be"
             }

@@ -47,11 +47,31 @@ package enum Credential: Sendable {
         guard bytes.count > start else { return nil }
         for index in 0..<start where URLBytes.lowercased(bytes[index]) != scheme.utf8Start[index] { return nil }
         while start < bytes.count, bytes[start] == 0x20 { start += 1 }
-        var end = start
-        token68.withUnsafeBufferPointer { table in while end < bytes.count, table[Int(bytes[end])] { end += 1 } }
+        let end = token68End(bytes, from: start)
         guard end > start else { return nil }
         for byte in bytes[end...] where byte != UInt8(ascii: "=") { return nil }
         return start
+    }
+
+    /// Where the characters of a token68 end, before its padding. Tokens are long, so eight characters are looked at at a time.
+    private static func token68End(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+        let (ones, highs) = (0x0101_0101_0101_0101 as UInt64, 0x8080_8080_8080_8080 as UInt64)
+        var end = start
+        while end + 8 <= bytes.count {
+            let word = UnsafeRawPointer(bytes.baseAddress! + end).loadUnaligned(as: UInt64.self)
+            /// The high bit of each byte of ASCII that is not less than the one and not more than the other. No sum reaches into the next byte.
+            func between(_ word: UInt64, _ least: UInt64, _ most: UInt64) -> UInt64 {
+                (word &+ ones &* (0x80 - least)) & ~(word &+ ones &* (0x7F - most))
+            }
+            // Letters of either case; from the dash to the nine, which is - . / 0 to 9; and + _ ~
+            let found =
+                between(word | ones &* 0x20, 0x61, 0x7A) | between(word, 0x2D, 0x39) | between(word, 0x2B, 0x2B) | between(word, 0x5F, 0x5F)
+                | between(word, 0x7E, 0x7E)
+            guard word & highs == 0, found & highs == highs else { break }
+            end += 8
+        }
+        token68.withUnsafeBufferPointer { table in while end < bytes.count, table[Int(bytes[end])] { end += 1 } }
+        return end
     }
 
     private static let token68: [Bool] = {

@@ -18,6 +18,7 @@ public final class ResourceServer: Sendable {
     private let verifier: any TokenVerifier
     private let advertisesOwnScopes: Bool
     private let logger: Logger
+    private let allowed: Counter
     private let resolution = Timer(label: "mcp_auth_token_resolution_seconds")
 
     /// - Parameters:
@@ -56,6 +57,7 @@ public final class ResourceServer: Sendable {
         self.transport = transport ?? TransportSecurity(for: resource.url)
         self.proofs = proofs
         self.audit = audit
+        allowed = audit.counter("access", .allowed, nil)
         self.clock = clock
         self.logger = logger
         let verifier = try trust.verifier(Trust.Context(resource: resource, fetcher: fetcher, clock: clock))
@@ -72,6 +74,7 @@ public final class ResourceServer: Sendable {
         transport = other.transport
         proofs = other.proofs
         audit = other.audit
+        allowed = other.allowed
         clock = other.clock
         verifier = other.verifier
         logger = other.logger
@@ -197,14 +200,14 @@ public final class ResourceServer: Sendable {
         let requirement = requirement ?? policy.requirement(for: operation)
         guard let principal = caller.principal else {
             if requirement.allowsAnonymous {
-                record(.allowed, operation, caller)
+                recordAllowed(operation, caller)
                 return nil
             }
             return refuse(.noCredentials, for: operation, caller: caller, requirement: requirement)
         }
         let missing = policy.missing(principal.scopes, for: requirement)
         guard missing.isEmpty else { return refuse(.insufficientScope(missing: missing), for: operation, caller: caller, requirement: requirement) }
-        record(.allowed, operation, caller)
+        recordAllowed(operation, caller)
         verifier.noteUse(of: principal, for: operation, at: clock.now)
         return nil
     }
@@ -296,17 +299,24 @@ public final class ResourceServer: Sendable {
         }
     }
 
+    private func recordAllowed(_ operation: Operation, _ caller: Caller) {
+        audit.record(countedBy: allowed) { event(.allowed, operation, caller) }
+    }
+
     private func record(
+        _ verdict: AuditEvent.Verdict, _ operation: Operation, _ caller: Caller, reason: String, detail: String? = nil, missing: ScopeSet? = nil
+    ) {
+        audit.record("access", verdict, reason) { event(verdict, operation, caller, reason: reason, detail: detail, missing: missing) }
+    }
+
+    private func event(
         _ verdict: AuditEvent.Verdict, _ operation: Operation, _ caller: Caller, reason: String? = nil, detail: String? = nil,
         missing: ScopeSet? = nil
-    ) {
-        audit.record("access", verdict, reason) {
-            AuditEvent(
-                "access", verdict, at: clock.now, reason: reason, detail: detail, issuer: caller.principal?.issuer,
-                subject: caller.principal?.subject,
-                clientID: caller.principal?.clientID, operation: operation.description, scopes: caller.principal?.scopes, missingScopes: missing,
-                requestID: caller.requestID, peer: caller.peer)
-        }
+    ) -> AuditEvent {
+        AuditEvent(
+            "access", verdict, at: clock.now, reason: reason, detail: detail, issuer: caller.principal?.issuer, subject: caller.principal?.subject,
+            clientID: caller.principal?.clientID, operation: operation.description, scopes: caller.principal?.scopes, missingScopes: missing,
+            requestID: caller.requestID, peer: caller.peer)
     }
 }
 
