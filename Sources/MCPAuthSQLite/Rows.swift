@@ -89,6 +89,23 @@ extension Row {
         }
     }
 
+    /// What follows the columns that make a grant. Nil for grants without refresh tokens.
+    var refreshChain: RefreshChain? {
+        get throws {
+            func hash(_ index: Int) throws -> SecretHash? {
+                guard let data: Data = self[index] else { return nil }
+                guard let hash = SecretHash(bytes: Array(data)) else { throw CorruptRow() }
+                return hash
+            }
+            guard let latest = try hash(13), let expiry: Int64 = self[14] else { return nil }
+            var predecessor: (SecretHash, NumericDate, [UInt8])?
+            if let previous = try hash(15), let usedAt: Int64 = self[16], let sealed: Data = self[17] {
+                predecessor = (previous, NumericDate(seconds: usedAt), Array(sealed))
+            }
+            return RefreshChain(latest: latest, expiresAt: NumericDate(seconds: expiry), predecessor: predecessor)
+        }
+    }
+
     /// From a row that begins with every column of `grants`, in their order: looking columns up by name is most of what a refresh would cost here.
     var grant: Grant {
         get throws {
@@ -103,6 +120,13 @@ extension Row {
                 lastUsedAt: date(7) ?? none, lastOperation: self[12], revokedAt: date(8))
         }
     }
+}
+
+/// The latest refresh token of a grant, and the one before it.
+struct RefreshChain {
+    let latest: SecretHash
+    let expiresAt: NumericDate
+    let predecessor: (hash: SecretHash, usedAt: NumericDate, sealedSuccessor: [UInt8])?
 }
 
 /// What few clients have, as one JSON object in one column.

@@ -71,8 +71,7 @@ extension SQLiteStore {
                 sql: "UPDATE devices SET state = 'redeemed' WHERE hash = ? AND state = 'approved' AND expires_at > ?",
                 arguments: [hash.data, now.seconds])
             guard db.changesCount == 1 else { return false }
-            try Self.insert(grant, db)
-            if let refreshToken { try Self.insert(refreshToken, db) }
+            try Self.insert(grant, refreshToken, db)
             return true
         }
     }

@@ -39,43 +39,49 @@ extension SQLiteStore {
                 try Self.revoke(earlier, now, db)
                 return .replayed(grantID: earlier)
             }
-            try Self.insert(grant, db)
-            if let refreshToken { try Self.insert(refreshToken, db) }
+            try Self.insert(grant, refreshToken, db)
             return .redeemed
         }
     }
 
-    public func refreshToken(_ hash: SecretHash) async throws(StoreError) -> (token: RefreshToken, grant: Grant)? {
+    public func grant(of token: RefreshTokenReference) async throws(StoreError) -> Grant? {
         try await database.read { db in
-            guard let row = try Row.fetchOne(db.cachedStatement(sql: Self.tokenWithGrant), arguments: [hash.data]) else { return nil }
-            return (RefreshToken(hash: hash, grantID: try row.text("id"), expiresAt: row.date("token_expires_at")), try row.grant)
+            guard let id = try Self.grantID(of: token, db) else { return nil }
+            return try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM grants WHERE id = ?"), arguments: [id])?.grant
         }
     }
 
     public func rotate(
-        _ hash: SecretHash, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @escaping @Sendable (Grant) -> OAuthError?
+        _ token: RefreshTokenReference, to successor: Successor, grace: Int64, at now: NumericDate,
+        unless refusal: @escaping @Sendable (Grant) -> OAuthError?
     ) async throws(StoreError) -> Rotation {
         try await database.write { db in
-            guard let row = try Row.fetchOne(db.cachedStatement(sql: Self.tokenWithGrant), arguments: [hash.data]) else { return .unknown }
+            guard let grantID = try Self.grantID(of: token, db),
+                let row = try Row.fetchOne(db.cachedStatement(sql: Self.grantWithChain), arguments: [grantID])
+            else { return .unknown }
             var grant = try row.grant
-            guard grant.isLive(at: now), grant.userID == nil || row["is_disabled"] == false else { return .unknown }
+            guard grant.isLive(at: now), grant.userID == nil || row[18] == false, let chain = try row.refreshChain else { return .unknown }
             if let error = refusal(grant) { return .refused(error) }
-            if let usedAt = row.optionalDate("used_at") {
-                // Requests that came in together may be decided in another order, and clocks may differ by a little: that is no theft.
-                let age = now.seconds(since: usedAt)
-                if age > -60, age < grace, row["successor_is_unused"] ?? false, let sealed: Data = row["sealed_successor"] {
-                    return .repeated(grant, sealedSuccessor: Array(sealed))
+            guard token.hash == chain.latest else {
+                if let predecessor = chain.predecessor, predecessor.hash == token.hash,
+                    RefreshGrace.covers(predecessor.usedAt, at: now, grace: grace)
+                {
+                    return .repeated(grant, sealedSuccessor: predecessor.sealedSuccessor)
                 }
-                try Self.revoke(grant.id, now, db)
-                return .reused(grantID: grant.id)
+                try Self.revoke(grantID, now, db)
+                return .reused(grantID: grantID)
             }
-            guard now < row.date("token_expires_at") else { return .unknown }
+            guard now < chain.expiresAt else { return .unknown }
+            // The row alone: a refresh writes one page.
             let use = try db.cachedStatement(
-                sql: "UPDATE refresh_tokens SET used_at = ?, successor = ?, sealed_successor = ? WHERE hash = ? AND used_at IS NULL")
-            try use.execute(arguments: [now.seconds, successor.hash.data, Data(successor.sealed), hash.data])
-            guard db.changesCount == 1 else { return .unknown }
-            try Self.insert(successor.token(of: grant), db)
-            try db.cachedStatement(sql: "UPDATE grants SET last_used_at = ? WHERE id = ?").execute(arguments: [now.seconds, grant.id])
+                sql: """
+                    UPDATE grants SET refresh_hash = ?, refresh_expires_at = ?, previous_refresh_hash = ?, refreshed_at = ?, sealed_refresh = ?,
+                      last_used_at = ? WHERE id = ?
+                    """)
+            try use.execute(arguments: [
+                successor.hash.data, min(successor.expiresAt, grant.expiresAt).seconds, token.hash.data, now.seconds, Data(successor.sealed),
+                now.seconds, grantID,
+            ])
             grant.lastUsedAt = now
             return .rotated(grant)
         }
@@ -85,7 +91,7 @@ extension SQLiteStore {
         try await database.write { db in
             guard try Self.mayBegin(grant, registry, db) else { return false }
             if let use { guard try Self.consume(use, db) else { return false } }
-            try Self.insert(grant, db)
+            try Self.insert(grant, nil, db)
             return true
         }
     }
@@ -174,22 +180,24 @@ extension SQLiteStore {
         }
     }
 
-    static func insert(_ grant: Grant, _ db: Database) throws {
-        try db.cachedStatement(sql: "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?)").execute(arguments: [
-            grant.id, grant.clientID.text, grant.userID ?? "", grant.scopes.text, grant.resource, grant.createdAt.seconds, grant.expiresAt.seconds,
-            grant.lastUsedAt.seconds, grant.type.rawValue, grant.keyThumbprint, grant.authenticatedAt?.seconds, grant.lastOperation,
-        ])
+    static func insert(_ grant: Grant, _ token: RefreshToken?, _ db: Database) throws {
+        try db.cachedStatement(sql: "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)").execute(
+            arguments: [
+                grant.id, grant.clientID.text, grant.userID ?? "", grant.scopes.text, grant.resource, grant.createdAt.seconds,
+                grant.expiresAt.seconds,
+                grant.lastUsedAt.seconds, grant.type.rawValue, grant.keyThumbprint, grant.authenticatedAt?.seconds, grant.lastOperation,
+                token?.hash.data, token?.expiresAt.seconds,
+            ])
     }
 
-    private static let tokenWithGrant = """
-        SELECT g.*, (SELECT is_disabled FROM users WHERE id = g.user_id) AS is_disabled, t.expires_at AS token_expires_at, t.used_at, t.sealed_successor,
-          EXISTS (SELECT 1 FROM refresh_tokens s WHERE s.hash = t.successor AND s.used_at IS NULL) AS successor_is_unused
-        FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id WHERE t.hash = ?
+    private static let grantWithChain = """
+        SELECT g.*, (SELECT is_disabled FROM users WHERE id = g.user_id) AS is_disabled FROM grants g WHERE id = ?
         """
 
-    static func insert(_ token: RefreshToken, _ db: Database) throws {
-        try db.cachedStatement(sql: "INSERT INTO refresh_tokens VALUES (?, ?, ?, NULL, NULL, NULL)").execute(
-            arguments: [token.hash.data, token.grantID, token.expiresAt.seconds])
+    /// The tokens of earlier versions did not name their grant; their table is only read, and swept.
+    private static func grantID(of token: RefreshTokenReference, _ db: Database) throws -> String? {
+        if let grantID = token.grantID { return grantID }
+        return try String.fetchOne(db.cachedStatement(sql: "SELECT grant_id FROM refresh_tokens WHERE hash = ?"), arguments: [token.hash.data])
     }
 
     private static func revoke(_ grantID: String, _ now: NumericDate, _ db: Database) throws {

@@ -3,7 +3,7 @@ import MCPAuthorizationServer
 
 /// The tables. A version is only ever added to.
 enum Schema {
-    static let version = 3
+    static let version = 4
 
     static func migrate(_ db: Database) throws {
         let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
@@ -13,6 +13,7 @@ enum Schema {
         if found < 1 { try db.execute(sql: first) }
         if found < 2 { try db.execute(sql: second) }
         if found < 3 { try db.execute(sql: third) }
+        if found < 4 { try db.execute(sql: fourth) }
         try db.execute(sql: "PRAGMA user_version = \(version)")
     }
 
@@ -96,5 +97,20 @@ enum Schema {
         CREATE INDEX devices_by_client ON devices (client_id);
         CREATE INDEX revoked_tokens_by_expiry ON revoked_tokens (expires_at);
         CREATE INDEX revoked_tokens_by_revocation ON revoked_tokens (revoked_at);
+        """
+
+    /// A grant knows its latest refresh token and the one before it; `refresh_tokens` gets no new rows. Of the unused tokens of a grant, of which there is
+    /// one, the latest goes on.
+    private static let fourth = """
+        ALTER TABLE grants ADD COLUMN refresh_hash BLOB;
+        ALTER TABLE grants ADD COLUMN refresh_expires_at INTEGER;
+        ALTER TABLE grants ADD COLUMN previous_refresh_hash BLOB;
+        ALTER TABLE grants ADD COLUMN refreshed_at INTEGER;
+        ALTER TABLE grants ADD COLUMN sealed_refresh BLOB;
+        UPDATE grants SET (refresh_hash, refresh_expires_at) = (
+          SELECT hash, expires_at FROM refresh_tokens WHERE grant_id = grants.id AND used_at IS NULL ORDER BY expires_at DESC LIMIT 1);
+        UPDATE grants SET (previous_refresh_hash, refreshed_at, sealed_refresh) = (
+          SELECT hash, used_at, sealed_successor FROM refresh_tokens WHERE grant_id = grants.id AND successor = grants.refresh_hash)
+        WHERE refresh_hash IS NOT NULL;
         """
 }

@@ -13,6 +13,7 @@ public final class AuthorizationServer: Sendable {
     public let configuration: AuthorizationServerConfiguration
     let store: any AuthorizationServerStore
     let keys: KeyRing
+    let refreshTokens: RefreshTokens
     let tokens: AccessTokens
     let revocations = RevocationList()
     let uses = GrantUses()
@@ -119,6 +120,7 @@ public final class AuthorizationServer: Sendable {
             }
         keys = try await KeyRing(
             store, master, issuer: issuer, algorithms: configuration.signingAlgorithms, rotation: configuration.keyRotation, at: clock.now)
+        refreshTokens = RefreshTokens(key: master.derivedKey(for: "refresh tokens"))
         tokens = AccessTokens(
             issuer: issuer, keys: keys, lifetime: configuration.accessTokenLifetime, random: random, sealer: master.sealer(for: "access tokens"))
         do throws(StoreError) {

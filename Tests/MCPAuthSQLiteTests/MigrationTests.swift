@@ -30,6 +30,12 @@ struct MigrationTests {
                 sql:
                     "INSERT INTO grants VALUES ('g', 'client-1', 'user-1', 'read', 'https://rs.example/mcp', 1700000000, 1900000000, 1700000000, NULL)"
             )
+            try db.execute(
+                sql: "INSERT INTO refresh_tokens VALUES (?, 'g', 1900000000, 1790000000, ?, ?), (?, 'g', 1900000000, 1799999990, ?, ?)",
+                arguments: [
+                    Data(SecretHash(of: "oldest").bytes), Data(SecretHash(of: "previous").bytes), Data([6]), Data(SecretHash(of: "previous").bytes),
+                    Data(token), Data([7]),
+                ])
             try db.execute(sql: "INSERT INTO refresh_tokens VALUES (?, 'g', 1900000000, NULL, NULL, NULL)", arguments: [Data(token)])
             try db.execute(
                 sql:
@@ -49,14 +55,21 @@ struct MigrationTests {
         #expect(try await store.code(SecretHash(of: "code"))?.nonce == nil)
         #expect(try await store.signingKeys().first?.activeFrom == NumericDate(seconds: 0))
         let successor = Successor(hash: SecretHash(of: "next"), sealed: [1], expiresAt: NumericDate(seconds: 1_850_000_000))
-        let outcome = try await store.rotate(SecretHash(of: "token"), to: successor, grace: 30, at: NumericDate(seconds: 1_800_000_000)) { _ in nil }
-        guard case .rotated = outcome else {
-            Issue.record("\(outcome)")
-            return
+        func rotate(_ text: String) async throws -> Rotation {
+            let token = RefreshTokenReference(hash: SecretHash(of: text), grantID: nil)
+            return try await store.rotate(token, to: successor, grace: 30, at: NumericDate(seconds: 1_800_000_000)) { _ in nil }
         }
+        #expect(try await store.grant(of: RefreshTokenReference(hash: SecretHash(of: "oldest"), grantID: nil))?.id == "g")
+        guard case .repeated(_, let sealed) = try await rotate("previous"), sealed == [7] else { throw Refused() }
+        guard case .rotated = try await rotate("token"), case .repeated(_, let again) = try await rotate("token"), again == [1] else {
+            throw Refused()
+        }
+        #expect(try await rotate("never") == .unknown)
+        #expect(try await rotate("oldest") == .reused(grantID: "g"))
         try await store.save(client, limit: 10)
         #expect(try await store.client(client.id) == client)
-        let again = try SQLiteStore(path: path)
-        #expect(try await again.client(client.id) == client, "opening it twice changes nothing")
+        let reopened = try SQLiteStore(path: path)
+        #expect(try await reopened.client(client.id) == client, "opening it twice changes nothing")
     }
+    struct Refused: Error {}
 }

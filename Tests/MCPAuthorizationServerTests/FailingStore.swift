@@ -53,12 +53,13 @@ final class FailingStore: AuthorizationServerStore {
         try check()
         return store.redeem(hash, for: grant, refreshToken: refreshToken, clientIn: registry, at: now)
     }
-    func refreshToken(_ hash: SecretHash) async throws(StoreError) -> (token: RefreshToken, grant: Grant)? { store.refreshToken(hash) }
+    func grant(of token: RefreshTokenReference) async throws(StoreError) -> Grant? { store.grant(of: token) }
     func rotate(
-        _ hash: SecretHash, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @escaping @Sendable (Grant) -> OAuthError?
+        _ token: RefreshTokenReference, to successor: Successor, grace: Int64, at now: NumericDate,
+        unless refusal: @escaping @Sendable (Grant) -> OAuthError?
     ) async throws(StoreError) -> Rotation {
         try check()
-        return store.rotate(hash, to: successor, grace: grace, at: now, unless: refusal)
+        return store.rotate(token, to: successor, grace: grace, at: now, unless: refusal)
     }
     func grant(_ id: String) async throws(StoreError) -> Grant? { store.grant(id) }
     func grants(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Grant] { store.grants(ofUser: userID, at: now) }

@@ -129,7 +129,7 @@ extension StoreConformance {
                 total += count
             } while count > 0
             try expect(
-                try await store.grant("grant-1") == nil, await store.refreshToken(SecretHash(of: "r1")) == nil && total >= 13,
+                try await store.grant("grant-1") == nil, await store.grant(of: reference("r1")) == nil && total >= 13,
                 "everything goes at last")
         },
     ]

@@ -13,7 +13,7 @@ extension StoreConformance {
                 throw Failure(description: "expected: repeated")
             }
             try expect(sealed == Array("sealed r2".utf8), "the very same successor")
-            try expect(try await store.refreshToken(SecretHash(of: "other")) == nil, "no second successor")
+            guard case .rotated = try await rotate(store, "r2", "r3") else { throw Failure(description: "expected: the successor goes on") }
         },
         Check(description: "F-04: after the grace window a reuse ends the grant") { store in
             try await granted(store)
@@ -27,6 +27,37 @@ extension StoreConformance {
             _ = try await rotate(store, "r2", "r3")
             try expect(try await rotate(store, "r1", "x") == .reused(grantID: "grant-1"), "a token two generations old is a theft")
             try expect(try await rotate(store, "r3", "r4") == .unknown, "and ends the chain")
+        },
+        Check(description: "F-03, I3: a token of long ago ends the grant too; so does one that the store does not know any more, or not yet") {
+            store in
+            try await granted(store)
+            for index in 1..<50 {
+                guard case .rotated = try await rotate(store, "r\(index)", "r\(index + 1)") else { throw Failure(description: "expected: rotated") }
+            }
+            try expect(try await store.grant(of: reference("r1"))?.id == "grant-1", "its grant is found")
+            try expect(try await rotate(store, "r1", "x") == .reused(grantID: "grant-1"), "forty-nine generations old")
+            try expect(try await rotate(store, "r50", "r51") == .unknown, "and ends the chain")
+            try expect(
+                try await store.grant(of: reference("r1", grant: "none")) == nil,
+                await store.rotate(
+                    reference("r1", grant: "none"), to: successor("x"), grace: 30, at: now
+                ) { _ in nil } == .unknown, "no such grant")
+        },
+        Check(description: "a grant that came without a refresh token has none") { store in
+            try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
+            _ = try await store.issue(try code(), consuming: SecretHash(of: "t1"), until: now.advanced(by: 900))
+            _ = try await store.redeem(SecretHash(of: "code"), for: try grant(), refreshToken: nil, clientIn: .elsewhere, at: now)
+            try expect(try await rotate(store, "r1", "r2") == .unknown, "nothing to exchange")
+            try expect(try await store.grant("grant-1")?.revokedAt == nil, "and nothing ends")
+        },
+        Check(description: "131: a token lives no longer than its grant, whatever it is told") { store in
+            try await granted(store)
+            let forever = Successor(hash: SecretHash(of: "r2"), sealed: [1], expiresAt: now.advanced(by: 1_000_000))
+            _ = try await store.rotate(reference("r1"), to: forever, grace: 30, at: now) { _ in nil }
+            guard case .rotated = try await rotate(store, "r2", "r3", at: now.advanced(by: 999)) else {
+                throw Failure(description: "expected: rotated")
+            }
+            try expect(try await rotate(store, "r3", "r4", at: now.advanced(by: 1000)) == .unknown, "the grant is over")
         },
         Check(description: "F-02: twenty who refresh at once get one successor between them") { store in
             try await granted(store)
@@ -68,11 +99,11 @@ extension StoreConformance {
             try await granted(store)
             let error = OAuthError(.invalidGrant, "no")
             for _ in 0..<2 {
-                let refused = try await store.rotate(SecretHash(of: "r1"), to: successor("x"), grace: 30, at: now) { _ in error }
+                let refused = try await store.rotate(reference("r1"), to: successor("x"), grace: 30, at: now) { _ in error }
                 try expect(refused == .refused(error), "refused")
             }
             _ = try await rotate(store, "r1", "r2")
-            let late = try await store.rotate(SecretHash(of: "r1"), to: successor("x"), grace: 30, at: now.advanced(by: 100)) { _ in error }
+            let late = try await store.rotate(reference("r1"), to: successor("x"), grace: 30, at: now.advanced(by: 100)) { _ in error }
             try expect(late == .refused(error), "refused before it counts as reuse")
             guard case .rotated = try await rotate(store, "r2", "r3", at: now.advanced(by: 101)) else {
                 throw Failure(description: "expected: still alive")
@@ -97,10 +128,13 @@ extension StoreConformance {
                 _ = try await store.redeem(
                     SecretHash(of: "c\(round)"), for: grant, refreshToken: token("r\(round)", grant: grant.id), clientIn: .elsewhere, at: now)
                 async let revoked: Void = store.revokeGrant(grant.id, at: now)
-                async let rotation = store.rotate(SecretHash(of: "r\(round)"), to: successor("s\(round)"), grace: 30, at: now) { _ in nil }
+                async let rotation = store.rotate(
+                    reference("r\(round)", grant: grant.id), to: successor("s\(round)"), grace: 30, at: now
+                ) { _ in nil }
                 _ = try await (revoked, rotation)
                 try expect(
-                    try await store.rotate(SecretHash(of: "s\(round)"), to: successor("u\(round)"), grace: 30, at: now) { _ in nil } == .unknown,
+                    try await store.rotate(reference("s\(round)", grant: grant.id), to: successor("u\(round)"), grace: 30, at: now) { _ in nil }
+                        == .unknown,
                     "the successor is dead")
             }
         },

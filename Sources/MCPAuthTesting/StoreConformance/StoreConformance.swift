@@ -59,6 +59,10 @@ public enum StoreConformance {
         RefreshToken(hash: SecretHash(of: text), grantID: grant, expiresAt: now.advanced(by: seconds))
     }
 
+    static func reference(_ text: String, grant: String = "grant-1") -> RefreshTokenReference {
+        RefreshTokenReference(hash: SecretHash(of: text), grantID: grant)
+    }
+
     /// A store that holds one grant with the refresh token "r1".
     static func granted(_ store: any AuthorizationServerStore) async throws {
         try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
@@ -70,7 +74,7 @@ public enum StoreConformance {
     static func rotate(_ store: any AuthorizationServerStore, _ from: String, _ to: String, at time: NumericDate = now, grace: Int64 = 30)
         async throws -> Rotation
     {
-        try await store.rotate(SecretHash(of: from), to: successor(to), grace: grace, at: time) { _ in nil }
+        try await store.rotate(reference(from), to: successor(to), grace: grace, at: time) { _ in nil }
     }
 
     static func successor(_ text: String) -> Successor {

@@ -12,11 +12,10 @@ extension AuthorizationServer {
         await endpoint(call, limit: limits.token) { form throws(OAuthError) in
             let client = try await authenticatedClient(form, call)
             guard let text = try form.single("token") else { throw OAuthError(.invalidRequest, "token is missing") }
-            let found = try await stored { try await store.refreshToken(SecretHash(of: text)) }
-            if let found {
-                if found.grant.clientID == client.id {
-                    try await end(grant: found.grant.id)
-                    record("grant.revoked", .allowed, call, reason: "refresh_token", subject: found.grant.userID, client: client.id)
+            if let grant = try await grant(ofRefreshToken: text) {
+                if grant.clientID == client.id {
+                    try await end(grant: grant.id)
+                    record("grant.revoked", .allowed, call, reason: "refresh_token", subject: grant.userID, client: client.id)
                 }
             } else if let claims = tokens.claims(of: text, at: clock.now), let tokenID = claims.identifier,
                 claims["client_id"]?.string == client.id.text
@@ -29,5 +28,10 @@ extension AuthorizationServer {
             }
             return HTTPReply(.ok, [.cacheControl: "no-store"])
         }
+    }
+
+    private func grant(ofRefreshToken text: String) async throws(OAuthError) -> Grant? {
+        guard let reference = refreshTokens.reference(of: text) else { return nil }
+        return try await stored { try await store.grant(of: reference) }
     }
 }

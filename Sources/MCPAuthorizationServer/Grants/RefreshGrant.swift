@@ -10,14 +10,18 @@ extension AuthorizationServer {
         guard let text = try form.single("refresh_token") else { throw OAuthError(.invalidRequest, "refresh_token is missing") }
         let target = try self.target(form)
         let requested = try requestedScopes(form)
-        let successorText = random.token()
+        guard let token = refreshTokens.reference(of: text), let grantID = try await grantID(of: token) else {
+            record("token.refreshed", .denied, call, reason: "unknown_refresh_token", client: client.id)
+            throw refusal
+        }
+        let successorText = refreshTokens.make(for: grantID, random)
         let sealer = Sealer(derivedFrom: text, purpose: "refresh successor")
         let successor = Successor(
             hash: SecretHash(of: successorText), sealed: try sealer.seal(Array(successorText.utf8), owner: client.id.text),
             expiresAt: now.advanced(by: configuration.refreshTokenIdleLifetime))
         let thumbprint = request.proof?.thumbprint
         let outcome = try await stored {
-            try await store.rotate(SecretHash(of: text), to: successor, grace: configuration.refreshGrace, at: now) { grant in
+            try await store.rotate(token, to: successor, grace: configuration.refreshGrace, at: now) { grant in
                 // Whoever is not the client of this token, or has not its key, learns nothing and changes nothing: reuse handling must not be a weapon.
                 guard grant.clientID == client.id, grant.keyThumbprint == nil || grant.keyThumbprint == thumbprint else { return refusal }
                 if let target, !target.utf8.elementsEqual(grant.resource.utf8) {
@@ -63,5 +67,11 @@ extension AuthorizationServer {
             record("token.refreshed", .denied, call, reason: "unknown_refresh_token", client: client.id)
             throw refusal
         }
+    }
+
+    /// Tokens name their grant, unless they are from before they did.
+    private func grantID(of token: RefreshTokenReference) async throws(OAuthError) -> String? {
+        if let grantID = token.grantID { return grantID }
+        return try await stored { try await store.grant(of: token)?.id }
     }
 }

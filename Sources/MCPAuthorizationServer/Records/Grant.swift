@@ -66,7 +66,20 @@ public struct GrantUse: Sendable, Hashable {
     }
 }
 
-/// One refresh token of a grant's single chain.
+/// What a refresh token says of itself, once it is known that this server made it. A store only ever sees such ones.
+public struct RefreshTokenReference: Sendable, Hashable {
+    /// Of its text.
+    public let hash: SecretHash
+    /// Nil for a token from before tokens named their grants, which a store may still know by its hash.
+    public let grantID: String?
+
+    public init(hash: SecretHash, grantID: String?) {
+        self.hash = hash
+        self.grantID = grantID
+    }
+}
+
+/// The first refresh token of a grant's single chain.
 public struct RefreshToken: Sendable, Hashable {
     public let hash: SecretHash
     public let grantID: String

@@ -6,11 +6,16 @@ struct MemoryCode {
     var grantID: String?
 }
 
-struct MemoryRefreshToken {
-    let token: RefreshToken
-    var usedAt: NumericDate?
-    var successor: SecretHash?
-    var sealedSuccessor: [UInt8] = []
+/// The latest refresh token of a grant, and the one before it.
+struct MemoryRefreshChain {
+    var latest: SecretHash
+    var expiresAt: NumericDate
+    var predecessor: (hash: SecretHash, usedAt: NumericDate, sealedSuccessor: [UInt8])?
+
+    init(_ token: RefreshToken) {
+        latest = token.hash
+        expiresAt = token.expiresAt
+    }
 }
 
 struct MemoryDevice {
@@ -27,7 +32,7 @@ struct MemoryState {
     var transactions: [SecretHash: NumericDate] = [:]
     var codes: [SecretHash: MemoryCode] = [:]
     var grants: [String: Grant] = [:]
-    var refreshTokens: [SecretHash: MemoryRefreshToken] = [:]
+    var refreshChains: [String: MemoryRefreshChain] = [:]
     var revokedTokens: [String: (until: NumericDate, at: NumericDate)] = [:]
     var revokedClients: [ClientID: NumericDate] = [:]
     var consents: Set<RememberedConsent> = []

@@ -133,41 +133,37 @@ public final class MemoryStore: AuthorizationServerStore {
             guard now < entry.code.expiresAt else { return .unknown }
             state.codes[hash]?.grantID = grant.id
             state.grants[grant.id] = grant
-            if let refreshToken { state.refreshTokens[refreshToken.hash] = MemoryRefreshToken(token: refreshToken) }
+            state.refreshChains[grant.id] = refreshToken.map(MemoryRefreshChain.init)
             return .redeemed
         }
     }
 
-    public func refreshToken(_ hash: SecretHash) -> (token: RefreshToken, grant: Grant)? {
-        state.withLock { state in
-            guard let entry = state.refreshTokens[hash], let grant = state.grants[entry.token.grantID] else { return nil }
-            return (entry.token, grant)
-        }
-    }
+    public func grant(of token: RefreshTokenReference) -> Grant? { token.grantID.flatMap { grant($0) } }
 
     public func rotate(
-        _ hash: SecretHash, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @Sendable (Grant) -> OAuthError?
+        _ token: RefreshTokenReference, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @Sendable (Grant) -> OAuthError?
     ) -> Rotation {
         state.withLock { state in
-            guard let entry = state.refreshTokens[hash], var grant = state.grants[entry.token.grantID], grant.isLive(at: now),
-                state.isActive(grant.userID)
+            guard let grantID = token.grantID, var grant = state.grants[grantID], grant.isLive(at: now), state.isActive(grant.userID),
+                var chain = state.refreshChains[grantID]
             else { return .unknown }
             if let error = refusal(grant) { return .refused(error) }
-            if let usedAt = entry.usedAt {
-                let successorIsUnused = entry.successor.map { state.refreshTokens[$0]?.usedAt == nil } ?? false
-                // Requests that came in together may be decided in another order, and clocks may differ by a little: that is no theft.
-                let age = now.seconds(since: usedAt)
-                if age > -60, age < grace, successorIsUnused { return .repeated(grant, sealedSuccessor: entry.sealedSuccessor) }
-                state.revoke(grant.id, now)
-                return .reused(grantID: grant.id)
+            guard token.hash == chain.latest else {
+                if let predecessor = chain.predecessor, predecessor.hash == token.hash,
+                    RefreshGrace.covers(predecessor.usedAt, at: now, grace: grace)
+                {
+                    return .repeated(grant, sealedSuccessor: predecessor.sealedSuccessor)
+                }
+                state.revoke(grantID, now)
+                return .reused(grantID: grantID)
             }
-            guard now < entry.token.expiresAt else { return .unknown }
-            state.refreshTokens[hash]?.usedAt = now
-            state.refreshTokens[hash]?.successor = successor.hash
-            state.refreshTokens[hash]?.sealedSuccessor = successor.sealed
-            state.refreshTokens[successor.hash] = MemoryRefreshToken(token: successor.token(of: grant))
+            guard now < chain.expiresAt else { return .unknown }
+            chain.predecessor = (token.hash, now, successor.sealed)
+            chain.latest = successor.hash
+            chain.expiresAt = min(successor.expiresAt, grant.expiresAt)
+            state.refreshChains[grantID] = chain
             grant.lastUsedAt = now
-            state.grants[grant.id] = grant
+            state.grants[grantID] = grant
             return .rotated(grant)
         }
     }

@@ -72,7 +72,7 @@ extension MemoryStore {
             else { return false }
             state.devices[hash]?.device.state = .redeemed
             state.grants[grant.id] = grant
-            if let refreshToken { state.refreshTokens[refreshToken.hash] = MemoryRefreshToken(token: refreshToken) }
+            state.refreshChains[grant.id] = refreshToken.map(MemoryRefreshChain.init)
             return true
         }
     }
@@ -108,14 +108,14 @@ extension MemoryStore {
             for key in transactions { state.transactions[key] = nil }
             for key in codes { state.codes[key] = nil }
             for key in tokens { state.revokedTokens[key] = nil }
-            for key in grants { state.grants[key] = nil }
-            let gone = Set(grants)
-            let refreshTokens = expired(state.refreshTokens) { $0.token.expiresAt.advanced(by: 86400) <= now || gone.contains($0.token.grantID) }
-            for key in refreshTokens { state.refreshTokens[key] = nil }
+            for key in grants {
+                state.grants[key] = nil
+                state.refreshChains[key] = nil
+            }
             let clients = state.unusedClients(before: now.advanced(by: -86400)).prefix(limit)
             for id in clients { state.forgetClient(id) }
             return clients.count + devices.count + sessions.count + transactions.count + codes.count + tokens.count + grants.count
-                + refreshTokens.count + revokedClients.count
+                + revokedClients.count
         }
     }
 }

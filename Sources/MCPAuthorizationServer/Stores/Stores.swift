@@ -80,14 +80,15 @@ public protocol GrantStore: Sendable {
     func redeem(
         _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
     ) async throws(StoreError) -> CodeRedemption
-    /// Looks, without consuming anything.
-    func refreshToken(_ hash: SecretHash) async throws(StoreError) -> (token: RefreshToken, grant: Grant)?
+    /// The grant of a refresh token, however old the token is. Looks, without consuming anything.
+    func grant(of token: RefreshTokenReference) async throws(StoreError) -> Grant?
     /// Exchanges a refresh token for its successor, in one step, by the rules of `Rotation`.
     ///
     /// `refusal` is asked first, about the token's live grant: when it gives an error, nothing changes, however often the token was used. It may be called
     /// on any thread, inside the store's transaction, so it computes and does not wait.
     func rotate(
-        _ hash: SecretHash, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @escaping @Sendable (Grant) -> OAuthError?
+        _ token: RefreshTokenReference, to successor: Successor, grace: Int64, at now: NumericDate,
+        unless refusal: @escaping @Sendable (Grant) -> OAuthError?
     ) async throws(StoreError) -> Rotation
     /// Keeps a grant that came of no code. `consuming` is something that may be used once, with the moment until which that has to be remembered.
     /// False, and nothing kept, when it was used before, or when the grant's user or client is gone or disabled.
@@ -120,16 +121,26 @@ public enum CodeRedemption: Sendable, Hashable {
 
 /// The outcome of `GrantStore.rotate` (requirement 131).
 public enum Rotation: Sendable, Hashable {
-    /// The token was unused and is used now; the successor is live.
+    /// It was the latest token of its grant, which its successor is now.
     case rotated(Grant)
-    /// The token was used within the grace window and its successor was not used yet: the very same successor again, as it was sealed.
+    /// It is the immediate predecessor of the latest token, and was used within the grace window: the very same successor again, as it was sealed.
     case repeated(Grant, sealedSuccessor: [UInt8])
-    /// The token was used before and is no longer the immediate predecessor: the grant is now revoked.
+    /// It is neither, though it was issued for this grant: somebody uses it again, or the store has gone back in time. The grant is now revoked.
     case reused(grantID: String)
-    /// No such token, or it expired, or its grant or its user ended.
+    /// It expired, or its grant or its user ended, or there is none.
     case unknown
     /// It may not be exchanged by this caller.
     case refused(OAuthError)
+}
+
+/// For how long the immediate predecessor of a token may be sent again.
+public enum RefreshGrace {
+    /// Requests that came in together may be decided in another order, and clocks may differ by a little: that is no theft. A use that lies further in the
+    /// future is no grace.
+    public static func covers(_ usedAt: NumericDate, at now: NumericDate, grace: Int64) -> Bool {
+        let age = now.seconds(since: usedAt)
+        return age > -60 && age < grace
+    }
 }
 
 /// What a refresh token is exchanged for.
@@ -145,9 +156,6 @@ public struct Successor: Sendable, Hashable {
         self.sealed = sealed
         self.expiresAt = expiresAt
     }
-
-    /// As a token of a grant.
-    public func token(of grant: Grant) -> RefreshToken { RefreshToken(hash: hash, grantID: grant.id, expiresAt: min(expiresAt, grant.expiresAt)) }
 }
 
 /// Something that may be used once: a proof, an assertion, a transaction.
