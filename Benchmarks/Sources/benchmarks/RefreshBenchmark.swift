@@ -98,27 +98,19 @@ struct RefreshServer {
         user = try await server.addUser(named: "ada", password: RandomSource.system.token(bytes: 12))
     }
 
-    /// A refresh token of a new grant, put where a sign-in would have put it.
+    /// A refresh token of a new grant, for a code that a sign-in would have left in the store.
     func token() async throws -> String {
-        let now = Clock.system.now
         let random = RandomSource.system
-        let (code, text) = (SecretHash(of: random.token()), random.token())
-        guard let challenge = CodeChallenge(random.token()) else { throw Unexpected() }
-        let end = now.advanced(by: 86400)
+        let (code, verifier) = (random.token(), CodeVerifier(random: random))
+        let end = Clock.system.now.advanced(by: 60)
         _ = try await store.issue(
             AuthorizationCode(
-                hash: code, clientID: client, userID: user.id, redirectURI: "https://client.example.com/callback", challenge: challenge,
-                scopes: ["read"],
-                resource: RefreshBenchmark.resource, expiresAt: end), consuming: SecretHash(of: random.token()), until: end)
-        let grant = Grant(
-            id: random.token(bytes: 16), clientID: client, userID: user.id, scopes: ["read"], resource: RefreshBenchmark.resource, createdAt: now,
-            expiresAt: end, lastUsedAt: now)
-        guard
-            case .redeemed = try await store.redeem(
-                code, for: grant, refreshToken: RefreshToken(hash: SecretHash(of: text), grantID: grant.id, expiresAt: end), clientIn: .elsewhere,
-                at: now)
-        else { throw Unexpected() }
-        return text
+                hash: SecretHash(of: code), clientID: client, userID: user.id, redirectURI: "https://client.example.com/callback",
+                challenge: CodeChallenge(of: verifier), scopes: ["read"], resource: RefreshBenchmark.resource, expiresAt: end),
+            consuming: SecretHash(of: random.token()), until: end)
+        return try await refreshToken(
+            "grant_type=authorization_code&client_id=bench&code=\(code)&code_verifier=\(verifier.text)"
+                + "&redirect_uri=https://client.example.com/callback")
     }
 
     func rate(callers: Int, seconds: Double) async throws -> Double {
@@ -141,11 +133,15 @@ struct RefreshServer {
     }
 
     private func refresh(_ token: String) async throws -> String {
+        try await refreshToken("grant_type=refresh_token&client_id=bench&refresh_token=" + token)
+    }
+
+    /// What the token endpoint gives for a form.
+    private func refreshToken(_ form: String) async throws -> String {
         let request = HTTPRequest(
             method: .post, scheme: "https", authority: "mcp.example.com", path: "/token",
             headerFields: [.contentType: "application/x-www-form-urlencoded"])
-        let body = "grant_type=refresh_token&client_id=bench&refresh_token=" + token
-        guard let reply = await server.reply(to: HTTPCall(request, body: Array(body.utf8), peer: "127.0.0.1")), reply.response.status == .ok,
+        guard let reply = await server.reply(to: HTTPCall(request, body: Array(form.utf8), peer: "127.0.0.1")), reply.response.status == .ok,
             let next = try JSONDocument(parsing: reply.body).root["refresh_token"]?.string
         else { throw Unexpected() }
         return next
