@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import GRDB
 import GRDBSQLite
 import MCPAuthorizationServer
@@ -27,7 +28,14 @@ final class GroupCommit: Sendable {
         var jobs: [Job] = []
         var isDraining = false
         var lastBatch = 0
+        /// How long a commit took lately: a moving average, from what counts as slow until something was measured.
+        var commitTime = GroupCommit.quick * 4
     }
+
+    /// A lone caller commits on its own thread where the disk answers within this time: two changes of thread would cost as much as the commit. Elsewhere its
+    /// thread is needed for others meanwhile.
+    private static let quick = Duration.milliseconds(1)
+    private static let canSpareThread = ProcessInfo.processInfo.activeProcessorCount > 1
 
     private let database: DatabaseQueue
     private let writeLock: WriteLock
@@ -81,6 +89,7 @@ final class GroupCommit: Sendable {
     /// Runs the work in a shared transaction and returns its result once that is durable.
     func write<Result: Sendable>(_ work: @escaping @Sendable (Database) throws -> Result) async throws(StoreError) -> Result {
         do {
+            if let result = try writeAlone(work) { return result }
             return try await withCheckedThrowingContinuation { continuation in
                 let result = ResultBox<Result>()
                 submit(
@@ -125,6 +134,44 @@ final class GroupCommit: Sendable {
         } catch { throw Self.translate(error) }
     }
 
+    /// Nil, and nothing done, unless nobody else is at work, here or in another process, and the disk is quick.
+    private func writeAlone<Result>(_ work: (Database) throws -> Result) throws -> Result? {
+        let isAlone = state.withLock { state in
+            guard Self.canSpareThread, !state.isDraining, state.commitTime < Self.quick else { return false }
+            state.isDraining = true
+            return true
+        }
+        guard isAlone else { return nil }
+        defer {
+            let isAwaited = state.withLock { state in
+                state.lastBatch = 1
+                state.isDraining = !state.jobs.isEmpty
+                return state.isDraining
+            }
+            if isAwaited { scheduleBatch() }
+        }
+        guard writeLock.takeAtOnce() else { return nil }
+        defer { writeLock.release() }
+        return try database.writeWithoutTransaction { db in
+            var result: Result?
+            try commit(db) { result = try work(db) }
+            return result
+        }
+    }
+
+    /// One transaction, whose time is noted.
+    private func commit(_ db: Database, _ work: () throws -> Void) throws {
+        let start = ContinuousClock.now
+        defer {
+            let time = ContinuousClock.now - start
+            state.withLock { $0.commitTime = ($0.commitTime * 7 + time) / 8 }
+        }
+        try db.inTransaction(.immediate) {
+            try work()
+            return .commit
+        }
+    }
+
     private func submit(_ job: Job) {
         let mustStart = state.withLock { state in
             state.jobs.append(job)
@@ -156,7 +203,7 @@ final class GroupCommit: Sendable {
         do {
             try writeLock.take()
             defer { writeLock.release() }
-            try db.inTransaction(.immediate) {
+            try commit(db) {
                 for (index, job) in batch.enumerated() {
                     if batch.count == 1 {
                         try job.work(db)
@@ -164,7 +211,6 @@ final class GroupCommit: Sendable {
                         do { try Self.apart(job.work, db) } catch { failures[index] = error }
                     }
                 }
-                return .commit
             }
         } catch {
             // Not committed: nobody's work happened.
@@ -238,13 +284,16 @@ final class WriteLock: Sendable {
 
     /// Blocks. Throws `unavailable` when another process holds it for too long, for example because it was stopped.
     func take() throws(StoreError) {
-        guard flock(descriptor, LOCK_EX | LOCK_NB) != 0 else { return }
+        if takeAtOnce() { return }
         let deadline = ContinuousClock.now + Self.patience
-        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+        while !takeAtOnce() {
             guard ContinuousClock.now < deadline else { throw StoreError(.unavailable, "another process has been writing for too long") }
             usleep(500)
         }
     }
+
+    /// Waits for nobody.
+    func takeAtOnce() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 }
 
     func release() { flock(descriptor, LOCK_UN) }
 }

@@ -98,10 +98,8 @@ extension Row {
                 return hash
             }
             guard let latest = try hash(13), let expiry: Int64 = self[14] else { return nil }
-            var predecessor: (SecretHash, NumericDate, [UInt8])?
-            if let previous = try hash(15), let usedAt: Int64 = self[16], let sealed: Data = self[17] {
-                predecessor = (previous, NumericDate(seconds: usedAt), Array(sealed))
-            }
+            var predecessor: (SecretHash, NumericDate)?
+            if let previous = try hash(15), let usedAt: Int64 = self[16] { predecessor = (previous, NumericDate(seconds: usedAt)) }
             return RefreshChain(latest: latest, expiresAt: NumericDate(seconds: expiry), predecessor: predecessor)
         }
     }
@@ -126,7 +124,7 @@ extension Row {
 struct RefreshChain {
     let latest: SecretHash
     let expiresAt: NumericDate
-    let predecessor: (hash: SecretHash, usedAt: NumericDate, sealedSuccessor: [UInt8])?
+    let predecessor: (hash: SecretHash, usedAt: NumericDate)?
 }
 
 /// What few clients have, as one JSON object in one column.

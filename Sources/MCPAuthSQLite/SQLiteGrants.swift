@@ -60,13 +60,13 @@ extension SQLiteStore {
                 let row = try Row.fetchOne(db.cachedStatement(sql: Self.grantWithChain), arguments: [grantID])
             else { return .unknown }
             var grant = try row.grant
-            guard grant.isLive(at: now), grant.userID == nil || row[18] == false, let chain = try row.refreshChain else { return .unknown }
+            guard grant.isLive(at: now), grant.userID == nil || row[17] == false, let chain = try row.refreshChain else { return .unknown }
             if let error = refusal(grant) { return .refused(error) }
             guard token.hash == chain.latest else {
                 if let predecessor = chain.predecessor, predecessor.hash == token.hash,
                     RefreshGrace.covers(predecessor.usedAt, at: now, grace: grace)
                 {
-                    return .repeated(grant, sealedSuccessor: predecessor.sealedSuccessor)
+                    return successor.hash == chain.latest ? .repeated(grant) : .unknown
                 }
                 try Self.revoke(grantID, now, db)
                 return .reused(grantID: grantID)
@@ -75,11 +75,11 @@ extension SQLiteStore {
             // The row alone: a refresh writes one page.
             let use = try db.cachedStatement(
                 sql: """
-                    UPDATE grants SET refresh_hash = ?, refresh_expires_at = ?, previous_refresh_hash = ?, refreshed_at = ?, sealed_refresh = ?,
-                      last_used_at = ? WHERE id = ?
+                    UPDATE grants SET refresh_hash = ?, refresh_expires_at = ?, previous_refresh_hash = ?, refreshed_at = ?, last_used_at = ?
+                    WHERE id = ?
                     """)
             try use.execute(arguments: [
-                successor.hash.data, min(successor.expiresAt, grant.expiresAt).seconds, token.hash.data, now.seconds, Data(successor.sealed),
+                successor.hash.data, min(successor.expiresAt, grant.expiresAt).seconds, token.hash.data, now.seconds,
                 now.seconds, grantID,
             ])
             grant.lastUsedAt = now
@@ -181,7 +181,7 @@ extension SQLiteStore {
     }
 
     static func insert(_ grant: Grant, _ token: RefreshToken?, _ db: Database) throws {
-        try db.cachedStatement(sql: "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)").execute(
+        try db.cachedStatement(sql: "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, NULL, NULL)").execute(
             arguments: [
                 grant.id, grant.clientID.text, grant.userID ?? "", grant.scopes.text, grant.resource, grant.createdAt.seconds,
                 grant.expiresAt.seconds,

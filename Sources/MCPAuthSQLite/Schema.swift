@@ -106,11 +106,10 @@ enum Schema {
         ALTER TABLE grants ADD COLUMN refresh_expires_at INTEGER;
         ALTER TABLE grants ADD COLUMN previous_refresh_hash BLOB;
         ALTER TABLE grants ADD COLUMN refreshed_at INTEGER;
-        ALTER TABLE grants ADD COLUMN sealed_refresh BLOB;
         UPDATE grants SET (refresh_hash, refresh_expires_at) = (
           SELECT hash, expires_at FROM refresh_tokens WHERE grant_id = grants.id AND used_at IS NULL ORDER BY expires_at DESC LIMIT 1);
-        UPDATE grants SET (previous_refresh_hash, refreshed_at, sealed_refresh) = (
-          SELECT hash, used_at, sealed_successor FROM refresh_tokens WHERE grant_id = grants.id AND successor = grants.refresh_hash)
+        UPDATE grants SET (previous_refresh_hash, refreshed_at) = (
+          SELECT hash, used_at FROM refresh_tokens WHERE grant_id = grants.id AND successor = grants.refresh_hash)
         WHERE refresh_hash IS NOT NULL;
         """
 }

@@ -120,7 +120,7 @@ public final class AuthorizationServer: Sendable {
             }
         keys = try await KeyRing(
             store, master, issuer: issuer, algorithms: configuration.signingAlgorithms, rotation: configuration.keyRotation, at: clock.now)
-        refreshTokens = RefreshTokens(key: master.derivedKey(for: "refresh tokens"))
+        refreshTokens = RefreshTokens(master)
         tokens = AccessTokens(
             issuer: issuer, keys: keys, lifetime: configuration.accessTokenLifetime, random: random, sealer: master.sealer(for: "access tokens"))
         do throws(StoreError) {

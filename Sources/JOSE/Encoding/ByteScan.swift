@@ -21,6 +21,28 @@ enum ByteScan {
         return nil
     }
 
+    /// Whether all bytes are printable ASCII other than the quotation mark and the backslash: what JSON writes as it is.
+    static func isPlainText(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        /// Has a high bit set when a byte of ASCII is this one.
+        func holds(_ byte: UInt8, _ word: UInt64) -> UInt64 {
+            let difference = word ^ (ones &* UInt64(byte))
+            return (difference &- ones) & ~difference
+        }
+        var position = 0
+        while position + 8 <= bytes.count {
+            let word = UnsafeRawPointer(bytes.baseAddress! + position).loadUnaligned(as: UInt64.self)
+            let isControl = (word &- ones &* 0x20) & ~word
+            guard (word | isControl | holds(0x22, word) | holds(0x5C, word) | holds(0x7F, word)) & highs == 0 else { return false }
+            position += 8
+        }
+        while position < bytes.count {
+            let byte = bytes[position]
+            guard byte >= 0x20, byte < 0x7F, byte != 0x22, byte != 0x5C else { return false }
+            position += 1
+        }
+        return true
+    }
+
     /// Whether two texts are the same, byte for byte: Swift's own equality takes texts for the same that differ in normalization.
     static func areSame(_ one: String, _ other: String) -> Bool {
         guard one.utf8.count == other.utf8.count else { return false }

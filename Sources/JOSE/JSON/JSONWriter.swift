@@ -39,6 +39,17 @@ package enum JSONWriter {
 
     package static func write(_ string: String, to output: inout [UInt8]) {
         output.append(UInt8(ascii: "\""))
+        let isPlain =
+            string.utf8.withContiguousStorageIfAvailable { bytes in
+                guard ByteScan.isPlainText(bytes) else { return false }
+                output.append(contentsOf: bytes)
+                return true
+            } ?? false
+        if !isPlain { writeEscaped(string, to: &output) }
+        output.append(UInt8(ascii: "\""))
+    }
+
+    private static func writeEscaped(_ string: String, to output: inout [UInt8]) {
         for scalar in string.unicodeScalars {
             switch scalar.value {
             case 0x22: output += #"\""#.utf8
@@ -51,7 +62,6 @@ package enum JSONWriter {
             default: output.append(contentsOf: UTF8.encode(scalar)!)
             }
         }
-        output.append(UInt8(ascii: "\""))
     }
 
     private static func writeEscape(_ value: UInt32, to output: inout [UInt8]) {

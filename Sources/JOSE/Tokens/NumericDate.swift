@@ -55,6 +55,17 @@ public struct RandomSource: Sendable {
 
     /// The operating system's generator.
     public static let system = RandomSource { count in
+        #if canImport(Glibc) || canImport(Musl)
+            // Swift's own generator asks the kernel for each eight bytes.
+            let drawn = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+                while initialized < count {
+                    let part = min(count - initialized, 256)
+                    guard getentropy(buffer.baseAddress! + initialized, part) == 0 else { break }
+                    initialized += part
+                }
+            }
+            if drawn.count == count { return drawn }
+        #endif
         var generator = SystemRandomNumberGenerator()
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count + 8)

@@ -86,7 +86,7 @@ extension AuthorizationServer {
     /// A refresh token for a new grant, where its client gets one.
     func refreshToken(for grant: Grant, _ client: Client, at now: NumericDate) -> (text: String, record: RefreshToken)? {
         guard client.grantTypes.contains(.refreshToken), configuration.grantTypes.contains(.refreshToken) else { return nil }
-        let text = refreshTokens.make(for: grant.id, random)
+        let text = refreshTokens.first(for: grant.id, random)
         let expiresAt = min(now.advanced(by: configuration.refreshTokenIdleLifetime), grant.expiresAt)
         return (text, RefreshToken(hash: SecretHash(of: text), grantID: grant.id, expiresAt: expiresAt))
     }

@@ -14,11 +14,8 @@ extension AuthorizationServer {
             record("token.refreshed", .denied, call, reason: "unknown_refresh_token", client: client.id)
             throw refusal
         }
-        let successorText = refreshTokens.make(for: grantID, random)
-        let sealer = Sealer(derivedFrom: text, purpose: "refresh successor")
-        let successor = Successor(
-            hash: SecretHash(of: successorText), sealed: try sealer.seal(Array(successorText.utf8), owner: client.id.text),
-            expiresAt: now.advanced(by: configuration.refreshTokenIdleLifetime))
+        let successorText = refreshTokens.successor(of: text, for: grantID)
+        let successor = Successor(hash: SecretHash(of: successorText), expiresAt: now.advanced(by: configuration.refreshTokenIdleLifetime))
         let thumbprint = request.proof?.thumbprint
         let outcome = try await stored {
             try await store.rotate(token, to: successor, grace: configuration.refreshGrace, at: now) { grant in
@@ -40,7 +37,7 @@ extension AuthorizationServer {
             }
         }
         // Signed after the exchange: should it ever fail, the client's next attempt within the grace period gets the same successor.
-        func reply(_ grant: Grant, _ refreshToken: String, _ reason: String?) throws(OAuthError) -> HTTPReply {
+        func reply(_ grant: Grant, _ reason: String?) throws(OAuthError) -> HTTPReply {
             let resource = try grantedResource(grant.resource)
             // What the operator has taken away since is not given again.
             var scopes = (requested ?? grant.scopes).intersection(resource.allScopes.union(identityScopes))
@@ -48,13 +45,11 @@ extension AuthorizationServer {
             let contents = AccessTokenContents(grant, scopes: scopes, resource: resource, keyThumbprint: thumbprint)
             let access = try tokens.issue(contents, at: now)
             record("token.refreshed", .allowed, call, reason: reason, subject: grant.userID, client: client.id, scopes: scopes)
-            return tokenReply(access, refreshToken, scopes)
+            return tokenReply(access, successorText, scopes)
         }
         switch outcome {
-        case .rotated(let grant): return try reply(grant, successorText, nil)
-        case .repeated(let grant, let sealed):
-            guard let bytes = sealer.open(sealed, owner: client.id.text) else { throw refusal }
-            return try reply(grant, String(decoding: bytes, as: UTF8.self), "repeated_within_grace")
+        case .rotated(let grant): return try reply(grant, nil)
+        case .repeated(let grant): return try reply(grant, "repeated_within_grace")
         case .reused(let grantID):
             revocations.insert(.grant(grantID), at: now)
             let subject = try? await store.grant(grantID)?.subject

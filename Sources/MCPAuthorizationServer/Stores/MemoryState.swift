@@ -10,7 +10,7 @@ struct MemoryCode {
 struct MemoryRefreshChain {
     var latest: SecretHash
     var expiresAt: NumericDate
-    var predecessor: (hash: SecretHash, usedAt: NumericDate, sealedSuccessor: [UInt8])?
+    var predecessor: (hash: SecretHash, usedAt: NumericDate)?
 
     init(_ token: RefreshToken) {
         latest = token.hash

@@ -152,13 +152,13 @@ public final class MemoryStore: AuthorizationServerStore {
                 if let predecessor = chain.predecessor, predecessor.hash == token.hash,
                     RefreshGrace.covers(predecessor.usedAt, at: now, grace: grace)
                 {
-                    return .repeated(grant, sealedSuccessor: predecessor.sealedSuccessor)
+                    return successor.hash == chain.latest ? .repeated(grant) : .unknown
                 }
                 state.revoke(grantID, now)
                 return .reused(grantID: grantID)
             }
             guard now < chain.expiresAt else { return .unknown }
-            chain.predecessor = (token.hash, now, successor.sealed)
+            chain.predecessor = (token.hash, now)
             chain.latest = successor.hash
             chain.expiresAt = min(successor.expiresAt, grant.expiresAt)
             state.refreshChains[grantID] = chain

@@ -123,8 +123,8 @@ public enum CodeRedemption: Sendable, Hashable {
 public enum Rotation: Sendable, Hashable {
     /// It was the latest token of its grant, which its successor is now.
     case rotated(Grant)
-    /// It is the immediate predecessor of the latest token, and was used within the grace window: the very same successor again, as it was sealed.
-    case repeated(Grant, sealedSuccessor: [UInt8])
+    /// It is the immediate predecessor of the latest token, which is the successor at hand, and was used within the grace window: nothing changes.
+    case repeated(Grant)
     /// It is neither, though it was issued for this grant: somebody uses it again, or the store has gone back in time. The grant is now revoked.
     case reused(grantID: String)
     /// It expired, or its grant or its user ended, or there is none.
@@ -143,17 +143,14 @@ public enum RefreshGrace {
     }
 }
 
-/// What a refresh token is exchanged for.
+/// What a refresh token is exchanged for: always the same for the same token.
 public struct Successor: Sendable, Hashable {
     public let hash: SecretHash
-    /// Its text, which only the holder of its predecessor can open again: what `Rotation.repeated` gives back.
-    public let sealed: [UInt8]
     /// When it ends, unless its grant ends earlier.
     public let expiresAt: NumericDate
 
-    public init(hash: SecretHash, sealed: [UInt8], expiresAt: NumericDate) {
+    public init(hash: SecretHash, expiresAt: NumericDate) {
         self.hash = hash
-        self.sealed = sealed
         self.expiresAt = expiresAt
     }
 }

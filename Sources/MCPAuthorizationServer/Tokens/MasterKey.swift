@@ -40,12 +40,6 @@ struct Sealer: Sendable {
 
     fileprivate init(key: SymmetricKey) { self.key = key }
 
-    /// For a secret that only the holder of `token` can open again.
-    init(derivedFrom token: String, purpose: String) {
-        key = HKDF<SHA256>.deriveKey(
-            inputKeyMaterial: SymmetricKey(data: Array(token.utf8)), info: Array("mcp-auth \(purpose)".utf8), outputByteCount: 32)
-    }
-
     /// Throws `server_error`.
     func seal(_ bytes: [UInt8], owner: String) throws(OAuthError) -> [UInt8] {
         guard let box = try? AES.GCM.seal(bytes, using: key, authenticating: Array(owner.utf8)), let combined = box.combined else {
