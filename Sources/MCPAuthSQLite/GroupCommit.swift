@@ -164,7 +164,7 @@ final class GroupCommit: Sendable {
         let start = ContinuousClock.now
         defer {
             let time = ContinuousClock.now - start
-            state.withLock { $0.commitTime = ($0.commitTime * 7 + time) / 8 }
+            state.withLock { $0.commitTime = ($0.commitTime * 3 + time) / 4 }
         }
         try db.inTransaction(.immediate) {
             try work()

@@ -56,11 +56,9 @@ extension SQLiteStore {
         unless refusal: @escaping @Sendable (Grant) -> OAuthError?
     ) async throws(StoreError) -> Rotation {
         try await database.write { db in
-            guard let grantID = try Self.grantID(of: token, db),
-                let row = try Row.fetchOne(db.cachedStatement(sql: Self.grantWithChain), arguments: [grantID])
+            guard let grantID = try Self.grantID(of: token, db), case (var grant, let chain)? = try Self.refreshable(grantID, db),
+                grant.isLive(at: now)
             else { return .unknown }
-            var grant = try row.grant
-            guard grant.isLive(at: now), grant.userID == nil || row[17] == false, let chain = try row.refreshChain else { return .unknown }
             if let error = refusal(grant) { return .refused(error) }
             guard token.hash == chain.latest else {
                 if let predecessor = chain.predecessor, predecessor.hash == token.hash,
@@ -190,9 +188,19 @@ extension SQLiteStore {
             ])
     }
 
-    private static let grantWithChain = """
-        SELECT g.*, (SELECT is_disabled FROM users WHERE id = g.user_id) AS is_disabled FROM grants g WHERE id = ?
-        """
+    /// A grant that has refresh tokens, and whose user, if it has one, is there and not disabled.
+    private static func refreshable(_ grantID: String, _ db: Database) throws -> (Grant, RefreshChain)? {
+        let statement = try db.cachedStatement(
+            sql: "SELECT g.*, (SELECT is_disabled FROM users WHERE id = g.user_id) FROM grants g WHERE id = ?")
+        // By a cursor, whose row is read where it stands, for as long as the cursor lives.
+        let rows = try Row.fetchCursor(statement, arguments: [grantID])
+        return try withExtendedLifetime(rows) {
+            guard let row = try rows.next() else { return nil }
+            let grant = try row.grant
+            guard grant.userID == nil || row[17] == false, let chain = try row.refreshChain else { return nil }
+            return (grant, chain)
+        }
+    }
 
     /// The tokens of earlier versions did not name their grant; their table is only read, and swept.
     private static func grantID(of token: RefreshTokenReference, _ db: Database) throws -> String? {

@@ -120,6 +120,20 @@ struct JSONTests {
         #expect(!text.contains { $0 < 0x20 || $0 == 0x7F })
         #expect(try JSONValue(parsing: text) == value)
     }
+
+    @Test("every character is written right, wherever in a text it stands")
+    func everyCharacter() throws {
+        for scalar in (0...0x2FF).compactMap(Unicode.Scalar.init) + ["\u{2028}", "\u{2029}", "\u{FFFD}", "\u{1F600}"] {
+            for (before, after) in [(0, 0), (0, 7), (3, 4), (7, 0), (7, 8), (8, 3), (15, 20)] {
+                let string = String(repeating: "a", count: before) + String(Character(scalar)) + String(repeating: "b", count: after)
+                let text = JSONValue.string(string).serialized
+                let escaped = scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value) || scalar == "\u{2028}" || scalar == "\u{2029}"
+                let isAsItIs = text.count == string.utf8.count + 2
+                #expect(isAsItIs == !(escaped || scalar == "\"" || scalar == "\\"), "\(scalar.value) after \(before)")
+                #expect(try JSONValue(parsing: text) == .string(string), "\(scalar.value) after \(before)")
+            }
+        }
+    }
 }
 
 @Suite("base64url, read strictly")

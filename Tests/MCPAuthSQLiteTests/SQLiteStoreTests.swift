@@ -89,6 +89,33 @@ struct SQLiteStoreTests {
         #expect(try await store.user(named: "name59") != nil)
     }
 
+    @Test("I2: callers who come one by one, and then all at once, are committed; whoever fails leaves nothing")
+    func loneCallers() async throws {
+        let store = try SQLiteStore(path: folder.path("auth.db"))
+        func add(_ index: Int, _ name: String) async -> StoreError.Kind? {
+            do {
+                try await store.add(User(id: "user-\(index)", name: name, passwordHash: nil, createdAt: NumericDate(seconds: 1)))
+                return nil
+            } catch { return error.kind }
+        }
+        // So many that it is known how quick the disk is.
+        for index in 0..<40 { #expect(await add(index, "name\(index)") == nil) }
+        #expect(await add(1000, "name5") == .conflict, "alone, and refused")
+        #expect(try await store.user(id: "user-1000") == nil)
+        for round in 0..<20 {
+            let conflicts = await withTaskGroup(of: Bool.self) { group in
+                for index in 0..<10 {
+                    group.addTask { await add(2000 + round * 100 + index, index == 3 ? "name1" : "r\(round)-\(index)") == .conflict }
+                }
+                return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+            }
+            #expect(conflicts == 1)
+            #expect(await add(5000 + round, "alone\(round)") == nil)
+        }
+        let reopened = try SQLiteStore(path: folder.path("auth.db"))
+        #expect(try await reopened.users(after: "", limit: 1000).count == 40 + 20 * 10)
+    }
+
     @Test("a file of a newer version, or of something else, is refused with a reason")
     func foreignFiles() async throws {
         let queue = try DatabaseQueue(path: folder.path("newer.db"))

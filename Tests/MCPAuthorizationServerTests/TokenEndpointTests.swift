@@ -171,6 +171,79 @@ struct TokenEndpointTests {
         #expect(harness.events.contains("refresh_token.reused"))
     }
 
+    @Test("F-03, R131: a refresh token of long ago ends the grant, in whatever generation it is by now")
+    func ancient() async throws {
+        let tokens = try await harness.tokens(client)
+        var latest = tokens.refresh
+        for _ in 0..<20 {
+            harness.time.advance(by: 86400)
+            latest = try #require(try await harness.refresh(client, latest).json["refresh_token"]?.string)
+        }
+        #expect(try await harness.refresh(client, tokens.refresh).error == "invalid_grant")
+        #expect(try await harness.refresh(client, latest).error == "invalid_grant")
+        #expect(harness.events.contains("refresh_token.reused"))
+    }
+
+    @Test("F-02, R131: every instance with the same key gives the same successor; the texts of one grant never repeat")
+    func successors() async throws {
+        let (store, master) = (MemoryStore(), MasterKey.random())
+        let one = try await Harness(store: store, master: master)
+        let two = try await Harness(store: store, master: master)
+        let client = try await one.registered()
+        var latest = try await one.tokens(client).refresh
+        var seen: Set = [latest]
+        for _ in 0..<50 {
+            let replies = try await (one.refresh(client, latest), two.refresh(client, latest))
+            let successors = [replies.0, replies.1].map { $0.json["refresh_token"]?.string }
+            #expect(successors[0] == successors[1])
+            latest = try #require(successors[0])
+            #expect(seen.insert(latest).inserted)
+        }
+    }
+
+    @Test("F-03, F-06: refresh tokens that somebody made up, knowing all but the key, change nothing and reach no store")
+    func forged() async throws {
+        let tokens = try await harness.tokens(client)
+        let other = try await harness.tokens(client, as: "grace")
+        let claims = try JWTClaims(parsing: try CompactJWS(parsing: tokens.access).payload)
+        let grantID = try #require(claims.identifier?.split(separator: ".").first.map(String.init))
+        let secret = try #require(tokens.refresh.split(separator: ".").last.map(String.init))
+        #expect(tokens.refresh == grantID + "." + secret, "what a resource server sees names the grant")
+        var forgeries = [
+            grantID, grantID + ".", "." + secret, grantID + ".." + secret, grantID + "." + secret + "=", grantID + "." + secret + ".",
+            tokens.refresh + "A",
+            String(tokens.refresh.dropLast()), String(tokens.refresh.dropLast(4)), " " + tokens.refresh, tokens.refresh.uppercased(),
+            grantID + "." + RandomSource.system.token(bytes: 48), grantID + "." + (other.refresh.split(separator: ".").last.map(String.init) ?? ""),
+            grantID + "." + String(repeating: "A", count: 64), grantID.dropLast() + "." + secret, "x" + tokens.refresh,
+            String(repeating: "g", count: 200) + "." + secret,
+        ]
+        let bytes = try Base64URL.decode(secret)
+        for index in bytes.indices {
+            var changed = bytes
+            changed[index] ^= 1
+            forgeries.append(grantID + "." + Base64URL.encode(changed))
+        }
+        // Of another server, which uses the same store with another key.
+        let stranger = try await Harness(store: MemoryStore())
+        forgeries.append(try await stranger.tokens(try await stranger.registered()).refresh)
+        for forgery in forgeries {
+            #expect(try await harness.refresh(client, forgery).error == "invalid_grant", "\(forgery)")
+            let revocation = try await harness.post("/revoke", [("client_id", client), ("token", forgery)])
+            #expect(revocation.response.status == .ok, "\(forgery)")
+        }
+        #expect(!harness.events.contains("refresh_token.reused") && !harness.events.contains("grant.revoked"))
+        #expect(try await harness.accepts(tokens.access))
+        #expect(try await harness.refresh(client, tokens.refresh).status == 200)
+
+        let store = FailingStore()
+        let broken = try await Harness(store: store)
+        let mine = try await broken.registered()
+        let good = try await broken.tokens(mine).refresh
+        store.fails = true
+        #expect(try await broken.refresh(mine, "x" + good).error == "invalid_grant")
+        #expect(try await broken.refresh(mine, good).status == 503)
+    }
+
     @Test("F-06: refresh tokens of other clients and things that are none")
     func foreignRefresh() async throws {
         let tokens = try await harness.tokens(client)

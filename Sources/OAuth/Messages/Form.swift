@@ -65,6 +65,11 @@ public struct Form: Sendable, Hashable {
 
     /// One value, decoded: `+` is a space. Throws `invalid_request`.
     public static func decode(_ bytes: ArraySlice<UInt8>) throws(OAuthError) -> String {
+        let invalid = OAuthError(.invalidRequest, "a parameter is not valid UTF-8")
+        guard bytes.contains(where: { $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "%") }) else {
+            guard !bytes.contains(0), let text = String(validating: bytes, as: UTF8.self) else { throw invalid }
+            return text
+        }
         var output: [UInt8] = []
         output.reserveCapacity(bytes.count)
         var index = bytes.startIndex
@@ -84,8 +89,8 @@ public struct Form: Sendable, Hashable {
                 index += 1
             }
         }
-        guard UTF8Sequence.isValid(output.span), !output.contains(0) else { throw OAuthError(.invalidRequest, "a parameter is not valid UTF-8") }
-        return String(decoding: output, as: UTF8.self)
+        guard !output.contains(0), let text = String(validating: output, as: UTF8.self) else { throw invalid }
+        return text
     }
 
     public static func == (left: Form, right: Form) -> Bool { left.encoded == right.encoded }
