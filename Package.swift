@@ -91,7 +91,7 @@ if !coreOnly {
             "MCPAuthHummingbirdTests",
             [
                 "MCPAuthHummingbird", "MCPServer", "MCPAuth", "MCPAuthorizationServer", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, hummingbird,
-                hummingbirdTesting,
+                hummingbirdTesting, tracing, .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
             ]),
         tests(
             "MCPAuthHTTPClientTests",
@@ -99,13 +99,13 @@ if !coreOnly {
                 "MCPAuthHTTPClient", "OAuth", httpTypes, hummingbird, hummingbirdTesting, .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        library("MCPAuth", ["OAuth", "JOSE", httpTypes, log, metrics, crypto]),
+        library("MCPAuth", ["OAuth", "JOSE", httpTypes, log, metrics, tracing, crypto]),
         library("MCPAuthorizationServer", ["OAuth", "JOSE", "MCPAuth", httpTypes, log, lifecycle, crypto, cryptoExtras]),
         library("MCPServer", ["MCPAuth", "OAuth", "JOSE", httpTypes, log, metrics, tracing]),
         library(
             "MCPAuthHummingbird",
             [
-                "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, hummingbird, log, lifecycle,
+                "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, hummingbird, log, lifecycle, tracing,
                 .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 hummingbirdTLS, certificateReloading, .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -38,18 +38,20 @@ public final class GuardedHTTPClient: HTTPFetcher {
         guard policy.allows(request.url) else {
             throw OAuthError(.fetchFailed, "\(request.url.scheme) to \(request.url.hostForURL) is not allowed: only https to public addresses is")
         }
-        do {
-            return try await withThrowingTaskGroup(of: HTTPReply.self) { group in
-                group.addTask { try await self.exchange(request) }
-                group.addTask {
-                    try await Task.sleep(for: request.timeout)
-                    throw failure
-                }
-                defer { group.cancelAll() }
-                guard let reply = try await group.next() else { throw failure }
-                return reply
+        do { return try await Spans.around("fetch") { try await self.exchangeInTime(request) } } catch { throw failure }
+    }
+
+    private func exchangeInTime(_ request: OutboundRequest) async throws -> HTTPReply {
+        try await withThrowingTaskGroup(of: HTTPReply.self) { group in
+            group.addTask { try await self.exchange(request) }
+            group.addTask {
+                try await Task.sleep(for: request.timeout)
+                throw TooLate()
             }
-        } catch { throw failure }
+            defer { group.cancelAll() }
+            guard let reply = try await group.next() else { throw TooLate() }
+            return reply
+        }
     }
 
     private func exchange(_ request: OutboundRequest) async throws -> HTTPReply {
@@ -71,6 +73,7 @@ public final class GuardedHTTPClient: HTTPFetcher {
     }
 
     private struct TooLarge: Error {}
+    private struct TooLate: Error {}
     private struct NotAllowed: Error {}
 
     /// One of the addresses of the host, all of which are allowed.
@@ -133,6 +136,8 @@ private actor ClientCache {
         configuration.dnsOverride[host] = address
         configuration.dnsOverride[host.lowercased()] = address
         configuration.httpVersion = .http1Only
+        // It would add headers of its own, for strangers to read.
+        configuration.tracing.tracer = nil
         let client = HTTPClient(eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
         entries.append(Entry(key: key, client: client, uses: 1))
         return client

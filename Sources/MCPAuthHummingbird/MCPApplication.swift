@@ -76,6 +76,7 @@ public enum MCPApplication {
             renewal = service
             router.add(middleware: StrictTransportSecurity())
         }
+        if Spans.areOn { router.add(middleware: TraceRequests()) }
         router.add(middleware: AnswerOnce())
         if trustedProxies > 0 { router.add(middleware: TrustProxies(trustedProxies)) }
         router.add(middleware: try MCPEndpoint(server, protectedBy: resourceServer, legacy: legacy))

@@ -194,8 +194,10 @@ public final class AuthorizationServer: Sendable {
     }
 
     /// Asks the store. Throws `temporarily_unavailable` when it fails.
-    func stored<Result>(_ body: () async throws -> Result) async throws(OAuthError) -> Result {
-        do { return try await body() } catch { throw unavailable(error as? StoreError ?? StoreError(.unavailable, "\(error)")) }
+    func stored<Result>(_ body: () async throws -> Result, function: String = #function) async throws(OAuthError) -> Result {
+        do { return try await Spans.around("store \(function)", body) } catch {
+            throw unavailable(error as? StoreError ?? StoreError(.unavailable, "\(error)"))
+        }
     }
 
     /// A store that fails is a 503 that says nothing of why; the log knows.

@@ -102,6 +102,24 @@ struct SQLiteStoreTests {
         for index in 0..<40 { #expect(await add(index, "name\(index)") == nil) }
         #expect(await add(1000, "name5") == .conflict, "alone, and refused")
         #expect(try await store.user(id: "user-1000") == nil)
+        // A step of several statements that fails at its last one.
+        let (now, client) = (NumericDate(seconds: 1_800_000_000), try #require(ClientID("c")))
+        let verifier = try #require(CodeVerifier(String(repeating: "v", count: 43)))
+        func redeem(_ code: String, for id: String) async throws -> CodeRedemption {
+            let grant = Grant(
+                id: id, clientID: client, userID: "user-1", scopes: [], resource: "https://rs.example", createdAt: now,
+                expiresAt: now.advanced(by: 100), lastUsedAt: now)
+            return try await store.redeem(SecretHash(of: code), for: grant, refreshToken: nil, clientIn: .elsewhere, at: now)
+        }
+        for code in ["first", "second"] {
+            let code = AuthorizationCode(
+                hash: SecretHash(of: code), clientID: client, userID: "user-1", redirectURI: "https://c.example",
+                challenge: CodeChallenge(of: verifier), scopes: [], resource: "https://rs.example", expiresAt: now.advanced(by: 60))
+            #expect(try await store.issue(code, consuming: code.hash, until: now))
+        }
+        #expect(try await redeem("first", for: "taken") == .redeemed)
+        await #expect(throws: StoreError.self) { try await redeem("second", for: "taken") }
+        #expect(try await redeem("second", for: "free") == .redeemed, "the code was not used by the step that failed")
         for round in 0..<20 {
             let conflicts = await withTaskGroup(of: Bool.self) { group in
                 for index in 0..<10 {

@@ -111,6 +111,21 @@ struct ResourceServerTests {
         #expect(await answer("Bearer " + String(repeating: "a", count: 40) + "==")?.response.status == .unauthorized)
     }
 
+    @Test("R-08: which hosts are served is what was said last", arguments: [["other.example"], ["a", "b", "c", "d", "e", "f"], []])
+    func hosts(_ hosts: [String]) throws {
+        var transport = TransportSecurity(for: auth.resource.url)
+        #expect(transport.violation(request(nil)) == nil)
+        transport.allowedHosts = Set(hosts)
+        #expect(transport.violation(request(nil)) != nil)
+        for host in hosts + hosts.map({ $0.uppercased() }) {
+            var request = request(nil)
+            request.authority = host
+            #expect(transport.violation(request) == nil)
+        }
+        transport.allowedHosts = nil
+        #expect(transport.violation(request(nil)) == nil)
+    }
+
     @Test("two Authorization headers are 400, also joined into one")
     func twoHeaders() async throws {
         let token = try bearer()

@@ -24,6 +24,16 @@ struct MessageTests {
     @Test("broken forms are refused", arguments: ["a=%", "a=%4", "a=%zz", "a=%ff", "%c3=1", "a=%ed%a0%80", "a=%00", "a=%+4"])
     func broken(_ text: String) { #expect(throws: OAuthError.self) { try Form(parsing: Array(text.utf8)) } }
 
+    @Test(
+        "so are bytes that are no text, also where nothing is encoded",
+        arguments: [[0], [0x61, 0, 0x62], [0xFF], [0xED, 0xA0, 0x80], [0xC0, 0x80]])
+    func brokenBytes(_ value: [UInt8]) {
+        for tail in ["", "%20", "+"] {
+            #expect(throws: OAuthError.self) { try Form(parsing: Array("a=".utf8) + value + Array(tail.utf8)) }
+            #expect(throws: OAuthError.self) { try Form(parsing: value + Array("\(tail)=1".utf8)) }
+        }
+    }
+
     @Test("N-02: the number of parameters is bounded")
     func many() { #expect(throws: OAuthError.self) { try Form(parsing: Array(String(repeating: "a=1&", count: 50_000).utf8)) } }
 

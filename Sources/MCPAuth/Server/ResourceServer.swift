@@ -107,7 +107,7 @@ public final class ResourceServer: Sendable {
         case .undecided(let token, let caller):
             let start = ContinuousClock.now
             defer { resolution.record(duration: ContinuousClock.now - start) }
-            return unbound(await verifier.resolve(token, at: clock.now), caller)
+            return unbound(await Spans.around("resolve token") { await verifier.resolve(token, at: clock.now) }, caller)
         case .toBeProven(let token, let proof, let caller):
             var verification = verifier.verify(token, at: clock.now)
             if case .undecided = verification { verification = await verifier.resolve(token, at: clock.now) }

@@ -78,8 +78,12 @@ extension StoreConformance {
         Check(description: "a refresh token ends by itself, and with its grant") { store in
             try await granted(store)
             try expect(try await rotate(store, "r1", "r2", at: now.advanced(by: 500)) == .unknown, "idle too long")
+            guard case .rotated = try await rotate(store, "r1", "r2", at: now.advanced(by: 400)) else {
+                throw Failure(description: "expected: rotated")
+            }
+            try expect(try await rotate(store, "r2", "r3", at: now.advanced(by: 500)) == .unknown, "so is its successor, by its own time")
             try await store.revokeGrant("grant-1", at: now)
-            try expect(try await rotate(store, "r1", "r2") == .unknown, "revoked")
+            try expect(try await rotate(store, "r2", "r3", at: now.advanced(by: 410)) == .unknown, "revoked")
             try await store.revokeGrant("grant-1", at: now.advanced(by: 5))
             try expect(try await store.grant("grant-1")?.revokedAt == now, "revoking twice changes nothing")
         },
