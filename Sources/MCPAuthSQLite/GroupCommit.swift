@@ -150,21 +150,24 @@ final class GroupCommit: Sendable {
             }
             if isAwaited { scheduleBatch() }
         }
-        guard writeLock.takeAtOnce() else { return nil }
-        defer { writeLock.release() }
-        return try database.writeWithoutTransaction { db in
+        // The queue first and then the lock, as everybody does: two who hold this lock in one process would release it for each other.
+        return try database.writeWithoutTransaction { db -> Result? in
+            guard writeLock.takeAtOnce() else { return nil }
+            defer { writeLock.release() }
             var result: Result?
             try commit(db) { result = try work(db) }
             return result
         }
     }
 
-    /// One transaction, whose time is noted.
+    /// One transaction, whose time is noted if it wrote anything: one that did not is quick on every disk.
     private func commit(_ db: Database, _ work: () throws -> Void) throws {
-        let start = ContinuousClock.now
+        let (start, changes) = (ContinuousClock.now, db.totalChangesCount)
         defer {
-            let time = ContinuousClock.now - start
-            state.withLock { $0.commitTime = ($0.commitTime * 3 + time) / 4 }
+            if db.totalChangesCount != changes {
+                let time = ContinuousClock.now - start
+                state.withLock { $0.commitTime = ($0.commitTime * 3 + time) / 4 }
+            }
         }
         try db.inTransaction(.immediate) {
             try work()

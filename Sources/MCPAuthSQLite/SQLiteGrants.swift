@@ -197,7 +197,7 @@ extension SQLiteStore {
         return try withExtendedLifetime(rows) {
             guard let row = try rows.next() else { return nil }
             let grant = try row.grant
-            guard grant.userID == nil || row[17] == false, let chain = try row.refreshChain else { return nil }
+            guard grant.userID == nil || (row[17] as Bool?) == false, let chain = try row.refreshChain else { return nil }
             return (grant, chain)
         }
     }
@@ -205,7 +205,8 @@ extension SQLiteStore {
     /// The tokens of earlier versions did not name their grant; their table is only read, and swept.
     private static func grantID(of token: RefreshTokenReference, _ db: Database) throws -> String? {
         if let grantID = token.grantID { return grantID }
-        return try String.fetchOne(db.cachedStatement(sql: "SELECT grant_id FROM refresh_tokens WHERE hash = ?"), arguments: [token.hash.data])
+        return try String.fetchOne(
+            db.cachedStatement(sql: "SELECT grant_id FROM earlier_refresh_tokens WHERE hash = ?"), arguments: [token.hash.data])
     }
 
     private static func revoke(_ grantID: String, _ now: NumericDate, _ db: Database) throws {

@@ -267,16 +267,16 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     public func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int {
         try await database.write { db in
-            let noTokens = "NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE grant_id = grants.id)"
+            let noTokens = "NOT EXISTS (SELECT 1 FROM earlier_refresh_tokens WHERE grant_id = grants.id)"
             var count = 0
             for (table, key, condition, age) in [
                 ("sessions", "hash", "expires_at <= ?", 0), ("transactions", "hash", "expires_at <= ?", 0), ("devices", "hash", "expires_at <= ?", 0),
                 // A used code is kept for an hour, so that a replay is still recognized and answered.
                 ("codes", "hash", "expires_at <= ?", 3600), ("revoked_tokens", "id", "expires_at <= ?", 0),
-                ("refresh_tokens", "hash", "expires_at <= ?", 86400),
+                ("earlier_refresh_tokens", "hash", "expires_at <= ?", 86400),
                 // The tokens of a grant go before it does, so that none is left behind and none has to be looked for.
-                ("refresh_tokens", "hash", "grant_id IN (SELECT id FROM grants WHERE expires_at <= ?)", 0),
-                ("refresh_tokens", "hash", "grant_id IN (SELECT id FROM grants WHERE revoked_at <= ?)", 90000),
+                ("earlier_refresh_tokens", "hash", "grant_id IN (SELECT id FROM grants WHERE expires_at <= ?)", 0),
+                ("earlier_refresh_tokens", "hash", "grant_id IN (SELECT id FROM grants WHERE revoked_at <= ?)", 90000),
                 ("grants", "id", "expires_at <= ? AND \(noTokens)", 0), ("grants", "id", "revoked_at <= ? AND \(noTokens)", 90000),
             ] as [(String, String, String, Int64)] {
                 try db.execute(

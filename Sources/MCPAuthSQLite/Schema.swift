@@ -99,8 +99,8 @@ enum Schema {
         CREATE INDEX revoked_tokens_by_revocation ON revoked_tokens (revoked_at);
         """
 
-    /// A grant knows its latest refresh token and the one before it; `refresh_tokens` gets no new rows. Of the unused tokens of a grant, of which there is
-    /// one, the latest goes on.
+    /// A grant knows its latest refresh token and the one before it. The table of before gets no new rows, and another name, so that a process of an older
+    /// version that is still running fails instead of going its own way. Of the unused tokens of a grant, of which there is one, the latest goes on.
     private static let fourth = """
         ALTER TABLE grants ADD COLUMN refresh_hash BLOB;
         ALTER TABLE grants ADD COLUMN refresh_expires_at INTEGER;
@@ -111,5 +111,6 @@ enum Schema {
         UPDATE grants SET (previous_refresh_hash, refreshed_at) = (
           SELECT hash, used_at FROM refresh_tokens WHERE grant_id = grants.id AND successor = grants.refresh_hash)
         WHERE refresh_hash IS NOT NULL;
+        ALTER TABLE refresh_tokens RENAME TO earlier_refresh_tokens;
         """
 }

@@ -494,8 +494,10 @@ def _():
     verify(lines[:-3] + [b""], 0)
     check(verify(lines[:-3] + [b""], 1, "--head", head)["findings"], "lines cut off at the end, by the head of before")
     check(not verify(lines, 0, "--head", head)["findings"], "a head that is there")
-    for stranger in (head[:-1], "-" + head[1:-1] + "-", "--json"):
-        check(verify(lines, 1, "--head", stranger)["findings"], f"a head that never was, {stranger}")
+    check(verify(lines, 1, "--head", "-" + "A" * 42)["findings"], "a head that never was, and looks like an option")
+    for nothing in ("", head[:-1], "--json", head + "A"):
+        done = subprocess.run([server().binary, "audit", "verify", "--data", copy, "--head", nothing], capture_output=True, text=True)
+        check(done.returncode == 64 and "43 characters" in done.stderr, f"{nothing}: {done.returncode} {done.stderr}")
 
 
 @test("L-01, R96, R116: none of the secrets of these tests is in a log, a database or the metrics")

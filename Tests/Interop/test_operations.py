@@ -468,7 +468,7 @@ def _():
                 ((secrets.token_bytes(32), long_ago) for _ in range(GROWTH)))
             connection.executemany("INSERT INTO revoked_tokens VALUES (?, ?, ?)", ((secrets.token_hex(16), long_ago, long_ago) for _ in range(GROWTH)))
             connection.executemany(
-                "INSERT INTO refresh_tokens (hash, grant_id, expires_at) VALUES (?, ?, ?)",
+                "INSERT INTO earlier_refresh_tokens (hash, grant_id, expires_at) VALUES (?, ?, ?)",
                 ((secrets.token_bytes(32), secrets.token_hex(8), long_ago) for _ in range(GROWTH)))
         connection.close()
         restart(server)
@@ -485,7 +485,7 @@ def _():
             refresh = reply.json["refresh_token"]
             slowest = max(slowest, time.monotonic() - start)
             log = max(log, os.path.getsize(os.path.join(server.data, "auth.db-wal")))
-            left = sum(rows(server, table) for table in ("codes", "revoked_tokens", "transactions", "refresh_tokens"))
+            left = sum(rows(server, table) for table in ("codes", "revoked_tokens", "transactions", "earlier_refresh_tokens"))
             if reader is not None and left < GROWTH:
                 reader.execute("ROLLBACK")
                 reader.close()
@@ -495,7 +495,7 @@ def _():
         check(slowest < 2, f"one waited {slowest:.2f} s")
         for _ in range(20):
             refresh = client.refresh(refresh).json["refresh_token"]
-        equal((rows(server, "grants"), rows(server, "refresh_tokens")), (1, 0), "a grant that is refreshed often is one row, and leaves nothing behind")
+        equal((rows(server, "grants"), rows(server, "earlier_refresh_tokens")), (1, 0), "a grant that is refreshed often is one row, and leaves nothing behind")
         log_now = os.path.getsize(os.path.join(server.data, "auth.db-wal"))
         check(log_now <= 9 << 20, f"the log is {log_now >> 20} MiB long when the sweep is over")
         server.stop()

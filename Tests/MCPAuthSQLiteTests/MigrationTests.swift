@@ -64,6 +64,11 @@ struct MigrationTests {
         guard case .rotated = try await rotate("token"), case .repeated = try await rotate("token") else { throw Refused() }
         #expect(try await rotate("never") == .unknown)
         #expect(try await rotate("oldest") == .reused(grantID: "g"))
+        let older = try DatabaseQueue(path: path)
+        await #expect(throws: DatabaseError.self, "a process of the older version that still runs can do nothing of its own") {
+            try await older.write { try $0.execute(sql: "UPDATE refresh_tokens SET used_at = 1") }
+        }
+        try older.close()
         try await store.save(client, limit: 10)
         #expect(try await store.client(client.id) == client)
         let reopened = try SQLiteStore(path: path)

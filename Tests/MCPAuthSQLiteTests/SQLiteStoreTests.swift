@@ -134,6 +134,31 @@ struct SQLiteStoreTests {
         #expect(try await reopened.users(after: "", limit: 1000).count == 40 + 20 * 10)
     }
 
+    @Test("W-05: a grant whose user somebody deleted by hand gives nothing, and ends no process")
+    func deletedUser() async throws {
+        let path = folder.path("auth.db")
+        let store = try SQLiteStore(path: path)
+        let now = NumericDate(seconds: 1_800_000_000)
+        try await store.add(User(id: "u", name: "ada", passwordHash: nil, createdAt: now))
+        let grant = Grant(
+            id: "g", clientID: try #require(ClientID("c")), userID: "u", scopes: [], resource: "https://rs.example", createdAt: now,
+            expiresAt: now.advanced(by: 100), lastUsedAt: now)
+        let verifier = try #require(CodeVerifier(String(repeating: "v", count: 43)))
+        let code = AuthorizationCode(
+            hash: SecretHash(of: "code"), clientID: grant.clientID, userID: "u", redirectURI: "https://c.example",
+            challenge: CodeChallenge(of: verifier), scopes: [], resource: "https://rs.example", expiresAt: now.advanced(by: 60))
+        #expect(try await store.issue(code, consuming: code.hash, until: now))
+        let token = RefreshToken(hash: SecretHash(of: "t"), grantID: "g", expiresAt: now.advanced(by: 100))
+        #expect(try await store.redeem(code.hash, for: grant, refreshToken: token, clientIn: .elsewhere, at: now) == .redeemed)
+        let queue = try DatabaseQueue(path: path)
+        try await queue.write { try $0.execute(sql: "DELETE FROM users") }
+        let outcome = try await store.rotate(
+            RefreshTokenReference(hash: token.hash, grantID: "g"), to: Successor(hash: SecretHash(of: "n"), expiresAt: grant.expiresAt), grace: 30,
+            at: now
+        ) { _ in nil }
+        #expect(outcome == .unknown)
+    }
+
     @Test("a file of a newer version, or of something else, is refused with a reason")
     func foreignFiles() async throws {
         let queue = try DatabaseQueue(path: folder.path("newer.db"))

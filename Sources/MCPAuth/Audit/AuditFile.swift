@@ -243,6 +243,7 @@ public enum AuditChain {
     /// Checks the files of one log, oldest first. After a line that is wrong the chain is taken up again, so that one change gives one finding.
     ///
     /// - Parameter earlier: The head of an earlier check. One that no line has any more is a finding: lines were cut off, or the chain was written anew.
+    ///   Where older files are gone (`beginsLater`) and only the first line names it, it says nothing of what came before.
     public static func verify(_ files: [(name: String, bytes: [UInt8])], earlier: String? = nil) -> Verification {
         var result = Verification()
         var isEarlierThere = earlier == nil || earlier == start

@@ -66,7 +66,7 @@ public struct GrantUse: Sendable, Hashable {
     }
 }
 
-/// What a refresh token says of itself, once it is known that this server made it. A store only ever sees such ones.
+/// What a refresh token says of itself, once it is known that this server made it; or, without a grant, that it could be one of before.
 public struct RefreshTokenReference: Sendable, Hashable {
     /// Of its text.
     public let hash: SecretHash

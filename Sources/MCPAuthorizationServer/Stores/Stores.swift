@@ -127,7 +127,7 @@ public enum Rotation: Sendable, Hashable {
     case repeated(Grant)
     /// It is neither, though it was issued for this grant: somebody uses it again, or the store has gone back in time. The grant is now revoked.
     case reused(grantID: String)
-    /// It expired, or its grant or its user ended, or there is none.
+    /// It expired, or its grant or its user ended, or there is none, or it is a predecessor whose successor cannot be said again.
     case unknown
     /// It may not be exchanged by this caller.
     case refused(OAuthError)

@@ -58,6 +58,14 @@ struct AuditCommand: AsyncParsableCommand {
         var head: String?
         @OptionGroup var options: AdministrationOptions
 
+        func validate() throws {
+            // An unset variable of a script must not pass for a head that was found.
+            guard let head else { return }
+            guard (try? Base64URL.decode(head))?.count == 32 else {
+                throw ValidationError("--head is the 43 characters that an earlier check printed")
+            }
+        }
+
         func run() async throws {
             let files = try AuditCommand.files(options.data)
             let result = AuditChain.verify(files, earlier: head)
