@@ -18,15 +18,15 @@ enum RefreshBenchmark {
         let bare = try BareStore(folder.appendingPathComponent("bare.db").path)
         let server = try await RefreshServer(folder.appendingPathComponent("auth.db").path)
         var one: [Double] = [], many: [Double] = [], rate: [Double] = []
-        for _ in 0..<5 {
-            let transaction = try await wallRate(seconds: 1.5) { try bare.transaction() }
-            let single = try await server.rate(callers: 1, seconds: 1.5)
+        for _ in 0..<11 {
+            let transaction = try await wallRate(seconds: 0.8) { try bare.transaction() }
+            let single = try await server.rate(callers: 1, seconds: 0.8)
             let before = processNanoseconds()
-            let crowd = try await server.rate(callers: 32, seconds: 1.5)
+            let crowd = try await server.rate(callers: 32, seconds: 0.8)
             if CommandLine.arguments.contains("profile") {
                 print(
                     "bare", Int(transaction), "single", Int(single), "crowd", Int(crowd), "cpu us",
-                    Double(processNanoseconds() - before) / 1500 / crowd)
+                    Double(processNanoseconds() - before) / 800 / crowd)
             }
             one.append(single / transaction)
             many.append(crowd / transaction)

@@ -66,12 +66,14 @@ public struct JSONObject: Sendable, Hashable, Sequence, ExpressibleByDictionaryL
     /// The last of several members of one name wins.
     public init(_ members: some Sequence<(String, JSONValue)>) {
         self.init()
+        // Most objects that are written out in code get a member or two more.
+        self.members.reserveCapacity(members.underestimatedCount + 2)
         for (name, value) in members { self[name] = value }
     }
 
     public init(dictionaryLiteral elements: (String, JSONValue)...) { self.init(elements) }
 
-    init(uniqueMembers: [(String, JSONValue)]) { members = uniqueMembers.map { (name: $0.0, value: $0.1) } }
+    init(uniqueMembers: [(name: String, value: JSONValue)]) { members = uniqueMembers }
 
     public var isEmpty: Bool { members.isEmpty }
     public var count: Int { members.count }

@@ -58,9 +58,33 @@ public struct JSONView: Sendable {
         case .bool: return .bool(bool == true)
         case .number: return .number(JSONNumber(validated: text))
         case .string: return .string(text)
-        case .array: return .array((array ?? []).map(\.value))
-        case .object: return .object(JSONObject(uniqueMembers: (members ?? []).map { ($0.name, $0.value.value) }))
+        case .array:
+            var elements: [JSONValue] = []
+            elements.reserveCapacity(childCount)
+            var child = index + 1
+            while child < Int(node.next) {
+                elements.append(JSONView(document: document, index: child).value)
+                child = Int(document.nodes[child].next)
+            }
+            return .array(elements)
+        case .object:
+            var members: [(name: String, value: JSONValue)] = []
+            members.reserveCapacity(childCount / 2)
+            forEachMember { name, value in
+                members.append((JSONView(document: document, index: name).text, JSONView(document: document, index: value).value))
+            }
+            return .object(JSONObject(uniqueMembers: members))
         }
+    }
+
+    /// How many values stand directly in this one: elements, or names and values.
+    private var childCount: Int {
+        var (child, count) = (index + 1, 0)
+        while child < Int(node.next) {
+            child = Int(document.nodes[child].next)
+            count += 1
+        }
+        return count
     }
 
     // MARK: Inside the package
