@@ -28,24 +28,27 @@ final class GroupCommit: Sendable {
         var jobs: [Job] = []
         var isDraining = false
         var lastBatch = 0
-        /// How long a commit took lately: a moving average, from what counts as slow until something was measured.
-        var commitTime = GroupCommit.quick * 4
+        /// How long a commit took lately: a moving average.
+        var commitTime: Duration
     }
 
     /// A lone caller commits on its own thread where the disk answers within this time: two changes of thread would cost as much as the commit. Elsewhere its
     /// thread is needed for others meanwhile.
-    private static let quick = Duration.milliseconds(1)
+    private let quick: Duration
     private static let canSpareThread = ProcessInfo.processInfo.activeProcessorCount > 1
 
     private let database: DatabaseQueue
     private let writeLock: WriteLock
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// More work than this in one transaction makes the first caller wait too long.
     private static let maximumBatch = 256
 
     /// Opens or creates the file, readable by its owner only. One connection, always.
-    init(path: String, migrate: (Database) throws -> Void) throws(StoreError) {
+    init(path: String, quick: Duration = .milliseconds(1), migrate: (Database) throws -> Void) throws(StoreError) {
+        self.quick = quick
+        // It counts as slow until something was measured.
+        state = Mutex(State(commitTime: quick * 4))
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw StoreError(.unavailable, "\(path): \(String(cString: strerror(errno)))") }
         fchmod(descriptor, 0o600)
@@ -137,7 +140,7 @@ final class GroupCommit: Sendable {
     /// Nil, and nothing done, unless nobody else is at work, here or in another process, and the disk is quick.
     private func writeAlone<Result>(_ work: (Database) throws -> Result) throws -> Result? {
         let isAlone = state.withLock { state in
-            guard Self.canSpareThread, !state.isDraining, state.commitTime < Self.quick else { return false }
+            guard Self.canSpareThread, !state.isDraining, state.commitTime < quick else { return false }
             state.isDraining = true
             return true
         }

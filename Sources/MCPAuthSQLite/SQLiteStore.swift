@@ -11,6 +11,9 @@ public final class SQLiteStore: AuthorizationServerStore {
     /// Opens or creates the file. Throws `unavailable` saying why it cannot be used.
     public init(path: String) throws(StoreError) { database = try GroupCommit(path: path, migrate: Schema.migrate) }
 
+    /// For tests of writers who are alone, on whatever disk.
+    init(path: String, quick: Duration) throws(StoreError) { database = try GroupCommit(path: path, quick: quick, migrate: Schema.migrate) }
+
     // MARK: Clients
 
     public func client(_ id: ClientID) async throws(StoreError) -> Client? {

@@ -1,11 +1,12 @@
 import Foundation
 import GRDB
 import JOSE
-import MCPAuthSQLite
 import MCPAuthTesting
 import MCPAuthorizationServer
 import OAuth
 import Testing
+
+@testable import MCPAuthSQLite
 
 /// A folder for one test, gone with it.
 final class TemporaryFolder {
@@ -91,7 +92,7 @@ struct SQLiteStoreTests {
 
     @Test("I2: callers who come one by one, and then all at once, are committed; whoever fails leaves nothing")
     func loneCallers() async throws {
-        let store = try SQLiteStore(path: folder.path("auth.db"))
+        let store = try SQLiteStore(path: folder.path("auth.db"), quick: .seconds(60))
         func add(_ index: Int, _ name: String) async -> StoreError.Kind? {
             do {
                 try await store.add(User(id: "user-\(index)", name: name, passwordHash: nil, createdAt: NumericDate(seconds: 1)))
