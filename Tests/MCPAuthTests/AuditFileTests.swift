@@ -59,6 +59,27 @@ struct AuditFileTests {
         #expect(!verify(["{}", "x"]).findings.isEmpty)
     }
 
+    @Test(
+        "M-01: a crash in the middle of a line leaves a whole log, which says what it lost; a line that lacks only its end is kept", arguments: 0..<3)
+    func crash(_ before: Int) throws {
+        let first = try AuditFile(path: path)
+        for number in 0..<before { first.record(event(number)) }
+        first.record(event(before))
+        let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+        let begin = whole.dropLast().lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
+        for cut in [begin + 1, begin + 30, whole.count - 2, whole.count - 1] {
+            try whole[..<cut].write(to: URL(fileURLWithPath: path))
+            try AuditFile(path: path).record(event(8))
+            try AuditFile(path: path).record(event(9))
+            let found = try lines()
+            let isWhole = cut == whole.count - 1
+            #expect(verify(found).findings.isEmpty, "\(cut)")
+            #expect(found.contains { $0.contains("audit.cut_off") && $0.contains("\(cut - begin) bytes") } == !isWhole, "\(cut)")
+            #expect(found.count == before + 3, "the one that was cut off or what is said of it, and two")
+            #expect(found.contains { $0.contains("user-\(before)\"") } == isWhole)
+        }
+    }
+
     @Test("the chain goes on after a restart, between two writers, and after half a line")
     func writers() throws {
         let one = try AuditFile(path: path)
@@ -73,7 +94,8 @@ struct AuditFileTests {
         two.record(event(30))
         try AuditFile(path: path).record(event(31))
         let result = verify(try lines())
-        #expect(result.findings.count == 1 && result.lines == 32)
+        #expect(result.findings.isEmpty && result.lines == 32)
+        #expect(try lines()[29].contains("audit.cut_off"))
     }
 
     @Test("O-07: files are of bounded size and number, and the chain runs through all of them")

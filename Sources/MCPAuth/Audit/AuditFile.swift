@@ -23,7 +23,10 @@ public final class AuditFile: AuditSink {
         /// What this process knows to be in the file: its length, and the chain at its end.
         var length: Int64 = -1
         var chain = AuditChain.start
+        /// Whether the last line lacks its end.
         var isBroken = false
+        /// How much of a line that nobody finished was dropped, until that is written down.
+        var dropped = 0
         /// How many refusals of nobody in particular may be written still, since when, and how many were not.
         var budget = AuditFile.burst
         var budgetSince = NumericDate(seconds: 0)
@@ -77,6 +80,12 @@ public final class AuditFile: AuditSink {
             guard take(&state) else { return false }
             defer { flock(lock, LOCK_UN) }
             guard catchUp(&state) else { return false }
+            if state.dropped > 0 {
+                let loss = AuditEvent(
+                    AuditChain.cutOff, .failed, at: event.time, detail: "\(state.dropped) bytes of a line that a process did not finish were dropped")
+                guard append(loss.json.serialized, &state) else { return false }
+                state.dropped = 0
+            }
             if state.length >= maximumBytes { guard rotate(&state, event) else { return false } }
             if state.suppressed > 0 {
                 let summary = AuditEvent(
@@ -142,15 +151,26 @@ public final class AuditFile: AuditSink {
         var tail = [UInt8](repeating: 0, count: count)
         let read = tail.withUnsafeMutableBytes { pread(state.descriptor, $0.baseAddress, count, off_t(length) - off_t(count)) }
         guard read == count else { return false }
-        state.isBroken = tail.last.map { $0 != 0x0A } ?? false
+        // Whoever writes holds the lock, so a line without its end is from a process that died in the middle of it. Half of one is no event; it goes, and that
+        // it did is written down, so that a crash leaves a whole log.
+        let lastLine = tail[((tail.lastIndex(of: 0x0A) ?? -1) + 1)...]
+        var whole = length
+        state.isBroken = !lastLine.isEmpty
+        if state.isBroken, AuditChain.link(of: lastLine) == nil, lastLine.count < count || Int64(count) == length,
+            ftruncate(state.descriptor, off_t(length) - off_t(lastLine.count)) == 0
+        {
+            whole -= Int64(lastLine.count)
+            state.dropped += lastLine.count
+            state.isBroken = false
+        }
         state.chain = tail.split(separator: 0x0A).reversed().lazy.compactMap { AuditChain.link(of: $0)?.chain }.first ?? AuditChain.start
-        state.length = length
+        state.length = whole
         return true
     }
 
     private func append(_ json: [UInt8], _ state: inout State) -> Bool {
         let (line, chain) = AuditChain.line(json, after: state.chain)
-        // After half a line, the next event begins on a line of its own.
+        // A line that lacks only its end gets it.
         let bytes = (state.isBroken ? [0x0A] : []) + line
         let isWritten = bytes.withUnsafeBytes { buffer in
             var offset = 0
@@ -190,6 +210,7 @@ public final class AuditFile: AuditSink {
 public enum AuditChain {
     static let start = ""
     static let continued = "audit.continued"
+    static let cutOff = "audit.cut_off"
     private static let marker = Array(#","chain":""#.utf8)
 
     /// A line, and the chain after it.
