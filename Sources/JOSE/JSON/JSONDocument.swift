@@ -24,6 +24,9 @@ public struct JSONDocument: Sendable {
         try self.init(parsing: Array(text.utf8), limits: limits)
     }
 
+    /// The member of the outermost object with exactly this name; nil when there is none, or the text is no object.
+    public subscript(name: String) -> JSONView? { member(name, of: 0).map { JSONView(document: self, index: $0) } }
+
     /// The outermost value.
     public var root: JSONView { JSONView(document: self, index: 0) }
 
@@ -117,7 +120,8 @@ package struct JSONNode: Sendable {
     package var next: UInt32 = 0
 }
 
-/// A name of up to seven bytes, for a switch over the members of a header or a claims set. Its length is part of it, so that a leading NUL makes another name.
+/// A name of up to seven bytes, for a switch over the members of a header or a claims set. Its length is part of it, so that a leading NUL makes
+/// another name.
 package struct ShortName: Equatable, ExpressibleByStringLiteral, Sendable {
     private let number: UInt64
 

@@ -5,16 +5,16 @@ extension VerificationKey {
     /// A public key from a JWK (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
     ///
     /// Throws `unusable_key` when it is malformed, weak, symmetric, or not meant for signatures (`use`, `key_ops`, `alg`).
-    /// Certificates (`x5c`, `x5u`) are not looked at. A private part is ignored.
+    /// Certificates (`x5c`, `x5u`) are not looked at. A private part is ignored, and a member that is `null` counts as absent.
     public init(jwk: JSONView) throws(JOSEError) {
         guard let kty = jwk["kty"]?.string else { throw JOSEError(.unusableKey, "a JWK needs the member kty") }
-        if let use = jwk["use"], !use.hasText("sig") { throw JOSEError(.unusableKey, "the key's use is not sig") }
-        if let operations = jwk["key_ops"] {
+        if let use = jwk.optional("use"), !use.hasText("sig") { throw JOSEError(.unusableKey, "the key's use is not sig") }
+        if let operations = jwk.optional("key_ops") {
             guard let operations = operations.strings, operations.contains("verify") || operations.contains("sign") else {
                 throw JOSEError(.unusableKey, "the key's key_ops do not allow to verify")
             }
         }
-        let keyID = try jwk["kid"].map { value throws(JOSEError) in
+        let keyID = try jwk.optional("kid").map { value throws(JOSEError) in
             guard let keyID = value.string else { throw JOSEError(.unusableKey, "kid is not a string") }
             return keyID
         }
@@ -51,7 +51,7 @@ extension VerificationKey {
         default:
             throw JOSEError(.unusableKey, "kty is none of RSA, EC, OKP")
         }
-        if let name = jwk["alg"] {
+        if let name = jwk.optional("alg") {
             guard let algorithm = SigningAlgorithm(name: name), algorithms.contains(algorithm) else {
                 throw JOSEError(.unusableKey, "alg does not fit the key")
             }
@@ -65,7 +65,7 @@ extension VerificationKey {
         guard jwk["kty"]?.hasText("oct") == true, let name = jwk["alg"], let algorithm = SigningAlgorithm(name: name), algorithm.isSymmetric else {
             throw JOSEError(.unusableKey, "a symmetric JWK has kty oct and alg HS256, HS384 or HS512")
         }
-        if let use = jwk["use"], !use.hasText("sig") { throw JOSEError(.unusableKey, "the key's use is not sig") }
+        if let use = jwk.optional("use"), !use.hasText("sig") { throw JOSEError(.unusableKey, "the key's use is not sig") }
         self = try VerificationKey.hmac(secret: try jwk.bytes("k"), algorithm: algorithm, keyID: jwk["kid"]?.string)
     }
 
@@ -110,6 +110,12 @@ extension VerificationKey {
 }
 
 extension JSONView {
+    /// A member; nil also when it is `null`, which is how clients and issuers that write out a typed model say that a member is not there.
+    package func optional(_ name: String) -> JSONView? {
+        guard let value = self[name], !value.isNull else { return nil }
+        return value
+    }
+
     /// The base64url member `name` of a JWK.
     func bytes(_ name: String) throws(JOSEError) -> [UInt8] {
         guard let text = self[name]?.string, let bytes = try? Base64URL.decode(text) else {

@@ -2,6 +2,7 @@
 public struct JWTClaims: Sendable {
     public let document: JSONDocument
     private let issuerNode, subjectNode, identifierNode, audienceNode: Int?
+    private let ignoresNulls: Bool
     /// `exp`, rounded down.
     public let expiration: NumericDate?
     /// `nbf`, rounded up.
@@ -9,15 +10,19 @@ public struct JWTClaims: Sendable {
     /// `iat`, rounded up.
     public let issuedAt: NumericDate?
 
-    /// Throws `malformed_json`, or `malformed_claims` when the payload is not an object, or `iss`, `sub`, `jti` are not strings, `aud` is neither a string
-    /// nor an array of strings, or `exp`, `nbf`, `iat` are not numbers within 2^53 of zero.
-    public init(parsing payload: [UInt8]) throws(JOSEError) {
+    /// Throws `malformed_json`, or `malformed_claims` when the payload is not an object, or `iss`, `sub`, `jti` are not strings, `aud` is neither a
+    /// string nor an array of strings, or `exp`, `nbf`, `iat` are not numbers within 2^53 of zero.
+    ///
+    /// - Parameter ignoresNulls: a claim that is `null` counts as absent, as introspection answers write it (RFC 7662). In a signed token it is an
+    ///   error.
+    public init(parsing payload: [UInt8], ignoresNulls: Bool = false) throws(JOSEError) {
         let document = try JSONDocument(parsing: payload)
         guard document.root.isObject else { throw JOSEError(.malformedClaims, "the payload is not a JSON object") }
         var (issuer, subject, identifier, audience): (Int?, Int?, Int?, Int?)
         var (expiration, notBefore, issuedAt): (Int?, Int?, Int?)
         document.root.forEachMember { nameIndex, value in
             guard let name = document.shortName(nameIndex) else { return }
+            if ignoresNulls, document.nodes[value].kind == .null { return }
             switch name {
             case "iss": issuer = value
             case "sub": subject = value
@@ -46,6 +51,7 @@ public struct JWTClaims: Sendable {
         identifierNode = identifier
         audienceNode = audience
         self.document = document
+        self.ignoresNulls = ignoresNulls
     }
 
     public var issuer: String? { string(issuerNode) }
@@ -59,7 +65,10 @@ public struct JWTClaims: Sendable {
     }
 
     /// Any claim.
-    public subscript(name: String) -> JSONView? { document.member(name, of: 0).map { JSONView(document: document, index: $0) } }
+    public subscript(name: String) -> JSONView? {
+        guard let index = document.member(name, of: 0), !(ignoresNulls && document.nodes[index].kind == .null) else { return nil }
+        return JSONView(document: document, index: index)
+    }
 
     /// Whether `iss` has exactly these bytes.
     package func isIssued(by issuer: String) -> Bool {
@@ -101,6 +110,9 @@ public struct JWTRequirements: Sendable {
     public var issuer: String
     /// The token must be meant for one of these, byte for byte. Nil: the audience is not checked, which the caller must have been told to do.
     public var audiences: [String]?
+    /// The clients whose tokens are taken although they have no `aud`: one of them must be named in `client_id`, or in `azp` where that is missing.
+    /// For issuers whose access tokens name no audience. A token that has an `aud` has to meet `audiences`.
+    public var clientsWithoutAudience: [String] = []
     public var type: TokenType
     /// Seconds by which clocks may differ, for `exp`, `nbf` and `iat`: 0 to 60.
     public let leeway: Int64
@@ -123,13 +135,21 @@ public struct JWTRequirements: Sendable {
     /// The same for claims that came without a header.
     package func violation(claims: JWTClaims, now: NumericDate) -> JWTViolation? {
         guard claims.isIssued(by: issuer) else { return .wrongIssuer }
-        if let audiences, !audiences.contains(where: claims.isMeant) { return .wrongAudience }
+        guard isMeantForUs(claims) else { return .wrongAudience }
         guard let expiration = claims.expiration, expiration.seconds > 0 else { return .noExpiration }
         guard now < expiration.advanced(by: leeway) else { return .expired }
         if let notBefore = claims.notBefore, notBefore.advanced(by: -leeway) > now { return .notYetValid }
         if let issuedAt = claims.issuedAt, issuedAt.advanced(by: -leeway) > now { return .issuedInTheFuture }
         if let maximumLifetime, expiration.seconds(since: claims.issuedAt ?? now) > maximumLifetime { return .livesTooLong }
         return nil
+    }
+
+    /// Whether the audience is one of `audiences`; or there is none, and the client is one of `clientsWithoutAudience`.
+    package func isMeantForUs(_ claims: JWTClaims) -> Bool {
+        guard let audiences else { return true }
+        if audiences.contains(where: claims.isMeant) { return true }
+        guard !clientsWithoutAudience.isEmpty, claims["aud"] == nil, let client = (claims["client_id"] ?? claims["azp"])?.string else { return false }
+        return clientsWithoutAudience.contains { $0.utf8.elementsEqual(client.utf8) }
     }
 
     private func isAccepted(_ header: JWSHeader) -> Bool {

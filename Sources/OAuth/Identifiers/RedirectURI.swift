@@ -1,14 +1,16 @@
-/// Where an authorization response may go (RFC 6749 §3.1.2, RFC 8252 §7): validated once, compared byte for byte.
+/// A redirect URI (RFC 6749 §3.1.2, RFC 8252 §7): validated once, compared byte for byte.
 ///
-/// Allowed are https (to a name, or to a literal address that is public), http to a loopback host, and private-use schemes in reverse domain form
-/// (`com.example.app:/callback`, RFC 8252 §7.1). Everything else, such as `javascript:` or `data:`, is refused everywhere. So are fragments, wildcards and user information.
+/// Allowed are https (to a name, or to a literal address that is public), http to a loopback host, and private-use schemes of native apps
+/// (`com.example.app:/callback`, `cursor://app/callback`, RFC 8252 §7.1). Schemes that a browser, a shell or an operating system handles itself,
+/// such as `javascript:` or `file:`, are refused everywhere. So are fragments, wildcards, user information, and the parameters of an authorization
+/// response in the query.
 public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
     public enum Kind: Sendable, Hashable {
-        /// A web site's callback.
+        /// The callback of a web site.
         case web
-        /// A program on the user's own machine that listens on some port, by http or https.
+        /// A program on the user's own machine that listens on a port, by http or https.
         case loopback
-        /// A program that registered a scheme with its operating system.
+        /// An app that registered a scheme with its operating system.
         case privateUse
     }
 
@@ -17,7 +19,13 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
     public let kind: Kind
     private let url: WebURL?
 
-    /// Throws `invalid_redirect_uri` with a message for whoever registers it.
+    /// The parameters of an authorization response (RFC 6749 §4.1.2, RFC 9207, JARM, OpenID Connect). A redirect URI that holds one of them would
+    /// give the client a response with two values, one of which is not the server's.
+    public static let responseParameters: Set<String> = [
+        "code", "state", "iss", "error", "error_description", "error_uri", "response", "id_token", "access_token",
+    ]
+
+    /// Throws `invalid_redirect_uri`; the message says what is allowed.
     public init(_ text: String) throws(OAuthError) {
         let bytes = Array(text.utf8)
         guard bytes.count <= WebURL.maximumBytes, bytes.allSatisfy(URLBytes.isAllowed), !bytes.contains(UInt8(ascii: "#")),
@@ -39,58 +47,131 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
                 }
                 (kind, self.url) = (.loopback, url)
             }
-            return
+        } else {
+            try Self.checkPrivateUse(bytes)
+            (kind, url) = (.privateUse, nil)
         }
-        guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), Self.isReverseDomain(bytes[..<colon]),
-            URLBytes.hasValidPercentEncoding(bytes[...]),
-            !bytes.contains(UInt8(ascii: "@")), bytes.count > colon + 1
-        else {
-            throw OAuthError(
-                .invalidRedirectURI,
-                "a redirect URI is https://host/path, http://127.0.0.1/path, or a private scheme with a dot such as com.example.app:/callback")
-        }
-        (kind, url) = (.privateUse, nil)
+        try Self.checkQuery(bytes)
     }
 
     /// Whether a request may name `requested` when this one is registered: the same bytes; for a loopback URI any port (RFC 8252 §7.3), in the same
-    /// literal form of the host, with the same path and query.
+    /// literal form of the host, with the same path and query. An empty path and `/` are the same (RFC 3986 §6.2.3).
     public func matches(_ requested: String) -> Bool {
         if text.utf8.elementsEqual(requested.utf8) { return true }
-        guard kind == .loopback, let url, let other = WebURL(requested), other.fragment == nil else { return false }
-        return other.scheme == url.scheme && other.text.utf8.starts(with: url.scheme.utf8) && other.host == url.host && other.path == url.path
-            && other.query == url.query
+        guard kind == .loopback, let url, let other = WebURL(requested) else { return false }
+        return Self.isSame(url, other)
     }
 
-    /// What a person is shown: the host, with the port that is written there, or the private scheme.
+    /// Whether two redirect URIs of one authorization are the same: byte for byte, or loopback URIs that differ in nothing but an empty path and `/`.
+    package static func areSame(_ one: String, _ other: String) -> Bool {
+        if one.utf8.elementsEqual(other.utf8) { return true }
+        guard let one = WebURL(one), let other = WebURL(other), one.isLoopback, one.effectivePort == other.effectivePort else { return false }
+        return isSame(one, other)
+    }
+
+    private static func isSame(_ one: WebURL, _ other: WebURL) -> Bool {
+        other.fragment == nil && other.scheme == one.scheme && other.text.utf8.starts(with: one.scheme.utf8) && other.host == one.host
+            && other.requestPath == one.requestPath && other.query == one.query
+    }
+
+    /// What a person is shown: the host, with the port that is written there, or the private-use scheme.
     public var displayHost: String {
-        guard let url else { return String(text.prefix { $0 != ":" }) + ":" }
+        guard let url else { return scheme + ":" }
         return url.hostForURL + (url.port.map { ":\($0)" } ?? "")
     }
 
+    /// The scheme in lower case, without its colon.
+    public var scheme: String { Self.scheme(of: Array(text.utf8)) }
+
     public var description: String { text }
 
-    /// Whether a text is an address with a scheme that programs register without a domain of their own (`editor://callback`): never allowed, and yet no sign of
-    /// an attack, unlike schemes that browsers run or read themselves.
-    package static func isSingleLabelScheme(_ text: String) -> Bool {
-        let bytes = Array(text.utf8)
-        guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), bytes[colon...].starts(with: "://".utf8), bytes.allSatisfy(URLBytes.isAllowed)
-        else {
-            return false
+    // MARK: Private-use schemes (RFC 8252 §7.1, §8.6)
+
+    /// A scheme that an app may register, then a host or a path. A name without a dot (`cursor`) is nobody's own, which the consent page makes up
+    /// for: it says that an app will be opened, and by which scheme.
+    private static func checkPrivateUse(_ bytes: [UInt8]) throws(OAuthError) {
+        func fail(_ message: String) -> OAuthError { OAuthError(.invalidRedirectURI, message) }
+        let form =
+            "a redirect URI is https://host/path, http://127.0.0.1/path, or a private-use scheme such as com.example.app:/callback or editor://callback"
+        guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), isSchemeName(bytes[..<colon]), URLBytes.hasValidPercentEncoding(bytes[...]) else {
+            throw fail(form)
         }
-        let scheme = String(decoding: bytes[..<colon].map(URLBytes.lowercased), as: UTF8.self)
-        let known: Set<String> = [
-            "http", "https", "javascript", "data", "vbscript", "file", "blob", "about", "view-source", "intent", "ftp", "ws", "wss", "filesystem",
-            "chrome",
-            "resource", "content", "jar", "mailto", "tel", "sms", "feed", "gopher", "ldap", "livescript", "mocha",
-        ]
-        return !known.contains(scheme) && !scheme.isEmpty
-            && scheme.utf8.allSatisfy { URLBytes.isLetter($0) || URLBytes.isDigit($0) || $0 == UInt8(ascii: "-") }
+        let scheme = scheme(of: bytes)
+        guard !isReserved(scheme) else {
+            throw fail("the scheme \(scheme.prefix(32)): belongs to browsers or operating systems and cannot be the scheme of an app")
+        }
+        let rest = bytes[(colon + 1)...]
+        let isReverseDomain = bytes[..<colon].contains(UInt8(ascii: "."))
+        let path = rest.starts(with: "//".utf8) ? rest.dropFirst(2) : rest
+        // A scheme without a dot needs a host or a path with a slash, since `name:text` is how schemes are written that a system handles itself.
+        guard path.contains(where: { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }), path.first != UInt8(ascii: "?"),
+            isReverseDomain || rest.first == UInt8(ascii: "/")
+        else { throw fail("a redirect URI with a private-use scheme names a host or a path after it, such as editor://callback") }
+        guard !bytes.contains(UInt8(ascii: "@")) else { throw fail("a redirect URI holds no user information") }
     }
 
-    private static func isReverseDomain(_ scheme: ArraySlice<UInt8>) -> Bool {
-        guard let first = scheme.first, URLBytes.isLetter(first), scheme.count <= 128 else { return false }
-        let labels = scheme.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        return labels.count >= 2
-            && labels.allSatisfy { !$0.isEmpty && $0.allSatisfy { URLBytes.isLetter($0) || URLBytes.isDigit($0) || $0 == UInt8(ascii: "-") } }
+    private static func scheme(of bytes: [UInt8]) -> String {
+        String(decoding: bytes.prefix { $0 != UInt8(ascii: ":") }.map(URLBytes.lowercased), as: UTF8.self)
+    }
+
+    /// RFC 3986 §3.1, and no empty label between dots.
+    private static func isSchemeName(_ scheme: ArraySlice<UInt8>) -> Bool {
+        guard let first = scheme.first, URLBytes.isLetter(first), (2...128).contains(scheme.count) else { return false }
+        return scheme.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
+            !label.isEmpty
+                && label.allSatisfy { URLBytes.isLetter($0) || URLBytes.isDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "+") }
+        }
+    }
+
+    private static func isReserved(_ scheme: String) -> Bool {
+        reservedSchemes.contains(scheme) || reservedPrefixes.contains { scheme.utf8.starts(with: $0.utf8) }
+    }
+
+    /// Schemes that a browser, a shell or an operating system handles itself: sending a code there runs, shows or opens something else than a client.
+    private static let reservedSchemes: Set<String> = [
+        "http", "https", "ws", "wss", "ftp", "ftps", "sftp", "tftp", "file", "data", "javascript", "livescript", "mocha", "vbscript", "blob", "about",
+        "view-source", "view-cache", "filesystem", "intent", "android-app", "market", "content", "resource", "jar", "chrome", "chrome-extension",
+        "chrome-search", "chrome-untrusted", "devtools", "moz-extension", "moz-icon", "edge", "microsoft-edge", "brave", "opera", "vivaldi",
+        "safari-web-extension", "webkit-extension", "wyciwyg", "res", "mk", "hcp", "help", "its", "javafx", "mailto", "tel", "sms", "smsto", "mms",
+        "mmsto", "facetime", "facetime-audio", "imessage", "callto", "sip", "sips", "skype", "geo", "maps", "webcal", "feed", "news", "nntp", "snews",
+        "gopher", "wais", "ldap", "ldaps", "telnet", "tn3270", "rlogin", "ssh", "smb", "cifs", "afp", "nfs", "dav", "davs", "vnc", "rdp", "irc",
+        "ircs",
+        "magnet", "urn", "cid", "mid", "shell", "search", "search-ms", "terminal", "x-man-page", "man", "info", "ghelp", "apt", "pkg", "prefs",
+        "app-prefs", "app-settings", "message", "addressbook", "applescript", "shortcuts", "workflow", "windowsdefender", "windowsupdate", "ms",
+    ]
+
+    private static let reservedPrefixes = ["ms-", "x-apple", "itms", "itunes", "com.apple.", "x-msi", "microsoft.", "view-"]
+
+    // MARK: The query
+
+    private static func checkQuery(_ bytes: [UInt8]) throws(OAuthError) {
+        guard let mark = bytes.firstIndex(of: UInt8(ascii: "?")) else { return }
+        let form: Form
+        do throws(OAuthError) { form = try Form(parsing: bytes[(mark + 1)...]) } catch {
+            throw OAuthError(.invalidRedirectURI, "the query of a redirect URI is form-encoded UTF-8, with at most \(Form.maximumFields) parameters")
+        }
+        for (name, _) in form.fields where responseParameters.contains(where: { $0.utf8.elementsEqual(name.utf8) }) {
+            throw OAuthError(
+                .invalidRedirectURI, "a redirect URI does not hold \(name) in its query: that parameter belongs to the authorization response")
+        }
+    }
+}
+
+/// Which apps may register their own scheme as a redirect URI (RFC 8252 §7.1).
+public enum PrivateUseSchemes: Sendable, Hashable {
+    /// Every scheme that `RedirectURI` takes.
+    case any
+    /// These schemes, without the colon: `["cursor", "com.example.app"]`.
+    case only([String])
+    case none
+
+    /// True for every redirect URI that has no private-use scheme.
+    public func allows(_ uri: RedirectURI) -> Bool {
+        guard uri.kind == .privateUse else { return true }
+        switch self {
+        case .any: return true
+        case .none: return false
+        case .only(let schemes): return schemes.contains { URLBytes.equalIgnoringCase($0, uri.scheme) }
+        }
     }
 }

@@ -26,5 +26,26 @@ public struct ResourceIdentifier: Sendable, Hashable, CustomStringConvertible {
         return Self.metadataRootPath + path + (url.query.map { "?" + $0 } ?? "")
     }
 
+    /// Whether a text names this resource in another spelling: scheme and host in another case, the default port written or left out, one slash
+    /// more or less at the end. URL libraries of clients write these. Path and query are compared byte for byte otherwise.
+    public func isSpelled(_ text: String) -> Bool {
+        if text.utf8.elementsEqual(url.text.utf8) { return true }
+        guard let other = WebURL(text), other.fragment == nil, other.origin.utf8.elementsEqual(url.origin.utf8) else { return false }
+        guard isSamePath(other.path.utf8) else { return false }
+        switch (url.query, other.query) {
+        case (nil, nil): return true
+        case (let one?, let two?): return one.utf8.elementsEqual(two.utf8)
+        default: return false
+        }
+    }
+
+    /// Whether a path is this resource's, where one slash more or less at its end makes no difference.
+    package func isSamePath<Path: BidirectionalCollection<UInt8>>(_ path: Path) -> Bool {
+        func trimmed<Text: BidirectionalCollection<UInt8>>(_ path: Text) -> Text.SubSequence {
+            path.last == UInt8(ascii: "/") ? path.dropLast() : path[...]
+        }
+        return trimmed(path).elementsEqual(trimmed(url.path.utf8))
+    }
+
     public static let metadataRootPath = "/.well-known/oauth-protected-resource"
 }

@@ -40,8 +40,8 @@ public struct ScopeSet: Sendable, Hashable, Sequence, CustomStringConvertible, E
 
     public init(arrayLiteral elements: Scope...) { self.init(elements) }
 
-    /// For literals in source code: scope tokens separated by spaces. What is no scope token becomes `Scope.invalidLiteral`: a typing error never opens a
-    /// door.
+    /// For literals in source code: scope tokens separated by spaces. What is no scope token becomes `Scope.invalidLiteral`: a typing error never
+    /// opens a door.
     public init(stringLiteral value: String) {
         self.init(value.utf8.split(separator: UInt8(ascii: " ")).map { Scope(stringLiteral: String(decoding: $0, as: UTF8.self)) })
     }
@@ -52,6 +52,18 @@ public struct ScopeSet: Sendable, Hashable, Sequence, CustomStringConvertible, E
         guard !text.isEmpty else { return }
         let parts = text.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
         guard parts.count <= Self.maximumCount else { return nil }
+        for part in parts {
+            guard let scope = Scope(String(decoding: part, as: UTF8.self)) else { return nil }
+            insert(scope)
+        }
+    }
+
+    /// From a request parameter, as clients write it: spaces at the ends, and several in a row, count for nothing. Nil when any token is not one,
+    /// or there are too many.
+    public init?(request text: String) {
+        let parts = text.utf8.split(separator: UInt8(ascii: " "))
+        guard parts.count <= Self.maximumCount else { return nil }
+        ordered = []
         for part in parts {
             guard let scope = Scope(String(decoding: part, as: UTF8.self)) else { return nil }
             insert(scope)

@@ -1,9 +1,10 @@
-import HTTPTypes
+public import HTTPTypes
 public import JOSE
 
-/// The metadata of an authorization server (RFC 8414 §2, OpenID Connect Discovery §3, RFC 9207 §3), as somebody else's client reads it.
+/// The metadata of an authorization server (RFC 8414 §2, OpenID Connect Discovery §3, RFC 9207 §3), as a client or a resource server reads it.
 public struct AuthorizationServerMetadata: Sendable {
     public let issuer: Issuer
+    /// Nil, here and for every endpoint: the document does not name it, or names something that is not an http(s) URL.
     public let jwksURI: WebURL?
     public let introspectionEndpoint: WebURL?
     public let authorizationEndpoint: WebURL?
@@ -12,8 +13,8 @@ public struct AuthorizationServerMetadata: Sendable {
     /// The whole document.
     public let document: JSONDocument
 
-    /// Throws `invalid_metadata` when the document is not JSON, an endpoint is not an http(s) URL, or `issuer` is not byte for byte the issuer that was
-    /// asked (RFC 8414 §3.3): otherwise one server could speak for another.
+    /// Throws `invalid_metadata` when the document is not a JSON object, or `issuer` is not byte for byte the issuer that was asked (RFC 8414 §3.3):
+    /// otherwise one server could speak for another. A member that is `null` counts as absent.
     public init(parsing bytes: [UInt8], expected: Issuer) throws(OAuthError) {
         let document: JSONDocument
         do throws(JOSEError) { document = try JSONDocument(parsing: bytes) } catch {
@@ -26,42 +27,52 @@ public struct AuthorizationServerMetadata: Sendable {
                 "the metadata found for the issuer \(expected) says that its issuer is \(issuer.prefix(200)); configure exactly that one, also its trailing slash"
             )
         }
-        func endpoint(_ name: String) throws(OAuthError) -> WebURL? {
-            guard let value = document.root[name] else { return nil }
-            guard let text = value.string, let url = WebURL(text) else { throw OAuthError(.invalidMetadata, "\(name) of \(expected) is not a URL") }
-            return url
-        }
+        func endpoint(_ name: String) -> WebURL? { document.root[name]?.string.flatMap(WebURL.init) }
         self.issuer = expected
         self.document = document
-        jwksURI = try endpoint("jwks_uri")
-        introspectionEndpoint = try endpoint("introspection_endpoint")
-        authorizationEndpoint = try endpoint("authorization_endpoint")
-        tokenEndpoint = try endpoint("token_endpoint")
-        registrationEndpoint = try endpoint("registration_endpoint")
+        jwksURI = endpoint("jwks_uri")
+        introspectionEndpoint = endpoint("introspection_endpoint")
+        authorizationEndpoint = endpoint("authorization_endpoint")
+        tokenEndpoint = endpoint("token_endpoint")
+        registrationEndpoint = endpoint("registration_endpoint")
     }
 
-    /// Finds and reads the metadata of an issuer. Throws `fetch_failed` when no well-known document can be had, `invalid_metadata` when one is wrong.
+    /// Finds and reads the metadata of an issuer, at the addresses of `Issuer.metadataURLs` in their order. A document that cannot be used is
+    /// skipped.
+    ///
+    /// Throws, when no address has a usable one, `invalid_metadata` if some document was wrong, else `fetch_failed`. The message names each address
+    /// and what was found there.
     public static func discover(_ issuer: Issuer, with fetcher: any HTTPFetcher) async throws(OAuthError) -> AuthorizationServerMetadata {
-        var lastError = OAuthError(.fetchFailed, "no metadata found for the issuer \(issuer)")
+        var findings: [String] = []
+        var isWrong = false
         for text in issuer.metadataURLs {
             guard let url = WebURL(text) else { continue }
             do throws(OAuthError) {
-                let reply = try await fetcher.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"]))
+                let reply = try await document(at: url, with: fetcher)
                 guard reply.response.status == .ok else {
-                    lastError = OAuthError(.fetchFailed, "no metadata found for the issuer \(issuer): \(text) answers \(reply.response.status.code)")
-                    continue
-                }
-                guard (try? JSONDocument(parsing: reply.body))?.root.isObject == true else {
-                    // A site that answers everything with its front page has no metadata here, and may have it at the next address.
-                    lastError = OAuthError(.invalidMetadata, "\(text) is not a JSON document")
+                    findings.append("\(text) answers \(reply.response.status.code)")
                     continue
                 }
                 return try AuthorizationServerMetadata(parsing: reply.body, expected: issuer)
             } catch {
-                if error.code == .invalidMetadata { throw error }
-                lastError = error
+                if error.code == .invalidMetadata { isWrong = true }
+                findings.append("\(text): \(error.message)")
             }
         }
-        throw lastError
+        throw OAuthError(
+            isWrong ? .invalidMetadata : .fetchFailed, "no usable metadata found for the issuer \(issuer): " + findings.joined(separator: "; "))
+    }
+
+    /// Follows one redirect within the same origin, such as one that adds a slash. Another origin could answer for this one, so nothing goes there.
+    private static func document(at url: WebURL, with fetcher: any HTTPFetcher) async throws(OAuthError) -> HTTPReply {
+        let reply = try await fetcher.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"]))
+        guard [301, 302, 303, 307, 308].contains(reply.response.status.code), let location = reply.response.headerFields[.location] else {
+            return reply
+        }
+        let target = WebURL(location.utf8.first == UInt8(ascii: "/") && !location.utf8.starts(with: "//".utf8) ? url.origin + location : location)
+        guard let target, target.origin.utf8.elementsEqual(url.origin.utf8) else {
+            throw OAuthError(.fetchFailed, "redirects to another origin, which is not followed")
+        }
+        return try await fetcher.fetch(OutboundRequest(.get, target, fields: [.accept: "application/json"]))
     }
 }
