@@ -86,7 +86,7 @@ if !coreOnly {
             "MCPAuthorizationServerTests",
             ["MCPAuthorizationServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto]),
         tests("MCPAuthSQLiteTests", ["MCPAuthSQLite", "MCPAuthorizationServer", "MCPAuthTesting", "OAuth", "JOSE", grdb]),
-        tests("MCPServerTests", ["MCPServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes]),
+        tests("MCPServerTests", ["MCPServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto, log]),
         tests(
             "MCPAuthHummingbirdTests",
             [
@@ -101,11 +101,11 @@ if !coreOnly {
             ]),
         library("MCPAuth", ["OAuth", "JOSE", httpTypes, log, metrics, tracing, crypto]),
         library("MCPAuthorizationServer", ["OAuth", "JOSE", "MCPAuth", httpTypes, log, lifecycle, crypto, cryptoExtras]),
-        library("MCPServer", ["MCPAuth", "OAuth", "JOSE", httpTypes, log, metrics, tracing]),
+        library("MCPServer", ["MCPAuth", "OAuth", "JOSE", httpTypes, log, metrics, tracing, crypto]),
         library(
             "MCPAuthHummingbird",
             [
-                "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, hummingbird, log, lifecycle, tracing,
+                "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, hummingbird, log, lifecycle, tracing, crypto,
                 .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 hummingbirdTLS, certificateReloading, .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -194,7 +194,10 @@ struct ResourceServerTests {
 
     @Test(
         "J-24: only exact tokens of a scope string count",
-        arguments: ["\"read\\tadmin\"", "\"read\\u00a0admin\"", "[\"read\"]", "\"readwrite\"", "\"*\"", "\"\"", "1", "\"re\\u0301ad\""])
+        arguments: [
+            "\"read\\tadmin\"", "\"read\\u00a0admin\"", "[\"read \"]", "[[\"read\"]]", "[\"read\",1]", "\"readwrite\"", "\"*\"", "\"\"", "1",
+            "\"re\\u0301ad\"",
+        ])
     func scopeForms(_ json: String) async throws {
         #expect(await answer(try bearer([], ["scope": try JSONValue(parsing: json)]), .tool("read"))?.response.status == .forbidden)
     }

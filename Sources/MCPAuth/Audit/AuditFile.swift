@@ -12,11 +12,11 @@ import Synchronization
     import Darwin
 #endif
 
-/// An audit log in a file: one line of JSON for each event, each chained to the one before it by a hash, so that a line that is changed or missing shows
-/// (`AuditChain`, `mcp-auth audit verify`).
+/// An audit log in a file: one line of JSON for each event, each chained to the one before it by a hash, so that a line that is changed or missing
+/// shows (`AuditChain`, `mcp-auth audit verify`).
 ///
-/// Several processes may write to one file. When it has grown to its size it becomes `NAME.1`, the older ones move up, and the chain goes on in a new file;
-/// the oldest goes. Metrics: `mcp_auth_audit_lost_total` counts what could not be written, which an operator wants to be told of.
+/// Several processes may write to one file. When it has grown to its size it becomes `NAME.1`, the older ones move up, and the chain goes on in a
+/// new file; the oldest goes. Metrics: `mcp_auth_audit_lost_total` counts what could not be written, which an operator wants to be told of.
 public final class AuditFile: AuditSink {
     private struct State {
         var descriptor: Int32
@@ -45,7 +45,7 @@ public final class AuditFile: AuditSink {
     private let state: Mutex<State>
     private let lost = Counter(label: "mcp_auth_audit_lost_total")
 
-    /// Appends to a file that only its owner may read. Throws `invalid_configuration` when it cannot be opened.
+    /// Appends to a file that only its owner may read. Throws `invalid_configuration` when it cannot be opened, or others can read it.
     ///
     /// - Parameters:
     ///   - maximumBytes: of one file.
@@ -54,6 +54,13 @@ public final class AuditFile: AuditSink {
         self.path = path
         self.maximumBytes = max(maximumBytes, 4096)
         self.kept = max(kept, 1)
+        var status = stat()
+        if lstat(path, &status) == 0, UInt32(status.st_mode) & 0o077 != 0 {
+            throw OAuthError(
+                .invalidConfiguration,
+                "the audit log \(path) can be read by other users of this machine (its mode is 0\(String(UInt32(status.st_mode) & 0o777, radix: 8))). "
+                    + "Make it private: chmod 600 \(path)")
+        }
         lock = open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         let descriptor = Self.open_(path)
         guard lock >= 0, descriptor >= 0 else {
@@ -151,8 +158,8 @@ public final class AuditFile: AuditSink {
         var tail = [UInt8](repeating: 0, count: count)
         let read = tail.withUnsafeMutableBytes { pread(state.descriptor, $0.baseAddress, count, off_t(length) - off_t(count)) }
         guard read == count else { return false }
-        // Whoever writes holds the lock, so a line without its end is from a process that died in the middle of it. Half of one is no event; it goes, and that
-        // it did is written down, so that a crash leaves a whole log.
+        // Whoever writes holds the lock, so a line without its end is from a process that died in the middle of it. Half of one is no event; it
+        // goes, and that it did is written down, so that a crash leaves a whole log.
         let lastLine = tail[((tail.lastIndex(of: 0x0A) ?? -1) + 1)...]
         var whole = length
         state.isBroken = !lastLine.isEmpty
@@ -263,8 +270,8 @@ public enum AuditChain {
 
     /// Checks the files of one log, oldest first. After a line that is wrong the chain is taken up again, so that one change gives one finding.
     ///
-    /// - Parameter earlier: The head of an earlier check. One that no line has any more is a finding: lines were cut off, or the chain was written anew.
-    ///   Where older files are gone (`beginsLater`) and only the first line names it, it says nothing of what came before.
+    /// - Parameter earlier: The head of an earlier check. One that no line has any more is a finding: lines were cut off, or the chain was written
+    ///   anew. Where older files are gone (`beginsLater`) and only the first line names it, it says nothing of what came before.
     public static func verify(_ files: [(name: String, bytes: [UInt8])], earlier: String? = nil) -> Verification {
         var result = Verification()
         var isEarlierThere = earlier == nil || earlier == start

@@ -7,6 +7,8 @@ public struct TransportSecurity: Sendable {
     public var allowedHosts: Set<String>? { didSet { listHosts() } }
     /// Values of `Origin`. A request without one is not from a web page and passes. Nil: any.
     public var allowedOrigins: Set<String>?
+    /// Whether pages of every program on this machine may call too: `http` or `https`, on `localhost`, `127.0.0.1` or `[::1]`, on any port.
+    public var allowsLoopbackOrigins = false
     /// The same as `allowedHosts` where they are few: comparing is cheaper than hashing.
     private var hostList: [String] = []
     /// Whether a proxy's word that the client spoke plain http (`X-Forwarded-Proto`) ends the request.
@@ -21,7 +23,15 @@ public struct TransportSecurity: Sendable {
 
     private mutating func listHosts() { hostList = allowedHosts.map { $0.count <= 4 ? Array($0) : [] } ?? [] }
 
-    /// The resource's own host and origin; on a loopback host all three names of it, on the same port.
+    /// What a protected resource is reached by: its own host and origin, and the origins of the web pages that may call it besides. A resource on a
+    /// loopback host may be called by pages of every other loopback origin, as development tools are.
+    public static func resource(_ url: WebURL, additionalHosts: Set<String> = [], allowedOrigins: Set<String> = []) -> TransportSecurity {
+        var security = TransportSecurity(for: url, additionalHosts: additionalHosts, additionalOrigins: allowedOrigins)
+        security.allowsLoopbackOrigins = url.isLoopback
+        return security
+    }
+
+    /// The own host and origin of a server; on a loopback host all three names of it, on the same port.
     public init(for url: WebURL, additionalHosts: Set<String> = [], additionalOrigins: Set<String> = []) {
         var hosts: Set<String> = [url.hostForURL]
         if url.isLoopback { hosts.formUnion(["localhost", "127.0.0.1", "[::1]"]) }
@@ -58,7 +68,7 @@ public struct TransportSecurity: Sendable {
         }
         if let allowedOrigins, request.headerFields.contains(.origin) {
             let origins = request.headerFields[values: .origin]
-            guard origins.count == 1, allowedOrigins.contains(origins[0]) else {
+            guard origins.count == 1, allowedOrigins.contains(origins[0]) || (allowsLoopbackOrigins && Self.isLoopbackOrigin(origins[0])) else {
                 return "web pages of that Origin may not call this server; add it to the allowed origins if they should"
             }
         }
@@ -66,6 +76,22 @@ public struct TransportSecurity: Sendable {
             return "this server is reached by https only"
         }
         return nil
+    }
+}
+
+extension TransportSecurity {
+    /// The literal names only: what a name server says that is this machine may be another one next time.
+    private static func isLoopbackOrigin(_ origin: String) -> Bool {
+        guard let url = WebURL(origin), url.origin.utf8.elementsEqual(origin.utf8) else { return false }
+        return ["localhost", "127.0.0.1", "[::1]"].contains(url.hostForURL)
+    }
+
+    /// Why a value cannot be one of `allowedOrigins`, or nil. `*` and `null` name nobody in particular.
+    package static func problem(withOrigin origin: String) -> String? {
+        if let url = WebURL(origin), url.origin.utf8.elementsEqual(origin.utf8) { return nil }
+        return
+            "an allowed origin is a scheme and a host, with a port where it is not the default, and nothing else, such as https://app.example.com: "
+            + "\(origin.prefix(200)) is not one"
     }
 }
 

@@ -1,8 +1,9 @@
-import Crypto
+package import Crypto
 import JOSE
 public import OAuth
 
-/// The one secret of an authorization server: what it seals everything with that must come back. It never leaves the process and never prints itself.
+/// The one secret of a server: every key that it encrypts or authenticates with is derived from it, one for each purpose. It never leaves the
+/// process and never prints itself.
 public struct MasterKey: Sendable, CustomStringConvertible, CustomReflectable {
     private let key: SymmetricKey
 
@@ -19,29 +20,29 @@ public struct MasterKey: Sendable, CustomStringConvertible, CustomReflectable {
 
     private init(key: SymmetricKey) { self.key = key }
 
-    /// Something that seals for one purpose only.
-    func sealer(for purpose: String) -> Sealer { Sealer(key: derivedKey(for: purpose)) }
+    /// Encrypts values for one purpose only.
+    package func sealer(for purpose: String) -> Sealer { Sealer(key: derivedKey(for: purpose)) }
 
     /// A key for one purpose only.
-    func derivedKey(for purpose: String) -> SymmetricKey {
+    package func derivedKey(for purpose: String) -> SymmetricKey {
         HKDF<SHA256>.deriveKey(inputKeyMaterial: key, info: Array("mcp-auth \(purpose)".utf8), outputByteCount: 32)
     }
 
     /// The same as a text that is as secret as this.
-    func derivedText(for purpose: String) -> String { derivedKey(for: purpose).withUnsafeBytes { Base64URL.encode(Array($0)) } }
+    package func derivedText(for purpose: String) -> String { derivedKey(for: purpose).withUnsafeBytes { Base64URL.encode(Array($0)) } }
 
     public var description: String { "MasterKey" }
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// Authenticated encryption (AES-256-GCM). What is sealed for one owner cannot be opened for another.
-struct Sealer: Sendable {
-    fileprivate let key: SymmetricKey
+/// Encrypts values that must be read again (AES-256-GCM). What is sealed for one owner cannot be opened for another.
+package struct Sealer: Sendable {
+    private let key: SymmetricKey
 
-    fileprivate init(key: SymmetricKey) { self.key = key }
+    package init(key: SymmetricKey) { self.key = key }
 
     /// Throws `server_error`.
-    func seal(_ bytes: [UInt8], owner: String) throws(OAuthError) -> [UInt8] {
+    package func seal(_ bytes: [UInt8], owner: String) throws(OAuthError) -> [UInt8] {
         guard let box = try? AES.GCM.seal(bytes, using: key, authenticating: Array(owner.utf8)), let combined = box.combined else {
             throw OAuthError(.serverError, "could not seal")
         }
@@ -49,7 +50,7 @@ struct Sealer: Sendable {
     }
 
     /// Nil for what was not sealed with this key for this owner.
-    func open(_ sealed: [UInt8], owner: String) -> [UInt8]? {
+    package func open(_ sealed: [UInt8], owner: String) -> [UInt8]? {
         guard let box = try? AES.GCM.SealedBox(combined: sealed), let bytes = try? AES.GCM.open(box, using: key, authenticating: Array(owner.utf8))
         else { return nil }
         return Array(bytes)

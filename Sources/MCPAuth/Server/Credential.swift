@@ -7,9 +7,12 @@ package enum Credential: Sendable {
     case bearer(AccessToken)
     /// A token that is bound to a key, and the proof that the sender holds it (RFC 9449 §7.1).
     case proven(AccessToken, proof: String)
+    /// A token with the scheme DPoP, whose proof is missing or there twice: the answer is a challenge for a proof (RFC 9449 §7.1).
+    case unproven(String)
     case malformed(String)
 
-    /// Exactly one `Authorization` field with the scheme Bearer or DPoP. Another scheme counts as no credential at all, so that the answer says what would be taken.
+    /// Exactly one `Authorization` field with the scheme Bearer or DPoP. Another scheme counts as no credential at all, so that the answer says
+    /// what would be taken.
     package init(_ request: HTTPRequest) {
         // The subscript of the fields would make a copy, since there could be several to join.
         var (value, count) = ("", 0)
@@ -32,7 +35,7 @@ package enum Credential: Sendable {
             self =
                 proofs.count == 1
                 ? .proven(AccessToken(value, droppingFirst: start), proof: proofs[0])
-                : .malformed(proofs.isEmpty ? "the DPoP header with the proof is missing" : "there is more than one DPoP header")
+                : .unproven(proofs.isEmpty ? "the DPoP header with the proof is missing" : "there is more than one DPoP header")
         } else {
             self = Self.problem(value)
         }

@@ -3,34 +3,36 @@ import JOSE
 public import OAuth
 
 extension ResourceServer {
-    /// The paths under which this resource's metadata is served: the path form and the root form (RFC 9728 §3.1, R2).
+    /// The paths under which this resource's metadata is served: the path form and the root form (RFC 9728 §3.1, R2). Each is another path also for
+    /// a router that makes no difference of a slash at the end; `metadataReply` answers with or without one.
     public var metadataPaths: [String] {
-        let specific = URLBytes.path(of: resource.metadataPath)
-        return specific == ResourceIdentifier.metadataRootPath ? [specific] : [specific, specific + "/", ResourceIdentifier.metadataRootPath]
+        let specific = Self.trimmed(URLBytes.path(of: resource.metadataPath))
+        return specific == ResourceIdentifier.metadataRootPath ? [specific] : [specific, ResourceIdentifier.metadataRootPath]
     }
 
-    /// Answers a request for the metadata document, or returns nil when the request is for something else. Public, and the same for everybody: it comes
-    /// from the configuration, never from the request.
+    private static func trimmed(_ path: String) -> String {
+        path.utf8.last == UInt8(ascii: "/") ? String(decoding: path.utf8.dropLast(), as: UTF8.self) : path
+    }
+
+    /// Answers a request for the metadata document, or returns nil when the request is for something else. Public, and the same for everybody: it
+    /// comes from the configuration, never from the request.
     public func metadataReply(for request: HTTPRequest) -> HTTPReply? {
-        let path = URLBytes.path(of: request.path ?? "")
+        let path = Self.trimmed(URLBytes.path(of: request.path ?? ""))
         guard metadataPaths.contains(where: { $0.utf8.elementsEqual(path.utf8) }) else { return nil }
-        return PublicDocument.reply(to: request.method, metadata.json.serialized)
+        return PublicDocument.reply(to: request, metadata.json.serialized)
     }
 }
 
 /// JSON that any web page may read.
 package enum PublicDocument {
-    package static func reply(to method: HTTPRequest.Method, _ body: [UInt8], maximumAge: Int = 300) -> HTTPReply {
+    package static func reply(to request: HTTPRequest, _ body: [UInt8], maximumAge: Int = 300) -> HTTPReply {
         var fields: HTTPFields = [.accessControlAllowOrigin: "*", .xContentTypeOptions: "nosniff"]
-        switch method {
+        switch request.method {
         case .get, .head:
             fields[.contentType] = "application/json"
             fields[.cacheControl] = "public, max-age=\(maximumAge)"
-            return HTTPReply(.ok, fields, body: method == .head ? [] : body)
-        case .options:
-            fields[.accessControlAllowMethods] = "GET, HEAD, OPTIONS"
-            fields[.accessControlAllowHeaders] = "authorization, mcp-protocol-version, content-type"
-            return HTTPReply(.noContent, fields)
+            return HTTPReply(.ok, fields, body: request.method == .head ? [] : body)
+        case .options: return CrossOrigin.preflight(request, allowing: "*", methods: "GET, HEAD, OPTIONS")
         default:
             fields[.allow] = "GET, HEAD, OPTIONS"
             return HTTPReply(.methodNotAllowed, fields)

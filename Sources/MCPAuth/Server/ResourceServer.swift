@@ -17,6 +17,8 @@ public final class ResourceServer: Sendable {
     package let clock: Clock
     private let verifier: any TokenVerifier
     private let advertisesOwnScopes: Bool
+    /// Who everybody is on a server that asks for no tokens (`Trust.insecureOpen`).
+    private let openPrincipal: Principal?
     private let logger: Logger
     private let allowed: Counter
     private let resolution = Timer(label: "mcp_auth_token_resolution_seconds")
@@ -26,7 +28,9 @@ public final class ResourceServer: Sendable {
     ///   - trust: whose tokens are taken.
     ///   - policy: what operations need.
     ///   - change: changes what the metadata document says (RFC 9728 §2) beside the resource, its authorization servers and its scopes.
-    ///   - transport: which Host and Origin are served; the resource's own unless given.
+    ///   - transport: which Host and Origin are served; `TransportSecurity.resource` unless given.
+    ///   - allowedOrigins: the origins of web pages that may call besides the resource's own, such as `https://app.example.com`; no use where
+    ///     `transport` is given.
     ///   - proofs: what is asked of tokens that are bound to keys (RFC 9449).
     ///   - fetcher: the guarded door out, for trust that needs keys or answers from elsewhere.
     ///   - cacheCapacity: how many verified tokens are remembered; 0 turns it off.
@@ -35,7 +39,8 @@ public final class ResourceServer: Sendable {
     public init(
         _ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(),
         metadata change: (inout ProtectedResourceMetadata) -> Void = { _ in },
-        transport: TransportSecurity? = nil, proofs: ProofPolicy = ProofPolicy(), fetcher: (any HTTPFetcher)? = nil, audit: AuditLog = AuditLog(),
+        transport: TransportSecurity? = nil, allowedOrigins: Set<String> = [], proofs: ProofPolicy = ProofPolicy(), fetcher: (any HTTPFetcher)? = nil,
+        audit: AuditLog = AuditLog(),
         clock: Clock = .system,
         cacheCapacity: Int = 32768, logger: Logger = Logger(label: "mcp-auth.resource-server"), insecureAllowHTTP: Bool = false
     ) throws(OAuthError) {
@@ -43,6 +48,9 @@ public final class ResourceServer: Sendable {
         guard !policy.holdsInvalidLiteral else {
             throw OAuthError(
                 .invalidConfiguration, "a scope in the policy is mistyped: scopes are printable ASCII without quotes, separated by spaces")
+        }
+        for origin in allowedOrigins {
+            if let problem = TransportSecurity.problem(withOrigin: origin) { throw OAuthError(.invalidConfiguration, problem) }
         }
         var metadata = ProtectedResourceMetadata(resource: resource.text, authorizationServers: trust.authorizationServers)
         metadata.scopesSupported = policy.allScopes.isEmpty ? nil : policy.allScopes
@@ -54,12 +62,21 @@ public final class ResourceServer: Sendable {
         self.resource = resource
         self.policy = policy
         self.metadata = metadata
-        self.transport = transport ?? TransportSecurity(for: resource.url)
+        self.transport = transport ?? .resource(resource.url, allowedOrigins: allowedOrigins)
         self.proofs = proofs
         self.audit = audit
         allowed = audit.counter("access", .allowed, nil)
         self.clock = clock
         self.logger = logger
+        if let principal = trust.openPrincipal {
+            guard resource.url.isLoopback else {
+                throw OAuthError(.invalidConfiguration, "Trust.insecureOpen is for development on one machine: \(resource) is not a loopback URL")
+            }
+            openPrincipal = principal
+            logger.warning("this server asks for no tokens: everybody on this machine may do everything", metadata: ["resource": "\(resource)"])
+        } else {
+            openPrincipal = nil
+        }
         let verifier = try trust.verifier(Trust.Context(resource: resource, fetcher: fetcher, clock: clock))
         self.verifier = cacheCapacity > 0 ? CachingVerifier(verifier, capacity: cacheCapacity) : verifier
     }
@@ -78,6 +95,7 @@ public final class ResourceServer: Sendable {
         clock = other.clock
         verifier = other.verifier
         logger = other.logger
+        openPrincipal = other.openPrincipal
         advertisesOwnScopes = other.advertisesOwnScopes
     }
 
@@ -94,14 +112,44 @@ public final class ResourceServer: Sendable {
         switch await identify(request, peer: peer, requestID: requestID) {
         case .rejected(let reply): return .rejected(reply)
         case .accepted(let caller):
-            guard let principal = caller.principal else { return .rejected(refuse(.noCredentials, for: operation, caller: caller)) }
-            if let reply = authorize(caller, operation) { return .rejected(reply) }
+            guard let principal = caller.principal else {
+                return .rejected(readable(misdirected(request) ?? refuse(.noCredentials, for: operation, caller: caller), request))
+            }
+            if let reply = authorize(caller, operation) { return .rejected(readable(reply, request)) }
             return .accepted(principal)
         }
     }
 
+    /// A refusal that the page that asked may read, so that it knows where to get a token.
+    private func readable(_ reply: HTTPReply, _ request: HTTPRequest) -> HTTPReply {
+        var reply = reply
+        openToOrigin(of: request, &reply.response.headerFields)
+        return reply
+    }
+
+    /// The answer to somebody without a token who typed another name of this machine than the resource's own: 421, with the URL to type. Clients
+    /// compare the resource that the metadata names with the URL that they were given (RFC 9728 §3.3), so a challenge would only lead them to an
+    /// error that explains nothing. Nil for every other request.
+    package func misdirected(_ request: HTTPRequest) -> HTTPReply? {
+        guard resource.url.isLoopback, let authority = request.authority, let asked = WebURL("\(resource.url.scheme)://\(authority)"),
+            asked.isLoopback,
+            !asked.origin.utf8.elementsEqual(resource.url.origin.utf8)
+        else { return nil }
+        let message = "this server calls itself \(resource.url.origin), not \(asked.origin); use the URL \(resource)"
+        return .json(["error": "misdirected_request", "error_description": .string(message)], status: .misdirectedRequest)
+    }
+
     /// Who is calling, before anything is known of what they want. Nobody is a possible answer; a bad token is not.
     public func identify(_ request: HTTPRequest, peer: String? = nil, requestID: String? = nil) async -> Identification {
+        readable(await identification(of: request, peer: peer, requestID: requestID), request)
+    }
+
+    private func readable(_ identification: Identification, _ request: HTTPRequest) -> Identification {
+        guard case .rejected(let reply) = identification else { return identification }
+        return .rejected(readable(reply, request))
+    }
+
+    private func identification(of request: HTTPRequest, peer: String?, requestID: String?) async -> Identification {
         switch decide(request, peer: peer, requestID: requestID) {
         case .decided(let identification): return identification
         case .undecided(let token, let caller):
@@ -111,7 +159,7 @@ public final class ResourceServer: Sendable {
         case .toBeProven(let token, let proof, let caller):
             var verification = verifier.verify(token, at: clock.now)
             if case .undecided = verification { verification = await verifier.resolve(token, at: clock.now) }
-            guard case .accepted(let principal) = verification else { return identification(verification, caller) }
+            guard case .accepted(let principal) = verification else { return identification(verification, caller, isProof: true) }
             if let refusal = await refusal(of: proof, for: principal, token, request) {
                 return .rejected(refuse(refusal, for: .any, caller: caller))
             }
@@ -119,9 +167,10 @@ public final class ResourceServer: Sendable {
         }
     }
 
-    /// The same, when it can be said from memory: nil when somebody has to be asked, for which there is `identify`. Most requests bring a token that is known.
+    /// The same, when it can be said from memory: nil when somebody has to be asked, for which there is `identify`. Most requests bring a token
+    /// that is known.
     public func identifyAtOnce(_ request: HTTPRequest, peer: String? = nil, requestID: String? = nil) -> Identification? {
-        if case .decided(let identification) = decide(request, peer: peer, requestID: requestID) { identification } else { nil }
+        if case .decided(let identification) = decide(request, peer: peer, requestID: requestID) { readable(identification, request) } else { nil }
     }
 
     private enum Decision {
@@ -135,9 +184,12 @@ public final class ResourceServer: Sendable {
         if let violation = transport.violation(request) {
             return .decided(.rejected(refuse(.forbiddenTransport(violation), for: .any, caller: caller)))
         }
+        if let openPrincipal { return .decided(.accepted(Caller(principal: openPrincipal, peer: peer, requestID: requestID))) }
         switch Credential(request) {
         case .none: return .decided(.accepted(caller))
         case .malformed(let why): return .decided(.rejected(refuse(.malformed(why), for: .any, caller: caller)))
+        case .unproven(let why):
+            return .decided(.rejected(refuse(.unproven(OAuthError(.invalidDPoPProof, why)), for: .any, caller: caller)))
         case .bearer(let token):
             let verification = verifier.verify(token, at: clock.now)
             if case .undecided = verification { return .undecided(token, caller) }
@@ -183,13 +235,14 @@ public final class ResourceServer: Sendable {
         } catch { return .unproven(error) }
     }
 
-    private func identification(_ verification: Verification, _ caller: Caller) -> Identification {
+    /// - Parameter isProof: the token came with the scheme DPoP, so the challenge has it too (RFC 9449 §7.1).
+    private func identification(_ verification: Verification, _ caller: Caller, isProof: Bool = false) -> Identification {
         switch verification {
         case .accepted(let principal):
             var caller = caller
             caller.principal = principal
             return .accepted(caller)
-        case .rejected(let reason): return .rejected(refuse(.invalidToken(reason), for: .any, caller: caller))
+        case .rejected(let reason): return .rejected(refuse(.invalidToken(reason), for: .any, caller: caller, isProof: isProof))
         case .undecided: return .rejected(refuse(.unavailable("the verifier did not decide"), for: .any, caller: caller))
         case .unavailable(let why): return .rejected(refuse(.unavailable(why), for: .any, caller: caller))
         }
@@ -205,7 +258,7 @@ public final class ResourceServer: Sendable {
             }
             return refuse(.noCredentials, for: operation, caller: caller, requirement: requirement)
         }
-        let missing = policy.missing(principal.scopes, for: requirement)
+        let missing = openPrincipal == nil ? policy.missing(principal.scopes, for: requirement) : []
         guard missing.isEmpty else { return refuse(.insufficientScope(missing: missing), for: operation, caller: caller, requirement: requirement) }
         recordAllowed(operation, caller)
         verifier.noteUse(of: principal, for: operation, at: clock.now)
@@ -213,11 +266,25 @@ public final class ResourceServer: Sendable {
     }
 
     /// Whether the caller may do it, without recording that somebody tried: for lists.
-    public func permits(_ caller: Caller, _ operation: Operation, requirement: Requirement? = nil) -> Bool {
+    ///
+    /// - Parameter scopes: what is looked at in place of the token's scopes, such as `reachableScopes(of:)`.
+    public func permits(_ caller: Caller, _ operation: Operation, requirement: Requirement? = nil, with scopes: ScopeSet? = nil) -> Bool {
         let requirement = requirement ?? policy.requirement(for: operation)
         guard let principal = caller.principal else { return requirement.allowsAnonymous }
-        return policy.missing(principal.scopes, for: requirement).isEmpty
+        return openPrincipal != nil || policy.missing(scopes ?? principal.scopes, for: requirement).isEmpty
     }
+
+    /// The scopes that the caller holds or could be granted at the authorization server that this resource names: for lists from which a client
+    /// learns what it may ask for. Our own authorization server knows what the client is registered for; of others it is assumed that they grant
+    /// everything advertised here.
+    public func reachableScopes(of caller: Caller) async -> ScopeSet {
+        guard let principal = caller.principal else { return [] }
+        let grantable = await verifier.grantableScopes(to: principal) ?? metadata.scopesSupported ?? policy.allScopes
+        return principal.scopes.union(grantable)
+    }
+
+    /// Whether this server asks for no tokens (`Trust.insecureOpen`): then it must not be reached from elsewhere.
+    package var isInsecureOpen: Bool { openPrincipal != nil }
 
     /// Whether a token, or what stands for it, is still good: for streams that outlive the request that opened them.
     public func stillAccepts(_ principal: Principal) -> Bool { clock.now < principal.expiration && verifier.stillAccepts(principal) }
@@ -237,7 +304,8 @@ public final class ResourceServer: Sendable {
 
     /// The one place where a refusal becomes an answer.
     private func refuse(
-        _ refusal: Refusal, for operation: Operation, caller: Caller, requirement: Requirement? = nil, offersProof: Bool = false
+        _ refusal: Refusal, for operation: Operation, caller: Caller, requirement: Requirement? = nil, offersProof: Bool = false,
+        isProof: Bool = false
     ) -> HTTPReply {
         let required = (requirement ?? policy.requirement(for: operation)).scopes
         let challenged = required.isEmpty ? policy.initialScopes ?? metadata.scopesSupported ?? [] : required
@@ -267,7 +335,7 @@ public final class ResourceServer: Sendable {
             record(.denied, operation, caller, reason: reason.code, detail: reason.detail)
             var answer = reply(
                 .unauthorized, OAuthError(.invalidToken, "the access token is invalid, expired, revoked or meant for another server"),
-                scope: challenged)
+                scope: challenged, isProof: isProof)
             if offersProof, !proofs.isRequired {
                 // The scheme that the token was sent with comes first; the second challenge says how it would be taken (RFC 9449 §7.2).
                 let algorithms = metadata.dpopSigningAlgorithmsSupported?.joined(separator: " ")

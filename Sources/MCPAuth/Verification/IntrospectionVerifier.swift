@@ -19,7 +19,7 @@ public final class IntrospectionVerifier: TokenVerifier {
     private let issuer: String
     private let endpoint: EndpointSource
     private let authentication: ClientAuthentication
-    private let audiences: [String]?
+    private let requirements: JWTRequirements
     private let fetcher: any HTTPFetcher
     private let opaqueTokensOnly: Bool
     private let metadata: RemoteMetadata?
@@ -34,10 +34,12 @@ public final class IntrospectionVerifier: TokenVerifier {
     /// - Parameters:
     ///   - issuer: who vouches for the subjects; an `iss` in an answer must be the same.
     ///   - audiences: what `aud` must name one of. Nil: not checked, which the configuration must have said in so many words.
+    ///   - clientsWithoutAudience: the clients whose tokens are taken although the answer has no `aud`.
     ///   - cacheLifetime: seconds for which a positive answer is kept, 0 to 60; also the longest delay of a revocation.
     ///   - opaqueTokensOnly: rejects what looks like a JWT without asking: for use beside a `JWTVerifier` of the same issuer.
     public init(
-        issuer: String, endpoint: EndpointSource, authentication: ClientAuthentication, audiences: [String]?, fetcher: any HTTPFetcher,
+        issuer: String, endpoint: EndpointSource, authentication: ClientAuthentication, audiences: [String]?,
+        clientsWithoutAudience: [String] = [], fetcher: any HTTPFetcher,
         cacheLifetime: Int64 = 30, opaqueTokensOnly: Bool = false
     ) {
         self.opaqueTokensOnly = opaqueTokensOnly
@@ -45,7 +47,9 @@ public final class IntrospectionVerifier: TokenVerifier {
         self.endpoint = endpoint
         metadata = if case .discovered(let issuer) = endpoint { RemoteMetadata(issuer, fetcher: fetcher) } else { nil }
         self.authentication = authentication
-        self.audiences = audiences
+        var requirements = JWTRequirements(issuer: issuer, audiences: audiences, type: .oneOf([]))
+        requirements.clientsWithoutAudience = clientsWithoutAudience
+        self.requirements = requirements
         self.fetcher = fetcher
         self.cacheLifetime = min(max(cacheLifetime, 0), 60)
     }
@@ -60,7 +64,7 @@ public final class IntrospectionVerifier: TokenVerifier {
             reply = try await fetcher.fetch(try request(for: token, to: try await url(at: now), at: now))
         } catch { return .unavailable(error.message) }
         guard reply.response.status == .ok else { return .unavailable("the introspection endpoint answers \(reply.response.status.code)") }
-        guard let claims = try? JWTClaims(parsing: reply.body), let active = claims["active"]?.bool else {
+        guard let claims = try? JWTClaims(parsing: reply.body, ignoresNulls: true), let active = claims["active"]?.bool else {
             return .unavailable("the introspection endpoint does not answer as RFC 7662 §2.2 says")
         }
         return decide(claims, active, now)
@@ -69,7 +73,7 @@ public final class IntrospectionVerifier: TokenVerifier {
     private func decide(_ claims: JWTClaims, _ active: Bool, _ now: NumericDate) -> Verification {
         guard active else { return .rejected(RejectionReason("inactive", "the issuer says that the token is not active")) }
         if claims.issuer != nil, !claims.isIssued(by: issuer) { return .rejected(RejectionReason("wrong_issuer")) }
-        if let audiences, !audiences.contains(where: claims.isMeant) { return .rejected(RejectionReason("wrong_audience")) }
+        guard requirements.isMeantForUs(claims) else { return .rejected(RejectionReason("wrong_audience")) }
         if let expiration = claims.expiration, expiration <= now { return .rejected(RejectionReason("expired")) }
         if let notBefore = claims.notBefore, notBefore > now.advanced(by: 60) { return .rejected(RejectionReason("not_yet_valid")) }
         guard Principal.isBindingKnown(claims) else {
@@ -79,10 +83,19 @@ public final class IntrospectionVerifier: TokenVerifier {
             return .rejected(RejectionReason("wrong_type"))
         }
         let expiration = claims.expiration ?? now.advanced(by: max(cacheLifetime, 1))
-        guard let principal = Principal(issuer: issuer, claims: claims, expiration: expiration) else {
+        guard
+            let principal = Principal(
+                issuer: self.issuer(of: claims), claims: claims, username: claims["username"]?.string, expiration: expiration)
+        else {
             return .rejected(RejectionReason("no_subject"))
         }
         return .accepted(principal)
+    }
+
+    /// An answer may name its user by `username` alone (RFC 7662 §2.2). Such names are no `sub`, and could be one that somebody else has: they get a
+    /// namespace of their own, whose name no issuer can have, since issuers have no fragment (RFC 8414 §2).
+    private func issuer(of claims: JWTClaims) -> String {
+        claims.subject == nil && claims["username"]?.string != nil ? issuer + "#username" : issuer
     }
 
     private func url(at now: NumericDate) async throws(OAuthError) -> WebURL {

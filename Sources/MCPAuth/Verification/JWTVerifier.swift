@@ -13,11 +13,16 @@ public final class JWTVerifier: TokenVerifier {
     ///   - requirements: issuer, audience, `typ` and times.
     ///   - keys: fixed keys, or a `RemoteKeySet`.
     ///   - algorithms: an allow-list; a key narrows it further. Symmetric ones work only with a `FixedKeys` that holds a secret.
-    public init(_ requirements: JWTRequirements, keys: any KeySource, algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric) {
+    ///   - insecureAllowIDTokens: takes tokens that have the claims of ID tokens, for an issuer that has no other access tokens
+    ///     (`Trust.TokenProfile`).
+    public init(
+        _ requirements: JWTRequirements, keys: any KeySource, algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric,
+        insecureAllowIDTokens: Bool = false
+    ) {
         self.requirements = requirements
         self.keys = keys
         self.algorithms = AlgorithmSet(algorithms)
-        if case .absentOrJWT = requirements.type { refusesIDTokens = true } else { refusesIDTokens = false }
+        if case .absentOrJWT = requirements.type { refusesIDTokens = !insecureAllowIDTokens } else { refusesIDTokens = false }
     }
 
     public var epoch: UInt64 { keys.epoch }
@@ -66,10 +71,12 @@ public final class JWTVerifier: TokenVerifier {
         return .accepted(principal)
     }
 
-    /// What OpenID Connect puts into ID and logout tokens and nobody into access tokens; `token_use` is Cognito's word for it, `typ` Keycloak's.
+    /// What OpenID Connect puts into ID and logout tokens and nobody into access tokens; `token_use` is Cognito's word for it, `typ` Keycloak's,
+    /// whose access tokens repeat a `nonce` and say `Bearer`.
     private static func isIDToken(_ claims: JWTClaims) -> Bool {
-        claims["events"] != nil || claims["typ"]?.string.map { ["ID", "Refresh", "Offline", "Logout"].contains($0) } ?? false
-            || claims["nonce"] != nil || claims["at_hash"] != nil || claims["c_hash"] != nil
+        let kind = claims["typ"]?.string
+        return claims["events"] != nil || kind.map { ["ID", "Refresh", "Offline", "Logout"].contains($0) } ?? false
+            || (claims["nonce"] != nil && kind != "Bearer") || claims["at_hash"] != nil || claims["c_hash"] != nil
             || claims["token_use"].map { $0.string != "access" } ?? false
     }
 

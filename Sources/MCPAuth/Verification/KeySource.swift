@@ -29,8 +29,10 @@ public struct FixedKeys: KeySource {
 
 /// Keys that an issuer publishes, by discovery or at a known URL.
 ///
-/// The keys are an immutable snapshot. They are fetched by one flight at a time, at most once in `cooldown`, whatever tokens arrive; served stale while a
-/// refresh runs or fails; and never replaced by a document without a usable key.
+/// The keys are an immutable snapshot. They are fetched by one flight at a time, at most `maximumAttempts` times in a minute whatever tokens
+/// arrive, and after a failure not before `retryInterval`; served stale while a refresh runs or fails; and never replaced by a document without a
+/// usable key. So a key that an issuer began to sign with a moment ago is found at once, and a flood of made-up key identifiers causes three
+/// fetches a minute.
 public final class RemoteKeySet: KeySource {
     /// Where the JWK set is.
     public enum Location: Sendable {
@@ -42,15 +44,20 @@ public final class RemoteKeySet: KeySource {
     private struct State {
         var keys: JWKSet?
         var fetchedAt: NumericDate?
-        var attemptedAt: NumericDate?
+        /// The moments of the latest attempts, oldest first: as many as count.
+        var attempts: [NumericDate] = []
+        var failedAt: NumericDate?
         var epoch: UInt64 = 0
         var flight: Task<String?, Never>?
     }
 
     /// Seconds after which keys are fetched anew, in the background of whatever request comes next.
     public static let refreshInterval: Int64 = 600
-    /// Seconds during which no second attempt is made.
-    public static let cooldown: Int64 = 30
+    /// The most fetches within `attemptWindow` seconds.
+    public static let maximumAttempts = 3
+    public static let attemptWindow: Int64 = 60
+    /// Seconds after a failed fetch before the next one.
+    public static let retryInterval: Int64 = 20
     /// Seconds after which keys that could not be fetched anew are no longer used.
     public static let maximumAge: Int64 = 86400
 
@@ -90,7 +97,7 @@ public final class RemoteKeySet: KeySource {
             }
             let failure = await flight.value
             let (hasKeys, isOld) = state.withLock { state in
-                (state.keys != nil, state.attemptedAt.map { now.seconds(since: $0) >= Self.cooldown } ?? true)
+                (state.keys != nil, state.attempts.last.map { now.seconds(since: $0) >= Self.retryInterval } ?? true)
             }
             // A flight that left long ago, before the machine slept perhaps, brought what was true then.
             if isOurs || !isOld { return hasKeys ? nil : failure }
@@ -104,16 +111,16 @@ public final class RemoteKeySet: KeySource {
     private func depart(_ state: inout State, _ now: NumericDate) -> Task<String?, Never>? {
         if let flight = state.flight { return flight }
         guard Self.isDue(state, now) else { return nil }
-        state.attemptedAt = now
+        state.attempts = state.attempts.suffix(Self.maximumAttempts - 1) + [now]
         state.flight = Task { await self.fetch(at: now) }
         return state.flight
     }
 
     private static func isDue(_ state: State, _ now: NumericDate) -> Bool {
-        guard let attemptedAt = state.attemptedAt else { return true }
-        let elapsed = now.seconds(since: attemptedAt)
         // A little less than nothing is a request that came in earlier; much less is a clock that was set back.
-        return elapsed >= cooldown || elapsed < -60
+        func isWithin(_ seconds: Int64, _ moment: NumericDate) -> Bool { (-60..<seconds).contains(now.seconds(since: moment)) }
+        if let failedAt = state.failedAt, isWithin(retryInterval, failedAt) { return false }
+        return state.attempts.count { isWithin(attemptWindow, $0) } < maximumAttempts
     }
 
     private func fetch(at now: NumericDate) async -> String? {
@@ -142,11 +149,15 @@ public final class RemoteKeySet: KeySource {
                 if gone { state.epoch &+= 1 }
                 state.keys = keys
                 state.fetchedAt = now
+                state.failedAt = nil
                 state.flight = nil
             }
             return nil
         } catch {
-            state.withLock { $0.flight = nil }
+            state.withLock { state in
+                state.failedAt = now
+                state.flight = nil
+            }
             return error.message
         }
     }

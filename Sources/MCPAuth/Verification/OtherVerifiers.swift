@@ -1,5 +1,5 @@
 public import JOSE
-import OAuth
+public import OAuth
 
 /// Fixed tokens for tests and examples. Never for production: whoever reads the source has the token.
 public struct StaticTokenVerifier: TokenVerifier {
@@ -49,6 +49,11 @@ public struct AnyOfVerifier: TokenVerifier {
     public func stillAccepts(_ principal: Principal) -> Bool { verifiers.allSatisfy { $0.stillAccepts(principal) } }
     public func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {
         for verifier in verifiers { verifier.noteUse(of: principal, for: operation, at: now) }
+    }
+
+    public func grantableScopes(to principal: Principal) async -> ScopeSet? {
+        for verifier in verifiers { if let scopes = await verifier.grantableScopes(to: principal) { return scopes } }
+        return nil
     }
 
     public func verify(_ token: AccessToken, at now: NumericDate) -> Verification {

@@ -57,7 +57,7 @@ public struct Principal: Sendable {
     public var tokenID: String? { storage.tokenID }
     /// The key that whoever sends the token has to prove (RFC 9449 §6.1). Nil: the token is good for whoever holds it.
     public var keyThumbprint: String? { storage.keyThumbprint }
-    /// Everything else that the issuer said, as strict JSON.
+    /// Everything that the issuer said, as strict JSON: `principal.claims["department"]?.string`.
     public var claims: JSONDocument { storage.claims }
 
     /// Issuer and subject in one text: the key under which to store what belongs to this user. No two users share one, since a `|` in the issuer's
@@ -84,32 +84,65 @@ public struct Principal: Sendable {
     }
 }
 
+/// The person behind a principal, in words: what the issuer says of them (OpenID Connect Core §5.1). Read from the claims each time; nothing is
+/// asked or stored.
+///
+/// These are for people to read. Nil where the issuer says nothing, as most do without the scopes `profile` and `email`. Data belongs to `owner`,
+/// never to a name or an e-mail address: those change, and are given to other people later.
+extension Principal {
+    /// The full name, such as `Ada Lovelace`.
+    public var name: String? { text("name") }
+    /// What the person signs in with, or is known by: `preferred_username`, else `username`.
+    public var preferredUsername: String? { text("preferred_username") ?? text("username") }
+    /// Whether it belongs to the person is another question: `isEmailVerified`.
+    public var email: String? { text("email") }
+    /// Whether the issuer says that it has checked that the address is this person's. False where it says nothing.
+    public var isEmailVerified: Bool {
+        guard email != nil, let verified = claims["email_verified"] else { return false }
+        return verified.bool ?? (verified.string == "true")
+    }
+    /// A language tag (BCP 47), such as `de-CH`.
+    public var locale: String? { text("locale") }
+    /// The address of a picture. Anybody may have chosen it: a page that shows it tells that server who looks.
+    public var picture: String? { text("picture") }
+
+    private func text(_ claim: String) -> String? { claims[claim]?.string.flatMap { $0.isEmpty ? nil : $0 } }
+}
+
 extension Principal {
     /// The principal of a claims set, or nil when nobody is named in it.
-    package init?(issuer: String, claims: JWTClaims, expiration: NumericDate) {
+    ///
+    /// - Parameter username: who the user is where there is no `sub`, as introspection answers may say; the issuer is then one for such names alone.
+    package init?(issuer: String, claims: JWTClaims, username: String? = nil, expiration: NumericDate) {
         let clientID = claims["client_id"]?.string ?? claims["azp"]?.string ?? claims["cid"]?.string ?? claims["appid"]?.string
-        guard let subject = claims.subject ?? clientID, !subject.isEmpty else { return nil }
+        guard let subject = claims.subject ?? username ?? clientID, !subject.isEmpty else { return nil }
         self.init(
             issuer: issuer, subject: subject, clientID: clientID, scopes: Self.scopes(claims), roles: Self.roles(claims),
             expiration: expiration, tokenID: claims.identifier, keyThumbprint: claims["cnf"]?["jkt"]?.string, claims: claims.document)
     }
 
-    /// Whether a token is bound to nothing, or to a key in the one way that is known here. Any other confirmation (RFC 7800 §3.1), such as a certificate,
-    /// would not be checked, and a token that is bound must never pass as one that is not.
+    /// Whether a token is bound to nothing, or to a key in the one way that is known here. Any other confirmation (RFC 7800 §3.1), such as a
+    /// certificate, would not be checked, and a token that is bound must never pass as one that is not.
     package static func isBindingKnown(_ claims: JWTClaims) -> Bool {
         guard let confirmation = claims["cnf"] else { return true }
         guard let members = confirmation.members, members.count == 1, let thumbprint = confirmation["jkt"]?.string else { return false }
         return DPoPProof.isThumbprint(thumbprint)
     }
 
-    /// `scope` is a string (RFC 9068 §2.2.3); `scp` a string or an array; `permissions` an array. Anything else grants nothing.
+    /// `scope` is a string (RFC 9068 §2.2.3), which some issuers write as an array; `scp` a string or an array; `permissions` an array. Anything else
+    /// grants nothing.
     private static func scopes(_ claims: JWTClaims) -> ScopeSet {
-        var scopes = claims["scope"].flatMap { ScopeSet(lenient: $0) } ?? []
+        let scope = claims["scope"]
+        var scopes = scope.flatMap { ScopeSet(lenient: $0) } ?? []
+        func add(_ list: JSONView?) {
+            for text in list?.strings?.prefix(ScopeSet.maximumCount) ?? [] { if let scope = Scope(text) { scopes.insert(scope) } }
+        }
+        if scope?.isArray == true { add(scope) }
         if let scp = claims["scp"] {
             if let text = scp.string { scopes = scopes.union(ScopeSet(lenient: text)) }
-            for text in scp.strings?.prefix(ScopeSet.maximumCount) ?? [] { if let scope = Scope(text) { scopes.insert(scope) } }
+            add(scp)
         }
-        for text in claims["permissions"]?.strings?.prefix(ScopeSet.maximumCount) ?? [] { if let scope = Scope(text) { scopes.insert(scope) } }
+        add(claims["permissions"])
         return scopes
     }
 

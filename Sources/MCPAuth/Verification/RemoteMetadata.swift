@@ -2,8 +2,8 @@ import JOSE
 import OAuth
 import Synchronization
 
-/// The metadata of an issuer, fetched by one flight at a time, kept for ten minutes, served stale while the issuer is away, and not asked for more often
-/// than every thirty seconds, whatever requests arrive.
+/// The metadata of an issuer, fetched by one flight at a time, kept for ten minutes, served stale while the issuer is away, and not asked for more
+/// often than every thirty seconds, whatever requests arrive.
 final class RemoteMetadata: Sendable {
     private struct State {
         var metadata: AuthorizationServerMetadata?
@@ -12,6 +12,8 @@ final class RemoteMetadata: Sendable {
         var failure: OAuthError?
         var flight: Task<Result<AuthorizationServerMetadata, OAuthError>, Never>?
     }
+
+    private static let cooldown: Int64 = 30
 
     private let issuer: Issuer
     private let fetcher: any HTTPFetcher
@@ -29,7 +31,7 @@ final class RemoteMetadata: Sendable {
             func isOver(_ seconds: Int64, _ moment: NumericDate?) -> Bool { moment.map { !(-60..<seconds).contains(now.seconds(since: $0)) } ?? true }
             if let metadata = state.metadata, !isOver(RemoteKeySet.refreshInterval, state.fetchedAt) { return .known(metadata) }
             if let flight = state.flight { return .wait(flight) }
-            guard isOver(RemoteKeySet.cooldown, state.attemptedAt) else {
+            guard isOver(Self.cooldown, state.attemptedAt) else {
                 if let metadata = state.metadata { return .known(metadata) }
                 return .failed(state.failure ?? OAuthError(.fetchFailed, "the metadata of \(issuer) could not be fetched a moment ago"))
             }

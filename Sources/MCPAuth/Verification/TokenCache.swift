@@ -1,4 +1,5 @@
 public import JOSE
+public import OAuth
 import Metrics
 import Synchronization
 
@@ -27,6 +28,8 @@ public final class CachingVerifier: TokenVerifier {
     public func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {
         verifier.noteUse(of: principal, for: operation, at: now)
     }
+
+    public func grantableScopes(to principal: Principal) async -> ScopeSet? { await verifier.grantableScopes(to: principal) }
 
     public func verify(_ token: AccessToken, at now: NumericDate) -> Verification {
         guard cacheLifetime > 0 else { return verifier.verify(token, at: now) }

@@ -1,11 +1,12 @@
 import Crypto
 public import JOSE
+public import OAuth
 
 /// Decides whether an access token is good, and whose it is.
 ///
-/// A verifier that can decide from memory does so in `verify`, which never waits. One that has to ask somebody answers `.undecided` there and does its
-/// asking in `resolve`. Whoever implements this owes: `accepted` only for a token that this server may take, whose audience was checked; `rejected` for
-/// every other token; `unavailable`, never `accepted`, when the answer could not be had.
+/// A verifier that can decide from memory does so in `verify`, which never waits. One that has to ask somebody answers `.undecided` there and does
+/// its asking in `resolve`. Whoever implements this owes: `accepted` only for a token that this server may take, whose audience was checked;
+/// `rejected` for every other token; `unavailable`, never `accepted`, when the answer could not be had.
 public protocol TokenVerifier: Sendable {
     /// The verdict, as far as it can be given at once.
     func verify(_ token: AccessToken, at now: NumericDate) -> Verification
@@ -15,6 +16,9 @@ public protocol TokenVerifier: Sendable {
     func stillAccepts(_ principal: Principal) -> Bool
     /// Told of every operation that a principal of this verifier was let in for, so it must be quicker still.
     func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate)
+    /// The scopes that the client of a principal could be granted if it asked for more. Nil when this verifier does not know, or the principal is
+    /// not one of its own. Asked for lists, not for calls.
+    func grantableScopes(to principal: Principal) async -> ScopeSet?
     /// A number that changes whenever earlier verdicts may not stand any more, for example because a key is gone.
     var epoch: UInt64 { get }
     /// How long a verdict may be kept, in seconds. 0: not at all.
@@ -25,6 +29,7 @@ extension TokenVerifier {
     public func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification { verify(token, at: now) }
     public func stillAccepts(_ principal: Principal) -> Bool { true }
     public func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {}
+    public func grantableScopes(to principal: Principal) async -> ScopeSet? { nil }
     public var epoch: UInt64 { 0 }
     public var cacheLifetime: Int64 { 300 }
 }

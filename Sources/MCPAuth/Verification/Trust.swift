@@ -26,6 +26,9 @@ public struct Trust: Sendable {
         case rfc9068
         /// Also `typ` `JWT` or none, for issuers that do not follow RFC 9068. ID tokens are recognized by their claims and refused.
         case anyJWT
+        /// Also ID tokens, for an issuer that gives clients nothing else to call with (Dex, authentik). A token that another client got for signing
+        /// somebody in is then good here if its audience is: name the audience exactly, and use this for one issuer only.
+        case insecureAllowIDTokens
     }
 
     /// The audience that a token must have.
@@ -34,21 +37,28 @@ public struct Trust: Sendable {
         case resource
         /// What the issuer writes instead, for example an Auth0 API identifier.
         case exactly([String])
+        /// For issuers whose access tokens have no `aud` (Cognito, Clerk): a token without one must name one of these clients in `client_id` or
+        /// `azp`. A token that has an `aud` must name the resource itself.
+        case clients([String])
         /// Any. A token that another server received is then good here too: a confused deputy in waiting.
         case insecureUnchecked
 
         func values(_ resource: ResourceIdentifier) -> [String]? {
             switch self {
-            case .resource: [resource.text]
+            case .resource, .clients: [resource.text]
             case .exactly(let values): values
             case .insecureUnchecked: nil
             }
         }
+
+        var clients: [String] { if case .clients(let clients) = self { clients } else { [] } }
     }
 
     /// The authorization servers that the protected resource metadata names.
     public let authorizationServers: [String]
     private let make: @Sendable (Context) throws(OAuthError) -> any TokenVerifier
+    /// Who everybody is where no token is asked for.
+    private(set) var openPrincipal: Principal?
 
     public init(authorizationServers: [String], _ make: @escaping @Sendable (Context) throws(OAuthError) -> any TokenVerifier) {
         self.authorizationServers = authorizationServers
@@ -67,7 +77,7 @@ public struct Trust: Sendable {
             let location = RemoteKeySet.Location.issuer(try Issuer(issuer, insecureAllowHTTP: insecureAllowHTTP))
             return JWTVerifier(
                 requirements(issuer, audience, tokens, leeway, context), keys: RemoteKeySet(location, fetcher: try context.requireFetcher()),
-                algorithms: algorithms.subtracting([.hs256, .hs384, .hs512]))
+                algorithms: algorithms.subtracting([.hs256, .hs384, .hs512]), insecureAllowIDTokens: tokens == .insecureAllowIDTokens)
         }
     }
 
@@ -82,7 +92,7 @@ public struct Trust: Sendable {
             }
             return JWTVerifier(
                 requirements(issuer, audience, tokens, leeway, context), keys: RemoteKeySet(.url(location), fetcher: try context.requireFetcher()),
-                algorithms: algorithms.subtracting([.hs256, .hs384, .hs512]))
+                algorithms: algorithms.subtracting([.hs256, .hs384, .hs512]), insecureAllowIDTokens: tokens == .insecureAllowIDTokens)
         }
     }
 
@@ -92,7 +102,8 @@ public struct Trust: Sendable {
     ) -> Trust {
         Trust(authorizationServers: [issuer]) { context throws(OAuthError) in
             JWTVerifier(
-                requirements(issuer, audience, tokens, leeway, context), keys: FixedKeys(keys), algorithms: Set(keys.flatMap(\.algorithms)))
+                requirements(issuer, audience, tokens, leeway, context), keys: FixedKeys(keys), algorithms: Set(keys.flatMap(\.algorithms)),
+                insecureAllowIDTokens: tokens == .insecureAllowIDTokens)
         }
     }
 
@@ -113,13 +124,26 @@ public struct Trust: Sendable {
             }
             return IntrospectionVerifier(
                 issuer: issuer, endpoint: source, authentication: authentication, audiences: audience.values(context.resource),
-                fetcher: try context.requireFetcher(), cacheLifetime: cacheLifetime, opaqueTokensOnly: opaqueTokensOnly)
+                clientsWithoutAudience: audience.clients, fetcher: try context.requireFetcher(), cacheLifetime: cacheLifetime,
+                opaqueTokensOnly: opaqueTokensOnly)
         }
     }
 
     /// Any verifier at all.
     public static func verifier(_ verifier: any TokenVerifier, authorizationServers: [String] = []) -> Trust {
         Trust(authorizationServers: authorizationServers) { _ throws(OAuthError) in verifier }
+    }
+
+    /// No protection at all: every request is made by one principal who may do everything, and a token that is sent is not looked at. For
+    /// development and tests; a resource that is not on loopback refuses it, as does an application that listens beyond loopback.
+    ///
+    /// - Parameter subject: who everybody is to the tools.
+    public static func insecureOpen(subject: String = "developer") -> Trust {
+        var trust = Trust.verifier(StaticTokenVerifier([:]))
+        if let claims = try? JSONDocument(parsing: "{}") {
+            trust.openPrincipal = Principal(issuer: "insecure-open", subject: subject, expiration: NumericDate(seconds: .max), claims: claims)
+        }
+        return trust
     }
 
     /// A closure over somebody's own way of checking tokens; see `ClosureVerifier`.
@@ -148,9 +172,11 @@ public struct Trust: Sendable {
         let type: JWTRequirements.TokenType =
             switch tokens {
             case .rfc9068: .oneOf(["at+jwt"])
-            case .anyJWT: .absentOrJWT(or: ["at+jwt"])
+            case .anyJWT, .insecureAllowIDTokens: .absentOrJWT(or: ["at+jwt"])
             }
-        return JWTRequirements(
+        var requirements = JWTRequirements(
             issuer: issuer, audiences: audience.values(context.resource), type: type, leeway: leeway, maximumLifetime: 7 * 86400)
+        requirements.clientsWithoutAudience = audience.clients
+        return requirements
     }
 }
