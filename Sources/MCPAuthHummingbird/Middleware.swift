@@ -1,3 +1,4 @@
+public import Crypto
 public import Hummingbird
 public import MCPAuth
 public import MCPAuthorizationServer
@@ -47,7 +48,8 @@ public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
 
 /// Takes the client's address from `X-Forwarded-For`, behind proxies that are known to append to it.
 ///
-/// Without this, everybody behind a proxy has the proxy's address, and shares its rate limits. With a count that is too high, strangers choose their own.
+/// Without this, everybody behind a proxy has the proxy's address, and shares its rate limits. With a count that is too high, strangers choose
+/// their own.
 public struct TrustProxies<Context: CallerRequestContext>: RouterMiddleware {
     private let count: Int
 
@@ -81,23 +83,26 @@ public struct MCPEndpoint<Context: CallerRequestContext>: RouterMiddleware {
     private let transport: StreamableHTTP
     private let resourceServer: ResourceServer
     private let legacy: LegacyEndpoints?
-    private let path: String
 
     /// The endpoint is at the path of the resource's identifier. Throws `invalid_configuration` when the server has a mistake.
-    public init(_ server: MCPServer, protectedBy resourceServer: ResourceServer, legacy: LegacyEndpoints? = nil) throws {
-        transport = try StreamableHTTP(server, protectedBy: resourceServer)
+    ///
+    /// - Parameter sessionKey: see `StreamableHTTP`.
+    public init(
+        _ server: MCPServer, protectedBy resourceServer: ResourceServer, legacy: LegacyEndpoints? = nil, sessionKey: SymmetricKey? = nil
+    ) throws {
+        transport = try StreamableHTTP(server, protectedBy: resourceServer, sessionKey: sessionKey)
         self.resourceServer = transport.resourceServer
         self.legacy = legacy
-        path = resourceServer.resource.url.requestPath
     }
 
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
-        if (request.head.path ?? "").utf8.prefix(while: { $0 != UInt8(ascii: "?") }).elementsEqual(path.utf8) {
+        if transport.serves(request.head.path ?? "") {
             switch await transport.admit(request.head, peer: context.peer) {
             case .refused(let reply): return Conversion.response(reply)
             case .admitted(let caller):
+                let departure = context.departure()
                 return try await Conversion.withCall(request, context, limit: transport.bodyLimit(for: caller)) { call in
-                    Conversion.response(await transport.reply(to: call, from: caller))
+                    Conversion.response(await transport.reply(to: call, from: caller, departure: departure))
                 }
             }
         }

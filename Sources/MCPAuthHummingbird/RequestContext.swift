@@ -1,5 +1,6 @@
 public import Hummingbird
 public import MCPAuth
+public import MCPServer
 import NIOCore
 import OAuth
 
@@ -10,13 +11,17 @@ public protocol CallerRequestContext: RequestContext {
     var peer: String? { get set }
     /// Ends the connection. Does nothing unless a context knows how.
     func closeConnection()
-    /// Runs `body`, and ends the connection when it takes longer, for clients that do not finish what they send. Without a limit unless a context knows how;
-    /// `MCPRequestContext` does in applications of `MCPApplication`.
+    /// Runs `body`, and ends the connection when it takes longer, for clients that do not finish what they send. Without a limit unless a context
+    /// knows how; `MCPRequestContext` does in applications of `MCPApplication`.
     func closingConnection<Result>(after seconds: Int64, _ body: () async throws -> Result) async rethrows -> Result
+    /// What is told when the client closes the connection while its request is being answered. Nil unless a context knows how; then calls of
+    /// clients that have gone end at the next heartbeat.
+    func departure() -> ClientDeparture?
 }
 
 extension CallerRequestContext {
     public func closeConnection() {}
+    public func departure() -> ClientDeparture? { nil }
     public func closingConnection<Result>(after seconds: Int64, _ body: () async throws -> Result) async rethrows -> Result { try await body() }
 }
 
@@ -28,6 +33,8 @@ public struct MCPRequestContext: CallerRequestContext {
     private let channel: any Channel
 
     public func closeConnection() { channel.close(promise: nil) }
+
+    public func departure() -> ClientDeparture? { Departures.shared.begin(channel) }
 
     public func closingConnection<Result>(after seconds: Int64, _ body: () async throws -> Result) async rethrows -> Result {
         let id = BodyDeadlines.shared.begin(channel, seconds: seconds)

@@ -6,8 +6,13 @@ public import OAuth
 /// An MCP server: its tools, resources and prompts, and nothing of how it is reached.
 public struct MCPServer: Sendable {
     /// What a list shows to a caller.
+    ///
+    /// A caller without a token is shown what is open to everybody, whichever of these is chosen but `all`.
     public enum Visibility: Sendable, Hashable {
-        /// What the caller's token may use.
+        /// What the caller's token may use, and what it could use after asking for more at the authorization server: so a model sees a tool whose
+        /// call leads to step-up. What nobody could grant this client stays hidden.
+        case grantable
+        /// What the caller's token may use now.
         case permitted
         /// Everything; using it may still need more.
         case all
@@ -22,14 +27,14 @@ public struct MCPServer: Sendable {
     public let tools: [Tool]
     public let resources: [Resource]
     public let prompts: [Prompt]
-    /// Extensions of the protocol that this server takes part in, by identifier, with their settings: what `server/discover` says of them. They change nothing
-    /// else: whatever a client says of extensions, its token is asked for all the same.
+    /// Extensions of the protocol that this server takes part in, by identifier, with their settings: what `server/discover` says of them. They
+    /// change nothing else: whatever a client says of extensions, its token is asked for all the same.
     public var extensions = JSONObject()
     public var logger = Logger(label: "mcp-auth.server")
     let toolsByName: [[UInt8]: Tool]
 
     public init(
-        _ name: String, version: String, instructions: String? = nil, visibility: Visibility = .permitted, listLifetime: Int = 0,
+        _ name: String, version: String, instructions: String? = nil, visibility: Visibility = .grantable, listLifetime: Int = 0,
         @MCPServerBuilder _ content: () -> [any Sendable]
     ) {
         self.name = name
@@ -51,6 +56,9 @@ public struct MCPServer: Sendable {
         for tool in tools {
             for error in [tool.inputSchema.failure, tool.outputSchema.failure].compactMap({ $0 }) {
                 throw OAuthError(.invalidConfiguration, "tool \(tool.name): \(error.message)")
+            }
+            if case .failure(let mistake) = tool.mirroredArguments {
+                throw OAuthError(.invalidConfiguration, "tool \(tool.name): \(mistake.message)")
             }
             if let schema = try? tool.inputSchema.get(), schema["type"]?.string != "object" {
                 throw OAuthError(.invalidConfiguration, "tool \(tool.name): its input must be a struct, whose properties are the arguments")

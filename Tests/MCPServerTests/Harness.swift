@@ -1,5 +1,7 @@
+import Crypto
 import HTTPTypes
 import JOSE
+import Logging
 import MCPAuth
 import MCPAuthTesting
 import MCPServer
@@ -19,15 +21,23 @@ struct Number: Decodable, Sendable { var value: Int64 }
 /// A server with a tool of every kind, and clients for both wires.
 struct Harness {
     static let resource = "https://rs.example/mcp"
-    let time = TestClock()
+    let time: TestClock
+    let log = LogRecorder()
     let mint: TokenMint
     let audit = Recorder()
     let server: MCPServer
     let transport: StreamableHTTP
     let auth: ResourceServer
 
-    init(visibility: MCPServer.Visibility = .permitted, hasOpenTool: Bool = false, gate: Gate = Gate()) throws {
-        mint = try TokenMint(clock: time.clock)
+    /// - Parameters:
+    ///   - other: another instance of the same server, with the same keys and the same clock.
+    init(
+        visibility: MCPServer.Visibility = .permitted, hasOpenTool: Bool = false, gate: Gate = Gate(), sessionKey: SymmetricKey? = nil,
+        resource: String = Harness.resource, heartbeat: Duration = .seconds(15), besides other: Harness? = nil, trusting trust: Trust? = nil
+    ) throws {
+        time = other?.time ?? TestClock()
+        mint = try other?.mint ?? TokenMint(clock: time.clock)
+        let log = log
         var server = MCPServer("test", version: "1.0", instructions: "Be kind.", visibility: visibility, listLifetime: 60) {
             Tool("search", "Search", requires: "read") { (query: Search, call: ToolCall) in
                 Found(tasks: ["\(call.principal.subject): \(query.text)"])
@@ -38,6 +48,20 @@ struct Harness {
             }
             Tool("whoami", "Who") { (call: ToolCall) in call.principal.subject }
             Tool("fail", "Fails in words") { (_: ToolCall) -> String in throw ToolError("No such thing.") }
+            Tool("say", "Says something and is done") { (call: ToolCall) -> String in
+                call.log(.debug, "fine print")
+                call.log(.error, "loud")
+                return "said"
+            }
+            Tool(
+                "embed", "Answers with resources",
+                content: { (_: NoArguments, _: ToolCall) in
+                    ToolResult([
+                        .resource(uri: "note://a", mimeType: "text/plain", .text("a")), .resource(uri: "note://b", .blob(base64: "AA==")),
+                        .link(uri: "note://c", name: "c"),
+                    ])
+                })
+            Tool("deploy", "Deploys") { (input: Deployment, _: ToolCall) in input.region ?? "nowhere" }
             Tool("crash", "Fails otherwise") { (_: ToolCall) -> String in throw Secret(password: "hunter2") }
             Tool("work", "Takes a while") { (call: ToolCall) -> String in
                 call.progress(1, total: 2, "half")
@@ -53,31 +77,45 @@ struct Harness {
             }
             Prompt("greet", "Greets", arguments: [.init("name")], requires: "read") { arguments, _ in [.user("Hello \(arguments["name"] ?? "")")] }
         }
+        server.logger = Logger(label: "test") { _ in log }
         server.extensions["com.example/feature"] = ["level": 2]
         self.server = server
         var policy = ScopePolicy(implications: ["admin": ["read", "delete"]])
         policy.advertised = server.scopes
         auth = try ResourceServer(
-            Self.resource, trusting: .keys([mint.key.verificationKey], issuer: mint.issuer), policy: policy, audit: AuditLog([audit]),
+            resource, trusting: trust ?? .keys([mint.key.verificationKey], issuer: mint.issuer), policy: policy, audit: AuditLog([audit]),
             clock: time.clock)
-        transport = try StreamableHTTP(server, protectedBy: auth)
+        transport = try StreamableHTTP(server, protectedBy: auth, sessionKey: sessionKey, heartbeat: heartbeat)
     }
 
     func token(_ scopes: ScopeSet = ["read", "delete"], subject: String = "ada", expiresIn: Int64 = 3600) throws -> String {
         try mint.token(subject: subject, audience: Self.resource, scopes: scopes, expiresIn: expiresIn)
     }
 
-    func send(_ body: [UInt8], token: String?, _ fields: HTTPFields = [:], method: HTTPRequest.Method = .post) async -> Answer {
+    func send(
+        _ body: [UInt8], token: String?, _ fields: HTTPFields = [:], method: HTTPRequest.Method = .post, departure: ClientDeparture? = nil
+    ) async -> Answer {
         var all: HTTPFields = [.contentType: "application/json", .accept: "application/json, text/event-stream"]
         if let token { all[.authorization] = "Bearer \(token)" }
-        for field in fields { all[field.name] = field.value.isEmpty ? nil : field.value }
+        for field in fields {
+            if field.name.canonicalName.hasPrefix("mcp-param-") {
+                all.append(field)
+            } else {
+                all[field.name] = field.value.isEmpty ? nil : field.value
+            }
+        }
         let request = HTTPRequest(method: method, scheme: "https", authority: "rs.example", path: "/mcp", headerFields: all)
-        return await Answer(transport.reply(to: HTTPCall(request, body: body)))
+        guard let departure else { return await Answer(transport.reply(to: HTTPCall(request, body: body))) }
+        switch await transport.admit(request) {
+        case .refused(let reply): return Answer(reply)
+        case .admitted(let caller): return await Answer(transport.reply(to: HTTPCall(request, body: body), from: caller, departure: departure))
+        }
     }
 
     /// One request on the stateless wire.
     func modern(
-        _ method: String, _ params: JSONObject = [:], token: String?, id: JSONValue = 1, meta: JSONObject = [:], _ fields: HTTPFields = [:]
+        _ method: String, _ params: JSONObject = [:], token: String?, id: JSONValue = 1, meta: JSONObject = [:], _ fields: HTTPFields = [:],
+        departure: ClientDeparture? = nil
     ) async -> Answer {
         var params = params
         var all: JSONObject = ["io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": [:]]
@@ -85,13 +123,18 @@ struct Harness {
         params["_meta"] = .object(all)
         var head: HTTPFields = [.mcpProtocolVersion: "2026-07-28", .mcpMethod: method]
         if let name = (params["name"] ?? params["uri"])?.string { head[.mcpName] = name }
-        for field in fields { head[field.name] = field.value }
+        for field in fields {
+            if field.name.canonicalName.hasPrefix("mcp-param-") { head.append(field) } else { head[field.name] = field.value }
+        }
         let message: JSONValue = ["jsonrpc": "2.0", "id": id, "method": .string(method), "params": .object(params)]
-        return await send(message.serialized, token: token, head)
+        return await send(message.serialized, token: token, head, departure: departure)
     }
 
-    func call(_ tool: String, _ arguments: JSONValue = [:], token: String?, meta: JSONObject = [:]) async -> Answer {
-        await modern("tools/call", ["name": .string(tool), "arguments": arguments], token: token, meta: meta)
+    func call(
+        _ tool: String, _ arguments: JSONValue = [:], token: String?, meta: JSONObject = [:], _ fields: HTTPFields = [:],
+        departure: ClientDeparture? = nil
+    ) async -> Answer {
+        await modern("tools/call", ["name": .string(tool), "arguments": arguments], token: token, meta: meta, fields, departure: departure)
     }
 
     /// One message on the wire with a handshake.
@@ -104,13 +147,43 @@ struct Harness {
     }
 
     /// Opens a session and returns its id.
-    func open(token: String?) async throws -> String {
-        let answer = await handshake("initialize", ["protocolVersion": "2025-11-25", "capabilities": [:]], token: token, session: nil)
+    func open(token: String?, version: String = "2025-11-25") async throws -> String {
+        let answer = await handshake("initialize", ["protocolVersion": .string(version), "capabilities": [:]], token: token, session: nil)
         return try #require(answer.fields[.mcpSessionID])
     }
 }
 
 struct NoArguments: Decodable, Sendable {}
+
+struct Deployment: Decodable, Sendable, MirroredProperties {
+    struct Target: Decodable, Sendable, MirroredProperties {
+        var limit: Int?
+        static let mirroredHeaders = ["limit": "Limit"]
+    }
+    var region: String?
+    var confirm: Bool?
+    var target: Target?
+    static let mirroredHeaders = ["region": "Region", "confirm": "Confirm"]
+}
+
+/// Remembers what was logged.
+final class LogRecorder: LogHandler {
+    private let entries = Mutex<[(level: Logger.Level, text: String)]>([])
+    var errors: [String] { entries.withLock { $0.filter { $0.level >= .error }.map(\.text) } }
+    var logLevel: Logger.Level {
+        get { .trace }
+        set {}
+    }
+    var metadata: Logger.Metadata {
+        get { [:] }
+        set {}
+    }
+    subscript(metadataKey _: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+    func log(event: LogEvent) { entries.withLock { $0.append((event.level, "\(event.message)")) } }
+}
 
 struct Secret: Error { var password: String }
 

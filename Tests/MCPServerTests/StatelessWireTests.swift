@@ -68,7 +68,8 @@ struct StatelessWireTests {
     @Test(
         "tools/list shows what the token may call, or everything where that is wished",
         arguments: [
-            (MCPServer.Visibility.permitted, ["whoami", "fail", "crash", "work"]), (.all, ["search", "delete", "whoami", "fail", "crash", "work"]),
+            (MCPServer.Visibility.permitted, ["whoami", "fail", "say", "embed", "deploy", "crash", "work"]),
+            (.all, ["search", "delete", "whoami", "fail", "say", "embed", "deploy", "crash", "work"]),
         ])
     func lists(_ visibility: MCPServer.Visibility, _ expected: [String]) async throws {
         let server = try Harness(visibility: visibility)

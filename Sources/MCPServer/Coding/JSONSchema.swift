@@ -9,8 +9,8 @@ public protocol DescribedProperties {
 public enum JSONSchema {
     /// The schema of a `Decodable` type.
     ///
-    /// Optional properties are not required; enums of strings or numbers list their cases, for which they have to be `CaseIterable`; types that decode
-    /// themselves in another way than by containers get what they asked for. Throws `type_mismatch` naming the type that cannot be derived.
+    /// Optional properties are not required; enums of strings or numbers list their cases, for which they have to be `CaseIterable`; types that
+    /// decode themselves in another way than by containers get what they asked for. Throws `type_mismatch` naming the type that cannot be derived.
     public static func derive<Value: Decodable>(_ type: Value.Type) throws(JOSEError) -> JSONValue { try schema(of: type, depth: 0) }
 
     fileprivate static let maximumDepth = 16
@@ -31,15 +31,19 @@ public enum JSONSchema {
             }
         }
         var schema = probe.shape?.json.object ?? ["type": "object"]
-        if let described = type as? any DescribedProperties.Type, var properties = schema["properties"]?.object {
-            for (name, text) in described.descriptions.sorted(by: { $0.key < $1.key }) {
-                guard var property = properties[name]?.object else { continue }
-                property["description"] = .string(text)
-                properties[name] = .object(property)
-            }
-            schema["properties"] = .object(properties)
-        }
+        if let described = type as? any DescribedProperties.Type { annotate(&schema, "description", described.descriptions) }
+        if let mirrored = type as? any MirroredProperties.Type { annotate(&schema, MirroredArgument.keyword, mirrored.mirroredHeaders) }
         return .object(schema)
+    }
+
+    private static func annotate(_ schema: inout JSONObject, _ keyword: String, _ texts: [String: String]) {
+        guard var properties = schema["properties"]?.object else { return }
+        for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
+            guard var property = properties[name]?.object else { continue }
+            property[keyword] = .string(text)
+            properties[name] = .object(property)
+        }
+        schema["properties"] = .object(properties)
     }
 
     static func primitive(_ type: Any.Type) -> JSONValue? {
@@ -155,7 +159,8 @@ private struct ProbeKeyed<Key: CodingKey>: KeyedDecodingContainerProtocol {
         return nil
     }
 
-    // The standard library has an overload of its own for each primitive; without these it would ask `decode` and the property would count as required.
+    // The standard library has an overload of its own for each primitive; without these it would ask `decode` and the property would count as
+    // required.
     func decodeIfPresent(_ type: Bool.Type, forKey key: Key) throws -> Bool? { optional(type, key) }
     func decodeIfPresent(_ type: String.Type, forKey key: Key) throws -> String? { optional(type, key) }
     func decodeIfPresent(_ type: Double.Type, forKey key: Key) throws -> Double? { optional(type, key) }

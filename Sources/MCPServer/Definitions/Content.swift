@@ -7,7 +7,10 @@ public enum Content: Sendable, Hashable {
     /// Bytes in base64, as MCP sends them.
     case image(base64: String, mimeType: String)
     case audio(base64: String, mimeType: String)
+    /// The address of something that the client can read, with `resources/read` or by itself.
     case link(uri: String, name: String)
+    /// Something that could be read, put into the answer itself.
+    case resource(uri: String, mimeType: String? = nil, Resource.Body)
 
     var json: JSONValue {
         switch self {
@@ -15,6 +18,7 @@ public enum Content: Sendable, Hashable {
         case .image(let data, let mimeType): ["type": "image", "data": .string(data), "mimeType": .string(mimeType)]
         case .audio(let data, let mimeType): ["type": "audio", "data": .string(data), "mimeType": .string(mimeType)]
         case .link(let uri, let name): ["type": "resource_link", "uri": .string(uri), "name": .string(name)]
+        case .resource(let uri, let mimeType, let body): ["type": "resource", "resource": .object(body.json(uri: uri, mimeType: mimeType))]
         }
     }
 }

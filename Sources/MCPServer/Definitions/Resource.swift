@@ -8,6 +8,17 @@ public struct Resource: Sendable {
         case text(String)
         /// Bytes in base64.
         case blob(base64: String)
+
+        /// As results and embedded resources hold it.
+        func json(uri: String, mimeType: String?) -> JSONObject {
+            var json: JSONObject = ["uri": .string(uri)]
+            json["mimeType"] = mimeType.map { .string($0) }
+            switch self {
+            case .text(let text): json["text"] = .string(text)
+            case .blob(let base64): json["blob"] = .string(base64)
+            }
+            return json
+        }
     }
 
     public let uri: String

@@ -41,6 +41,8 @@ public struct Tool: Sendable {
     let timers: (ok: Metrics.Timer, error: Metrics.Timer)
     let inputSchema: Result<JSONValue, JOSEError>
     let outputSchema: Result<JSONValue?, JOSEError>
+    /// The arguments that clients repeat in headers (`x-mcp-header`), or what is wrong with how they are marked.
+    let mirroredArguments: Result<[MirroredArgument], MirroredArgument.Mistake>
     let run: @Sendable (JSONValue, Principal?, MessageSink) async throws -> ToolResult
 
     /// A tool with typed input and output. Their JSON Schemas are derived from the types.
@@ -119,6 +121,7 @@ public struct Tool: Sendable {
         self.annotations = annotations
         self.inputSchema = inputSchema
         self.outputSchema = outputSchema
+        mirroredArguments = MirroredArgument.all(in: (try? inputSchema.get()) ?? [:])
         self.run = run
     }
 

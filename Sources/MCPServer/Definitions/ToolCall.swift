@@ -26,6 +26,14 @@ public struct OpenCall: Sendable {
 public enum LogLevel: String, Sendable, Hashable, CaseIterable, Comparable {
     case debug, info, notice, warning, error, critical, alert, emergency
 
+    /// Throws `invalid_params` for what is not the name of a level.
+    init(_ value: JSONValue?) throws(RPCError) {
+        guard let level = value?.string.flatMap(LogLevel.init(rawValue:)) else {
+            throw RPCError(.invalidParams, "level is one of \(Self.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        self = level
+    }
+
     public static func < (left: LogLevel, right: LogLevel) -> Bool {
         (allCases.firstIndex(of: left) ?? 0) < (allCases.firstIndex(of: right) ?? 0)
     }

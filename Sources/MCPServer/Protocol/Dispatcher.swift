@@ -1,3 +1,4 @@
+import HTTPTypes
 import JOSE
 import Logging
 import MCPAuth
@@ -17,6 +18,8 @@ struct Dispatcher: Sendable {
     enum Outcome: Sendable {
         case result(JSONObject)
         case error(RPCError)
+        /// Nothing is answered: the client said that it does not wait any more, or has gone.
+        case cancelled
     }
 
     // MARK: Authorization, before anything runs
@@ -47,10 +50,25 @@ struct Dispatcher: Sendable {
     func authorize(_ caller: Caller, _ method: String, _ params: JSONValue) -> HTTPReply? {
         guard let resourceServer else { return nil }
         let (operation, declared, isOpen) = operation(method, params)
+        return resourceServer.authorize(caller, operation, requirement: requirement(for: operation, declared, isOpen: isOpen, resourceServer))
+    }
+
+    /// What needs a principal is closed to callers without one, whatever a policy says.
+    private func requirement(
+        for operation: Operation, _ declared: Requirement?, isOpen: Bool, _ resourceServer: ResourceServer
+    ) -> Requirement {
         var requirement = declared ?? resourceServer.policy.requirement(for: operation)
-        // What needs a principal is closed to nobody in particular, whatever a policy says.
         if !isOpen { requirement.allowsAnonymous = false }
-        return resourceServer.authorize(caller, operation, requirement: requirement)
+        return requirement
+    }
+
+    /// The arguments of a call that clients repeat in headers: checked before anything else is known of the tool, since a proxy may have decided by
+    /// them.
+    func checkMirroredArguments(_ request: HTTPRequest, _ method: String, _ params: JSONValue) throws(RPCError) {
+        guard method == "tools/call", let name = params["name"]?.string, let tool = server.toolsByName[Array(name.utf8)],
+            case .success(let mirrored) = tool.mirroredArguments, !mirrored.isEmpty
+        else { return }
+        for argument in mirrored { try argument.check(request, params["arguments"] ?? [:]) }
     }
 
     // MARK: Methods
@@ -59,27 +77,34 @@ struct Dispatcher: Sendable {
         do throws(RPCError) {
             switch method {
             case "tools/list":
-                return .result(list("tools", server.tools.filter { permits(caller, .tool($0.name), $0.requirement) }.map(\.json), wire))
+                let isVisible = await visibility(to: caller)
+                return .result(list("tools", server.tools.filter { isVisible(.tool($0.name), $0.requirement, $0.isOpen) }.map(\.json), wire))
             case "tools/call": return .result(try await call(params, caller, messages))
             case "resources/list", "resources/templates/list":
                 let isTemplate = method != "resources/list"
-                let visible = server.resources.filter { $0.isTemplate == isTemplate && permits(caller, .resource($0.uri), $0.requirement) }
+                let isVisible = await visibility(to: caller)
+                let visible = server.resources.filter { $0.isTemplate == isTemplate && isVisible(.resource($0.uri), $0.requirement, false) }
                 return .result(list(isTemplate ? "resourceTemplates" : "resources", visible.map(\.json), wire))
             case "resources/read": return .result(try await read(params, caller, wire, messages))
             case "prompts/list":
-                return .result(list("prompts", server.prompts.filter { permits(caller, .prompt($0.name), $0.requirement) }.map(\.json), wire))
+                let isVisible = await visibility(to: caller)
+                return .result(list("prompts", server.prompts.filter { isVisible(.prompt($0.name), $0.requirement, false) }.map(\.json), wire))
             case "prompts/get": return .result(try await prompt(params, caller, messages))
             case "server/discover" where wire == .modern: return .result(discovery)
             case "ping" where wire == .handshake: return .result([:])
-            case "logging/setLevel" where wire == .handshake: return .result([:])
             default: throw RPCError(.methodNotFound, "Method not found", data: .string(String(method.prefix(100))))
             }
-        } catch { return .error(error) }
+        } catch { return Task.isCancelled ? .cancelled : .error(error) }
     }
 
-    private func permits(_ caller: Caller, _ operation: Operation, _ requirement: Requirement?) -> Bool {
-        guard let resourceServer, server.visibility == .permitted else { return true }
-        return resourceServer.permits(caller, operation, requirement: requirement)
+    /// What a list shows to a caller.
+    private func visibility(to caller: Caller) async -> (Operation, Requirement?, _ isOpen: Bool) -> Bool {
+        guard let resourceServer, server.visibility != .all else { return { _, _, _ in true } }
+        let scopes = server.visibility == .grantable ? await resourceServer.reachableScopes(of: caller) : nil
+        return { operation, declared, isOpen in
+            let requirement = requirement(for: operation, declared, isOpen: isOpen, resourceServer)
+            return resourceServer.permits(caller, operation, requirement: requirement, with: scopes)
+        }
     }
 
     private func list(_ member: String, _ values: [JSONValue], _ wire: Wire) -> JSONObject {
@@ -107,11 +132,14 @@ struct Dispatcher: Sendable {
             do { return try await tool.run(arguments, caller.principal, messages) } catch let error as ToolError {
                 return ToolResult([.text(error.message)], isError: true)
             } catch {
+                // A tool that was told to stop, and did, has not failed.
+                if Task.isCancelled { return ToolResult([], isError: true) }
                 span.recordError(error)
                 server.logger.error("a tool failed", metadata: ["tool": "\(tool.name)", "error": "\(error)"])
                 return ToolResult([.text("The tool failed.")], isError: true)
             }
         }
+        if Task.isCancelled { throw RPCError(.internal, "the call was cancelled") }
         (result.isError ? tool.timers.error : tool.timers.ok).record(duration: ContinuousClock.now - start)
         return result.json
     }
@@ -124,16 +152,12 @@ struct Dispatcher: Sendable {
         else { throw missing }
         let body: Resource.Body?
         do { body = try await resource.read(variables, ToolCall(principal: principal, messages: messages)) } catch {
+            if Task.isCancelled { throw RPCError(.internal, "the call was cancelled") }
             server.logger.error("a resource failed", metadata: ["uri": "\(resource.uri)", "error": "\(error)"])
             throw RPCError(.internal, "The resource could not be read.")
         }
         guard let body else { throw missing }
-        var contents: JSONObject = ["uri": .string(uri), "mimeType": .string(resource.mimeType)]
-        switch body {
-        case .text(let text): contents["text"] = .string(text)
-        case .blob(let base64): contents["blob"] = .string(base64)
-        }
-        var result: JSONObject = ["contents": [.object(contents)]]
+        var result: JSONObject = ["contents": [.object(body.json(uri: uri, mimeType: resource.mimeType))]]
         if wire == .modern { markCacheable(&result) }
         return result
     }
@@ -154,6 +178,7 @@ struct Dispatcher: Sendable {
             let made = try await prompt.make(arguments, ToolCall(principal: principal, messages: messages))
             return ["description": .string(prompt.description), "messages": .array(made.map(\.json))]
         } catch {
+            if Task.isCancelled { throw RPCError(.internal, "the call was cancelled") }
             server.logger.error("a prompt failed", metadata: ["prompt": "\(prompt.name)", "error": "\(error)"])
             throw RPCError(.internal, "The prompt could not be made.")
         }
@@ -170,14 +195,15 @@ struct Dispatcher: Sendable {
         return result
     }
 
-    func initialize(_ params: JSONValue) -> Outcome {
-        guard let requested = params["protocolVersion"]?.string else { return .error(RPCError(.invalidParams, "protocolVersion is missing")) }
+    /// The revision that a handshake settles on, and what is answered to it.
+    func initialize(_ params: JSONValue) throws(RPCError) -> (version: String, result: JSONObject) {
+        guard let requested = params["protocolVersion"]?.string else { throw RPCError(.invalidParams, "protocolVersion is missing") }
         let version = ProtocolVersion.handshake.first { $0 == requested } ?? ProtocolVersion.handshake[0]
         var result: JSONObject = [
             "protocolVersion": .string(version), "capabilities": .object(server.capabilities), "serverInfo": server.implementation,
         ]
         result["instructions"] = server.instructions.map { .string($0) }
-        return .result(result)
+        return (version, result)
     }
 
     /// Adds what every result of the stateless wire carries.
@@ -193,7 +219,7 @@ extension MCPServer {
     var implementation: JSONValue { ["name": .string(name), "version": .string(version)] }
 
     var capabilities: JSONObject {
-        var capabilities = JSONObject()
+        var capabilities: JSONObject = ["logging": [:]]
         if !tools.isEmpty { capabilities["tools"] = ["listChanged": false] }
         if !resources.isEmpty { capabilities["resources"] = ["listChanged": false, "subscribe": false] }
         if !prompts.isEmpty { capabilities["prompts"] = ["listChanged": false] }

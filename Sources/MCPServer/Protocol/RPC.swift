@@ -1,17 +1,38 @@
 import JOSE
 
-/// A JSON-RPC 2.0 message, read strictly. Batches are not messages here: nobody sends them, and one authorization decision belongs to one request.
+/// A JSON-RPC 2.0 message, read strictly.
 enum RPCMessage: Sendable {
     case request(id: JSONValue, method: String, params: JSONValue)
     case notification(method: String, params: JSONValue)
     /// An answer to a request of ours, which we never make.
     case response
 
-    init(parsing bytes: [UInt8]) throws(RPCError) {
-        let value: JSONValue
-        do throws(JOSEError) { value = try JSONValue(parsing: bytes, limits: JSONLimits(maximumBytes: 4 << 20)) } catch {
+    /// More messages than this are no batch.
+    static let maximumBatch = 50
+
+    /// Whether a body is a batch, which only MCP 2025-03-26 has.
+    static func isBatch(_ bytes: [UInt8]) -> Bool {
+        bytes.first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D } == UInt8(ascii: "[")
+    }
+
+    /// The messages of a batch, each by itself: one that is wrong spoils no other. Throws when the body is no batch, or an empty or too long one.
+    static func batch(parsing bytes: [UInt8]) throws(RPCError) -> [Result<RPCMessage, RPCError>] {
+        guard let values = try json(bytes).array, (1...maximumBatch).contains(values.count) else {
+            throw RPCError(.invalidRequest, "a batch holds 1 to \(maximumBatch) messages")
+        }
+        return values.map { value in Result { () throws(RPCError) in try RPCMessage(value) } }
+    }
+
+    init(parsing bytes: [UInt8]) throws(RPCError) { try self.init(try Self.json(bytes)) }
+
+    private static func json(_ bytes: [UInt8]) throws(RPCError) -> JSONValue {
+        do throws(JOSEError) { return try JSONValue(parsing: bytes, limits: JSONLimits(maximumBytes: 4 << 20)) } catch {
             throw RPCError(.parse, "Parse error: \(error.message)")
         }
+    }
+
+    /// An error names the request that it is about, where that is known.
+    init(_ value: JSONValue) throws(RPCError) {
         guard let object = value.object, object["jsonrpc"]?.string == "2.0" else {
             throw RPCError(.invalidRequest, "the body must be a single JSON-RPC 2.0 message")
         }
@@ -22,14 +43,17 @@ enum RPCMessage: Sendable {
             self = .response
             return
         }
-        guard let method = methodValue.string else { throw RPCError(.invalidRequest, "method is not a string") }
-        let params = object["params"] ?? [:]
-        guard params.object != nil else { throw RPCError(.invalidParams, "params must be an object") }
-        guard let id = object["id"] else {
+        let id = object["id"]
+        if let id { guard id.string != nil || id.number?.int64 != nil else { throw RPCError(.invalidRequest, "id must be a string or an integer") } }
+        guard let method = methodValue.string else { throw RPCError(.invalidRequest, "method is not a string", id: id) }
+        // Clients that write out a typed model send `null` for what is not there.
+        var params: JSONValue = [:]
+        if let stated = object["params"], !stated.isNull { params = stated }
+        guard params.object != nil else { throw RPCError(.invalidParams, "params must be an object", id: id) }
+        guard let id else {
             self = .notification(method: method, params: params)
             return
         }
-        guard id.string != nil || id.number?.int64 != nil else { throw RPCError(.invalidRequest, "id must be a string or an integer") }
         self = .request(id: id, method: method, params: params)
     }
 }
@@ -58,17 +82,20 @@ struct RPCError: Error, Sendable {
     let code: Code
     let message: String
     var data: JSONValue?
+    /// The request that it is about, where the message was readable that far.
+    var id: JSONValue?
 
-    init(_ code: Code, _ message: String, data: JSONValue? = nil) {
+    init(_ code: Code, _ message: String, data: JSONValue? = nil, id: JSONValue? = nil) {
         self.code = code
         self.message = message
         self.data = data
+        self.id = id
     }
 
-    func json(id: JSONValue = nil) -> JSONValue {
+    func json(id: JSONValue? = nil) -> JSONValue {
         var error: JSONObject = ["code": .int(code.rawValue), "message": .string(message)]
         error["data"] = data
-        return ["jsonrpc": "2.0", "id": id, "error": .object(error)]
+        return ["jsonrpc": "2.0", "id": id ?? self.id ?? .null, "error": .object(error)]
     }
 }
 
@@ -78,4 +105,6 @@ enum ProtocolVersion {
     static let modern = "2026-07-28"
     /// With a handshake, newest first.
     static let handshake = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
+    /// The one that has batches.
+    static let withBatches = "2025-03-26"
 }

@@ -8,12 +8,7 @@ enum ModernEnvelope {
         let version = try single(.mcpProtocolVersion, request)
         let named = try single(.mcpMethod, request)
         let name = try single(.mcpName, request)
-        guard let meta = params["_meta"]?.object, let declared = meta["io.modelcontextprotocol/protocolVersion"]?.string,
-            meta["io.modelcontextprotocol/clientCapabilities"]?.object != nil
-        else {
-            throw RPCError(
-                .invalidParams, "params._meta needs io.modelcontextprotocol/protocolVersion and io.modelcontextprotocol/clientCapabilities")
-        }
+        let declared = try declaredVersion(params)
         guard let version, version.utf8.elementsEqual(declared.utf8) else {
             throw RPCError(.headerMismatch, "MCP-Protocol-Version is not the protocolVersion of the body")
         }
@@ -25,21 +20,44 @@ enum ModernEnvelope {
                 }
             }
         }
-        guard version == ProtocolVersion.modern else {
+        try checkVersion(declared)
+    }
+
+    /// The same for a transport without headers.
+    static func check(_ params: JSONValue) throws(RPCError) { try checkVersion(try declaredVersion(params)) }
+
+    /// The lowest level of log messages that a request wants. Nil: it wants none.
+    static func logLevel(_ params: JSONValue) throws(RPCError) -> LogLevel? {
+        guard let value = params["_meta"]?["io.modelcontextprotocol/logLevel"], !value.isNull else { return nil }
+        return try LogLevel(value)
+    }
+
+    private static func declaredVersion(_ params: JSONValue) throws(RPCError) -> String {
+        guard let meta = params["_meta"]?.object, let declared = meta["io.modelcontextprotocol/protocolVersion"]?.string,
+            meta["io.modelcontextprotocol/clientCapabilities"]?.object != nil
+        else {
+            throw RPCError(
+                .invalidParams, "params._meta needs io.modelcontextprotocol/protocolVersion and io.modelcontextprotocol/clientCapabilities")
+        }
+        return declared
+    }
+
+    private static func checkVersion(_ declared: String) throws(RPCError) {
+        guard declared == ProtocolVersion.modern else {
             throw RPCError(
                 .unsupportedProtocolVersion, "Unsupported protocol version",
                 data: ["supported": [.string(ProtocolVersion.modern)], "requested": .string(String(declared.prefix(40)))])
         }
     }
 
-    private static func single(_ name: HTTPField.Name, _ request: HTTPRequest) throws(RPCError) -> String? {
+    static func single(_ name: HTTPField.Name, _ request: HTTPRequest) throws(RPCError) -> String? {
         let values = request.headerFields[values: name]
         guard values.count <= 1 else { throw RPCError(.headerMismatch, "\(name.rawName) is there more than once") }
         return values.first
     }
 
     /// `=?base64?...?=` stands for a text that a header cannot hold. Nil when it is not canonical base64 of UTF-8.
-    private static func decode(_ value: String) -> String? {
+    static func decode(_ value: String) -> String? {
         let bytes = Array(value.utf8)
         let (prefix, suffix) = (Array("=?base64?".utf8), Array("?=".utf8))
         guard bytes.starts(with: prefix), bytes.count >= prefix.count + suffix.count, bytes.suffix(2).elementsEqual(suffix) else { return value }

@@ -1,77 +1,106 @@
 import JOSE
 import Synchronization
 
-/// The sessions of the handshake wire. A session belongs to the user who opened it and is nobody's credential.
+/// What this process knows of sessions beyond what they carry themselves: which calls are running, what the client wants to hear, and that it ended
+/// one.
+///
+/// A session of which there is nothing of the kind takes no room. Another instance knows nothing of this; a restart forgets it.
 final class SessionTable: Sendable {
-    private struct Session {
-        /// Issuer and subject; nil where nobody has to sign in.
-        let owner: String?
-        var lastUsedAt: NumericDate
-        var running: [String: @Sendable () -> Void] = [:]
+    private struct Entry {
+        let owner: [UInt8]?
+        var usedAt: NumericDate
+        var running: [String: RunningCall] = [:]
+        var level: LogLevel?
+        /// Until then it must be remembered that the client ended the session.
+        var endedUntil: NumericDate?
+
+        var isWorthKeeping: Bool { !running.isEmpty || level != nil || endedUntil != nil }
     }
 
-    private let sessions = Mutex<[String: Session]>([:])
+    private struct State {
+        var entries: [[UInt8]: Entry] = [:]
+        /// How many entries each owner has.
+        var counts: [[UInt8]?: Int] = [:]
+
+        mutating func put(_ entry: Entry, _ id: [UInt8]) {
+            if entries.updateValue(entry, forKey: id) == nil { counts[entry.owner, default: 0] += 1 }
+        }
+
+        mutating func remove(_ id: [UInt8]) {
+            guard let entry = entries.removeValue(forKey: id) else { return }
+            let count = counts[entry.owner, default: 1] - 1
+            counts[entry.owner] = count == 0 ? nil : count
+        }
+    }
+
+    private let state = Mutex(State())
 
     static let maximumCount = 10_000
     static let maximumPerOwner = 100
     /// Sessions of callers without a token, where there can be such: strangers push out strangers, never users.
     static let maximumOfNobody = 1000
-    /// Seconds without a request after which a session is forgotten.
-    static let idleLifetime: Int64 = 3600
 
-    /// False when there is no room, even after forgetting idle sessions.
-    func add(_ id: String, owner: String?, at now: NumericDate) -> Bool {
-        sessions.withLock { sessions in
-            let own = sessions.filter { Self.isOwn($0.value, owner) }
-            let limit = owner == nil ? Self.maximumOfNobody : Self.maximumPerOwner
-            if own.count >= limit, let oldest = own.min(by: { $0.value.lastUsedAt < $1.value.lastUsedAt }) {
-                sessions[oldest.key] = nil
+    /// The level of the messages that the client wants, unless it has not said.
+    func level(of session: SessionContents) -> LogLevel? { state.withLock { $0.entries[session.id]?.level } }
+
+    func isEnded(_ session: SessionContents) -> Bool { state.withLock { $0.entries[session.id]?.endedUntil != nil } }
+
+    func setLevel(_ level: LogLevel, of session: SessionContents, at now: NumericDate) { change(session, now) { $0.level = level } }
+
+    /// Ends a session: its calls are cancelled, and it is refused from now on.
+    func end(_ session: SessionContents, at now: NumericDate) {
+        let running = change(session, now) { entry in
+            defer { entry.running = [:] }
+            entry.endedUntil = session.expiresAt
+            return entry.running
+        }
+        for call in running.values { call.cancel() }
+    }
+
+    /// False when a call of this id is running in the session already.
+    func register(_ call: RunningCall, _ id: String, in session: SessionContents, at now: NumericDate) -> Bool {
+        change(session, now) { entry in
+            guard entry.running[id] == nil else { return false }
+            entry.running[id] = call
+            return true
+        }
+    }
+
+    func unregister(_ call: RunningCall, _ id: String, in session: SessionContents) {
+        state.withLock { state in
+            guard var entry = state.entries[session.id], entry.running[id] === call else { return }
+            entry.running[id] = nil
+            if entry.isWorthKeeping { state.put(entry, session.id) } else { state.remove(session.id) }
+        }
+    }
+
+    func cancel(_ id: String, in session: SessionContents) { state.withLock { $0.entries[session.id]?.running[id] }?.cancel() }
+
+    private func change<Result>(_ session: SessionContents, _ now: NumericDate, _ body: (inout Entry) -> Result) -> Result {
+        state.withLock { state in
+            if state.entries[session.id] == nil { Self.makeRoom(&state, for: session.owner, now) }
+            var entry = state.entries[session.id] ?? Entry(owner: session.owner, usedAt: now)
+            entry.usedAt = now
+            let result = body(&entry)
+            if entry.isWorthKeeping { state.put(entry, session.id) } else { state.remove(session.id) }
+            return result
+        }
+    }
+
+    /// Forgets of one owner what was used longest ago, first where no call is running. What is forgotten is a choice of log level, or that a
+    /// session was ended: its owner could open another at any time.
+    private static func makeRoom(_ state: inout State, for owner: [UInt8]?, _ now: NumericDate) {
+        func forgetOldest(_ isCandidate: (Entry) -> Bool) {
+            let oldest = state.entries.filter { isCandidate($0.value) }.min { one, other in
+                (one.value.running.isEmpty ? 0 : 1, one.value.usedAt) < (other.value.running.isEmpty ? 0 : 1, other.value.usedAt)
             }
-            if sessions.count >= Self.maximumCount { sessions = sessions.filter { now.seconds(since: $0.value.lastUsedAt) < Self.idleLifetime } }
-            guard sessions.count < Self.maximumCount else { return false }
-            sessions[id] = Session(owner: owner, lastUsedAt: now)
-            return true
+            if let oldest { state.remove(oldest.key) }
         }
+        if state.counts[owner, default: 0] >= (owner == nil ? maximumOfNobody : maximumPerOwner) { forgetOldest { $0.owner == owner } }
+        guard state.entries.count >= maximumCount else { return }
+        for (id, entry) in state.entries where entry.running.isEmpty && entry.endedUntil.map({ $0 <= now }) ?? false { state.remove(id) }
+        if state.entries.count >= maximumCount { forgetOldest { _ in true } }
     }
 
-    /// Whether the session is alive and this owner's own.
-    func touch(_ id: String, owner: String?, at now: NumericDate) -> Bool {
-        sessions.withLock { sessions in
-            guard let session = sessions[id], Self.isOwn(session, owner) else { return false }
-            guard now.seconds(since: session.lastUsedAt) < Self.idleLifetime else {
-                sessions[id] = nil
-                return false
-            }
-            sessions[id]?.lastUsedAt = now
-            return true
-        }
-    }
-
-    func remove(_ id: String, owner: String?, at now: NumericDate) -> Bool {
-        guard touch(id, owner: owner, at: now) else { return false }
-        let running = sessions.withLock { $0.removeValue(forKey: id)?.running ?? [:] }
-        for cancel in running.values { cancel() }
-        return true
-    }
-
-    /// False when a request of this id is running in the session already.
-    func register(_ id: String, _ request: String, _ cancel: @escaping @Sendable () -> Void) -> Bool {
-        sessions.withLock { sessions in
-            guard sessions[id]?.running[request] == nil else { return false }
-            sessions[id]?.running[request] = cancel
-            return true
-        }
-    }
-
-    func unregister(_ id: String, _ request: String) { sessions.withLock { $0[id]?.running[request] = nil } }
-
-    func cancel(_ id: String, _ request: String) { sessions.withLock { $0[id]?.running[request] }?() }
-
-    private static func isOwn(_ session: Session, _ owner: String?) -> Bool {
-        switch (session.owner, owner) {
-        case (nil, nil): true
-        case (let one?, let other?): one.utf8.elementsEqual(other.utf8)
-        default: false
-        }
-    }
+    var count: Int { state.withLock { $0.entries.count } }
 }

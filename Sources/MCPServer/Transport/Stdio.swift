@@ -2,6 +2,7 @@ import Dispatch
 import JOSE
 import MCPAuth
 public import OAuth
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -37,6 +38,8 @@ public struct StdioTransport: Sendable {
     package func run(input: AsyncStream<[UInt8]>, output: @escaping @Sendable ([UInt8]) -> Void) async {
         let caller = Caller(principal: principal)
         var isModern: Bool?
+        var level = LogLevel.info
+        let running = Running()
         await withTaskGroup(of: Void.self) { group in
             for await line in input where !line.allSatisfy({ $0 == 0x20 || $0 == 0x0D }) {
                 let message: RPCMessage
@@ -44,46 +47,61 @@ public struct StdioTransport: Sendable {
                     output(error.json().serialized)
                     continue
                 }
+                if case .notification("notifications/cancelled", let params) = message, let id = params["requestId"] {
+                    running.calls.withLock { $0[id.text] }?.cancel()
+                }
                 guard case .request(let id, let method, let params) = message else { continue }
                 // The first request decides which wire this connection speaks.
                 let isEnveloped = params["_meta"]?["io.modelcontextprotocol/protocolVersion"] != nil
                 if isModern == nil { isModern = isEnveloped && method != "initialize" }
-                if method == "initialize", isModern == false {
-                    output(Self.answer(id, dispatcher.initialize(params)).serialized)
-                    continue
-                }
                 let wire: Dispatcher.Wire = isModern == true ? .modern : .handshake
-                if wire == .modern, let error = Self.envelopeError(params) {
+                let minimumLevel: LogLevel?
+                do throws(RPCError) {
+                    switch (wire, method) {
+                    case (.handshake, "initialize"):
+                        output(Self.answer(id, .result(try dispatcher.initialize(params).result))?.serialized ?? [])
+                        continue
+                    case (.handshake, "logging/setLevel"):
+                        level = try LogLevel(params["level"])
+                        output(Self.answer(id, .result([:]))?.serialized ?? [])
+                        continue
+                    case (.handshake, _): minimumLevel = level
+                    case (.modern, _):
+                        try ModernEnvelope.check(params)
+                        minimumLevel = try ModernEnvelope.logLevel(params)
+                    }
+                } catch {
                     output(error.json(id: id).serialized)
                     continue
                 }
-                let level = params["_meta"]?["io.modelcontextprotocol/logLevel"]?.string.flatMap(LogLevel.init)
-                let sink = MessageSink(progressToken: params["_meta"]?["progressToken"], minimumLevel: wire == .modern ? level : .info) {
-                    output($0.serialized)
+                let sink = MessageSink(progressToken: params["_meta"]?["progressToken"], minimumLevel: minimumLevel) { output($0.serialized) }
+                let call = RunningCall(canStream: false)
+                running.calls.withLock { $0[id.text] = call }
+                call.begin {
+                    let outcome = await dispatcher.run(method, params, caller: caller, wire: wire, messages: sink)
+                    guard wire == .modern, case .result(let result) = outcome else { return outcome }
+                    return .result(dispatcher.complete(result))
+                } finished: {
+                    running.calls.withLock { if $0[id.text] === call { $0[id.text] = nil } }
                 }
                 group.addTask {
-                    var outcome = await dispatcher.run(method, params, caller: caller, wire: wire, messages: sink)
-                    if wire == .modern, case .result(let result) = outcome { outcome = .result(dispatcher.complete(result)) }
-                    output(Self.answer(id, outcome).serialized)
+                    if case .whole(let outcome) = await call.opening(), let answer = Self.answer(id, outcome) { output(answer.serialized) }
                 }
             }
         }
     }
 
-    private static func envelopeError(_ params: JSONValue) -> RPCError? {
-        guard let version = params["_meta"]?["io.modelcontextprotocol/protocolVersion"]?.string else {
-            return RPCError(.invalidParams, "params._meta needs io.modelcontextprotocol/protocolVersion")
-        }
-        guard version != ProtocolVersion.modern else { return nil }
-        return RPCError(
-            .unsupportedProtocolVersion, "Unsupported protocol version",
-            data: ["supported": [.string(ProtocolVersion.modern)], "requested": .string(String(version.prefix(40)))])
+    /// The calls that are under way, by their ids.
+    private final class Running: Sendable {
+        let calls = Mutex<[String: RunningCall]>([:])
     }
 
-    private static func answer(_ id: JSONValue, _ outcome: Dispatcher.Outcome) -> JSONValue {
+    /// Nil for a call that was cancelled: it is not answered.
+    private static func answer(_ id: JSONValue, _ outcome: Dispatcher.Outcome) -> JSONValue? {
         switch outcome {
         case .result(let result): ["jsonrpc": "2.0", "id": id, "result": .object(result)]
         case .error(let error): error.json(id: id)
+        case .cancelled: nil
         }
     }
 

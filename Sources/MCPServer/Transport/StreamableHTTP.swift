@@ -1,3 +1,4 @@
+public import Crypto
 public import HTTPTypes
 public import JOSE
 public import MCPAuth
@@ -12,7 +13,7 @@ public struct MCPReply: Sendable {
         case events(ServerSentEvents)
     }
 
-    public let response: HTTPResponse
+    public internal(set) var response: HTTPResponse
     public let body: Body
 
     init(_ reply: HTTPReply) {
@@ -35,7 +36,9 @@ public final class StreamableHTTP: Sendable {
     private let dispatcher: Dispatcher
     /// What protects it, with the scopes that the server's own operations need.
     public let resourceServer: ResourceServer
-    private let sessions: SessionTable
+    private let seal: SessionSeal
+    private let sessions = SessionTable()
+    private let heartbeats: Heartbeats
     private let random: RandomSource
     private let requestIDs: RequestIDs
 
@@ -45,13 +48,32 @@ public final class StreamableHTTP: Sendable {
     public static let maximumAnonymousBodyBytes = 64 << 10
 
     /// Throws `invalid_configuration` when a definition of the server has a mistake.
-    public init(_ server: MCPServer, protectedBy resourceServer: ResourceServer, random: RandomSource = .system) throws(OAuthError) {
+    ///
+    /// - Parameter sessionKey: seals the sessions of clients of the 2025 revisions. With the same key, every instance takes the sessions of every
+    ///   other, and a restart ends none. Of this process alone unless given.
+    public convenience init(
+        _ server: MCPServer, protectedBy resourceServer: ResourceServer, sessionKey: SymmetricKey? = nil, random: RandomSource = .system
+    ) throws(OAuthError) {
+        try self.init(server, protectedBy: resourceServer, sessionKey: sessionKey, heartbeat: .seconds(15), random: random)
+    }
+
+    /// `heartbeat`: for tests, which do not wait for fifteen seconds.
+    package init(
+        _ server: MCPServer, protectedBy resourceServer: ResourceServer, sessionKey: SymmetricKey?, heartbeat: Duration,
+        random: RandomSource = .system
+    ) throws(OAuthError) {
         try server.check()
         self.resourceServer = resourceServer.advertising(server.scopes)
         dispatcher = Dispatcher(server: server, resourceServer: self.resourceServer)
         self.random = random
         requestIDs = RequestIDs(random)
-        sessions = SessionTable()
+        seal = SessionSeal(sessionKey ?? SymmetricKey(size: .bits256), resource: resourceServer.resource)
+        heartbeats = Heartbeats(every: heartbeat)
+    }
+
+    /// Whether a request target is the endpoint's: the path of the resource, with or without a slash at its end, and any query.
+    public func serves(_ target: String) -> Bool {
+        resourceServer.resource.isSamePath(target.utf8[..<(target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.utf8.endIndex)])
     }
 
     /// Answers one request to the MCP endpoint.
@@ -68,8 +90,10 @@ public final class StreamableHTTP: Sendable {
         case admitted(Caller)
     }
 
-    /// Decides by the head alone, before a byte of the body is read: whoever has no good token is refused here, unless something is open to anybody.
+    /// Decides by the head alone, before a byte of the body is read: a request without a good token is refused here, unless something is open to
+    /// anybody. Also answers preflights, which bring no token.
     public func admit(_ request: HTTPRequest, peer: String? = nil) async -> Admission {
+        if let reply = resourceServer.preflightReply(for: request) { return .refused(MCPReply(reply)) }
         let requestID = requestIDs.next()
         let identification =
             if let known = resourceServer.identifyAtOnce(request, peer: peer, requestID: requestID) { known } else {
@@ -79,20 +103,33 @@ public final class StreamableHTTP: Sendable {
         case .rejected(let reply): return .refused(MCPReply(reply))
         case .accepted(let caller):
             if caller.principal == nil, !dispatcher.server.hasOpenOperations {
+                if let reply = resourceServer.misdirected(request) { return .refused(readable(MCPReply(reply), request)) }
                 // The headers only make the challenge more exact; they decide nothing.
                 let params: JSONValue = request.headerFields[.mcpName].map { ["name": .string($0), "uri": .string($0)] } ?? [:]
-                if let reply = dispatcher.authorize(caller, request.headerFields[.mcpMethod] ?? "any", params) { return .refused(MCPReply(reply)) }
+                if let reply = dispatcher.authorize(caller, request.headerFields[.mcpMethod] ?? "any", params) {
+                    return .refused(readable(MCPReply(reply), request))
+                }
             }
             return .admitted(caller)
         }
     }
 
     /// Answers a request whose head was admitted.
-    public func reply(to call: HTTPCall, from caller: Caller) async -> MCPReply {
-        guard call.body.count <= bodyLimit(for: caller) else { return MCPReply(HTTPReply(.contentTooLarge)) }
+    ///
+    /// - Parameter departure: is told when the client closes the connection, which cancels the call.
+    public func reply(to call: HTTPCall, from caller: Caller, departure: ClientDeparture? = nil) async -> MCPReply {
+        guard call.body.count <= bodyLimit(for: caller) else { return readable(MCPReply(HTTPReply(.contentTooLarge)), call.request) }
         let versions = call.request.headerFields[values: .mcpProtocolVersion]
         let isHandshake = versions.isEmpty || (versions.count == 1 && ProtocolVersion.handshake.contains(versions[0]))
-        return isHandshake ? await handshake(call, caller) : await modern(call, caller)
+        return readable(isHandshake ? await handshake(call, caller, departure) : await modern(call, caller, departure), call.request)
+    }
+
+    /// An answer that the page that asked may read, if a page did.
+    private func readable(_ reply: MCPReply, _ request: HTTPRequest) -> MCPReply {
+        guard request.headerFields.contains(.origin) else { return reply }
+        var reply = reply
+        resourceServer.openToOrigin(of: request, &reply.response.headerFields)
+        return reply
     }
 
     /// The longest body that is read of this caller: strangers do not get to send much.
@@ -100,7 +137,7 @@ public final class StreamableHTTP: Sendable {
 
     // MARK: The stateless wire
 
-    private func modern(_ call: HTTPCall, _ caller: Caller) async -> MCPReply {
+    private func modern(_ call: HTTPCall, _ caller: Caller, _ departure: ClientDeparture?) async -> MCPReply {
         if let refusal = refuseHead(call) { return refusal }
         let message: RPCMessage
         do throws(RPCError) { message = try RPCMessage(parsing: call.body) } catch { return modernError(error) }
@@ -110,33 +147,35 @@ public final class StreamableHTTP: Sendable {
             if let reply = dispatcher.authorize(caller, method, params) { return MCPReply(reply) }
             return MCPReply(HTTPReply(.accepted))
         case .request(let id, let method, let params):
-            do throws(RPCError) { try ModernEnvelope.check(call.request, method, params) } catch { return modernError(error, id: id) }
+            let level: LogLevel?
+            do throws(RPCError) {
+                try ModernEnvelope.check(call.request, method, params)
+                try dispatcher.checkMirroredArguments(call.request, method, params)
+                level = try ModernEnvelope.logLevel(params)
+            } catch { return modernError(error, id: id) }
             if let reply = dispatcher.authorize(caller, method, params) { return MCPReply(reply) }
-            let level = params["_meta"]?["io.modelcontextprotocol/logLevel"]?.string.flatMap(LogLevel.init)
-            return await execute(id, method, params, caller, .modern, level, call, key: nil)
+            return await execute(id, method, params, caller, .modern, level, call, departure, session: nil)
         }
     }
 
-    private func modernError(_ error: RPCError, id: JSONValue = nil) -> MCPReply {
+    private func modernError(_ error: RPCError, id: JSONValue? = nil) -> MCPReply {
         MCPReply(.json(error.json(id: id), status: .init(code: error.code.status)))
     }
 
     // MARK: The wire with a handshake
 
-    private func handshake(_ call: HTTPCall, _ caller: Caller) async -> MCPReply {
-        // Whoever holds a session must be who opened it, on every method; the session itself proves nothing.
-        let sessionID = call.request.headerFields[.mcpSessionID]
+    private func handshake(_ call: HTTPCall, _ caller: Caller, _ departure: ClientDeparture?) async -> MCPReply {
         if call.request.method == .delete {
-            guard let sessionID, sessions.remove(sessionID, owner: caller.principal?.owner, at: resourceServer.clock.now) else {
-                return Self.noSession
-            }
+            guard let session = session(of: call.request, caller) else { return Self.noSession }
+            sessions.end(session, at: resourceServer.clock.now)
             return MCPReply(HTTPReply(.noContent))
         }
-        if call.request.method == .get {
+        if call.request.method == .get || call.request.method == .head {
             // Nothing is ever sent outside an answer, so there is no stream to offer.
             return MCPReply(HTTPReply(.methodNotAllowed, [.allow: "POST, DELETE"]))
         }
         if let refusal = refuseHead(call) { return refusal }
+        if RPCMessage.isBatch(call.body) { return await batch(call, caller) }
         let message: RPCMessage
         do throws(RPCError) { message = try RPCMessage(parsing: call.body) } catch {
             return MCPReply(.json(error.json(), status: .badRequest))
@@ -145,37 +184,81 @@ public final class StreamableHTTP: Sendable {
             if let reply = dispatcher.authorize(caller, "initialize", params) { return MCPReply(reply) }
             return open(id, params, caller)
         }
-        guard let sessionID else {
-            return MCPReply(
-                .json(RPCError(.invalidRequest, "send initialize first, then its Mcp-Session-Id with every request").json(), status: .badRequest))
-        }
-        guard sessions.touch(sessionID, owner: caller.principal?.owner, at: resourceServer.clock.now) else { return Self.noSession }
+        guard call.request.headerFields.contains(.mcpSessionID) else { return Self.sessionNeeded }
+        guard let session = session(of: call.request, caller) else { return Self.noSession }
         switch message {
         case .response: return MCPReply(HTTPReply(.accepted))
         case .notification(let method, let params):
-            if method == "notifications/cancelled", let id = params["requestId"] { sessions.cancel(sessionID, id.text) }
+            note(method, params, session)
             return MCPReply(HTTPReply(.accepted))
         case .request(let id, let method, let params):
             if let reply = dispatcher.authorize(caller, method, params) { return MCPReply(reply) }
-            return await execute(id, method, params, caller, .handshake, .info, call, key: sessionID)
+            let level = sessions.level(of: session) ?? .info
+            return await execute(id, method, params, caller, .handshake, level, call, departure, session: session)
         }
     }
 
+    /// The session of a request, if it is alive and the caller's own. Whoever holds a session must be who opened it, on every method; the
+    /// session itself proves nothing.
+    private func session(of request: HTTPRequest, _ caller: Caller) -> SessionContents? {
+        guard let text = request.headerFields[.mcpSessionID], let session = seal.open(text, at: resourceServer.clock.now),
+            session.owner == (caller.principal?.owner).map(SessionContents.hash), !sessions.isEnded(session)
+        else { return nil }
+        return session
+    }
+
+    private func note(_ method: String, _ params: JSONValue, _ session: SessionContents) {
+        if method == "notifications/cancelled", let id = params["requestId"] { sessions.cancel(id.text, in: session) }
+    }
+
     private func open(_ id: JSONValue, _ params: JSONValue, _ caller: Caller) -> MCPReply {
-        switch dispatcher.initialize(params) {
-        case .error(let error): return MCPReply(.json(error.json(id: id)))
-        case .result(let result):
-            // Never adopted from the client; 256 random bits.
-            let sessionID = random.token()
-            guard sessions.add(sessionID, owner: caller.principal?.owner, at: resourceServer.clock.now) else {
-                return MCPReply(HTTPReply.error(OAuthError(.temporarilyUnavailable, "too many sessions are open"), status: .serviceUnavailable))
-            }
+        do throws(RPCError) {
+            let (version, result) = try dispatcher.initialize(params)
+            let capabilities = Set(SessionContents.capabilities.filter { params["capabilities"]?[$0]?.object != nil })
+            // Never adopted from the client; 128 random bits inside.
+            let session = SessionContents(
+                id: random.bytes(16), owner: (caller.principal?.owner).map(SessionContents.hash), version: version, capabilities: capabilities,
+                expiresAt: resourceServer.clock.now.advanced(by: SessionContents.lifetime))
+            guard let sessionID = seal.seal(session) else { throw RPCError(.internal, "the session could not be opened") }
             return MCPReply(HTTPReply.json(["jsonrpc": "2.0", "id": id, "result": .object(result)]).with(.mcpSessionID, sessionID))
+        } catch { return MCPReply(.json(error.json(id: id))) }
+    }
+
+    /// Messages of MCP 2025-03-26 that come together. Each is authorized by itself, before any of them runs: if one needs more than the token has,
+    /// the answer is its challenge and nothing was done. They run one after the other, and what they say meanwhile goes nowhere.
+    private func batch(_ call: HTTPCall, _ caller: Caller) async -> MCPReply {
+        guard call.request.headerFields.contains(.mcpSessionID) else { return Self.sessionNeeded }
+        guard let session = session(of: call.request, caller) else { return Self.noSession }
+        let messages: [Result<RPCMessage, RPCError>]
+        do throws(RPCError) {
+            guard session.version == ProtocolVersion.withBatches else {
+                throw RPCError(.invalidRequest, "MCP \(session.version) has no batches: send one message")
+            }
+            messages = try RPCMessage.batch(parsing: call.body)
+        } catch { return MCPReply(.json(error.json(), status: .badRequest)) }
+        for case .success(.request(_, let method, let params)) in messages {
+            if let reply = dispatcher.authorize(caller, method, params) { return MCPReply(reply) }
         }
+        var answers: [JSONValue] = []
+        for message in messages {
+            switch message {
+            case .failure(let error): answers.append(error.json())
+            case .success(.response): break
+            case .success(.notification(let method, let params)): note(method, params, session)
+            case .success(.request(let id, let method, let params)):
+                let outcome = await run(method, params, caller, .handshake, .nowhere, session: session)
+                if let body = body(id, outcome, .handshake) { answers.append(body) }
+            }
+        }
+        return MCPReply(answers.isEmpty ? HTTPReply(.accepted) : .json(.array(answers)))
     }
 
     private static var noSession: MCPReply {
         MCPReply(.json(RPCError(.invalidRequest, "Session not found").json(), status: .notFound))
+    }
+
+    private static var sessionNeeded: MCPReply {
+        MCPReply(.json(RPCError(.invalidRequest, "send initialize first, then its Mcp-Session-Id with every request").json(), status: .badRequest))
     }
 
     // MARK: Both
@@ -190,38 +273,65 @@ public final class StreamableHTTP: Sendable {
         return nil
     }
 
+    /// What runs code of the application: it can take time, say something meanwhile, and be cancelled.
+    private static let calls: Set<String> = ["tools/call", "resources/read", "prompts/get"]
+
     private func execute(
         _ id: JSONValue, _ method: String, _ params: JSONValue, _ caller: Caller, _ wire: Dispatcher.Wire, _ level: LogLevel?, _ call: HTTPCall,
-        key: String?
+        _ departure: ClientDeparture?, session: SessionContents?
     ) async -> MCPReply {
-        let progressToken = params["_meta"]?["progressToken"]
-        let canStream = MediaType.accepts(call.request.headerFields[values: .accept], "text/event-stream")
-        guard canStream, method == "tools/call", progressToken != nil else {
-            return answer(id, await dispatcher.run(method, params, caller: caller, wire: wire, messages: .nowhere), wire)
-        }
-        let running = EventStream.Running()
-        if let key, !sessions.register(key, id.text, running.cancel) {
+        guard Self.calls.contains(method) else { return answer(id, await run(method, params, caller, wire, .nowhere, session: session), wire) }
+        let running = RunningCall(canStream: MediaType.accepts(call.request.headerFields[values: .accept], "text/event-stream"))
+        let key = id.text
+        if let session, !sessions.register(running, key, in: session, at: resourceServer.clock.now) {
             return answer(id, .error(RPCError(.invalidRequest, "a request of this id is still running")), wire)
         }
-        return await EventStream.run(
-            running, minimumLevel: level, progressToken: progressToken,
-            isAlive: { [resourceServer] in caller.principal.map(resourceServer.stillAccepts) ?? true },
-            finished: { [sessions] in if let key { sessions.unregister(key, id.text) } },
-            work: { [self] messages in await dispatcher.run(method, params, caller: caller, wire: wire, messages: messages) },
-            whole: { [self] outcome in answer(id, outcome, wire) }, last: { [self] outcome in body(id, outcome, wire) })
+        let isAlive: @Sendable () -> Bool = { [resourceServer] in caller.principal.map(resourceServer.stillAccepts) ?? true }
+        let beat = heartbeats.add(running, isAlive: isAlive)
+        let messages = MessageSink(progressToken: params["_meta"]?["progressToken"], minimumLevel: level, send: running.say)
+        departure?.whenGone { running.cancel() }
+        running.begin { [self] in
+            let outcome = await run(method, params, caller, wire, messages, session: session)
+            // Nothing is delivered for a token that ended meanwhile.
+            return isAlive() ? outcome : .cancelled
+        } finished: { [heartbeats, sessions] in
+            heartbeats.remove(beat)
+            departure?.whenGone(nil)
+            if let session { sessions.unregister(running, key, in: session) }
+        }
+        switch await running.opening() {
+        case .whole(let outcome): return answer(id, outcome, wire)
+        case .events(let events):
+            return MCPReply(events: ServerSentEvents(events: events) { [self] outcome in body(id, outcome, wire) ?? .null })
+        }
+    }
+
+    private func run(
+        _ method: String, _ params: JSONValue, _ caller: Caller, _ wire: Dispatcher.Wire, _ messages: MessageSink, session: SessionContents?
+    ) async -> Dispatcher.Outcome {
+        if let session, method == "logging/setLevel" {
+            do throws(RPCError) {
+                sessions.setLevel(try LogLevel(params["level"]), of: session, at: resourceServer.clock.now)
+                return .result([:])
+            } catch { return .error(error) }
+        }
+        return await dispatcher.run(method, params, caller: caller, wire: wire, messages: messages)
     }
 
     private func answer(_ id: JSONValue, _ outcome: Dispatcher.Outcome, _ wire: Dispatcher.Wire) -> MCPReply {
+        // A call that the client cancelled has no answer; the request that made it gets an empty one.
+        guard let body = body(id, outcome, wire) else { return MCPReply(HTTPReply(.accepted)) }
         var status = HTTPResponse.Status.ok
         // With a handshake, errors are 200: its clients take every other status for the end of the transport.
         if case .error(let error) = outcome, wire == .modern { status = .init(code: error.code.status) }
-        return MCPReply(.json(body(id, outcome, wire), status: status))
+        return MCPReply(.json(body, status: status))
     }
 
-    private func body(_ id: JSONValue, _ outcome: Dispatcher.Outcome, _ wire: Dispatcher.Wire) -> JSONValue {
+    private func body(_ id: JSONValue, _ outcome: Dispatcher.Outcome, _ wire: Dispatcher.Wire) -> JSONValue? {
         switch outcome {
         case .result(let result): ["jsonrpc": "2.0", "id": id, "result": .object(wire == .modern ? dispatcher.complete(result) : result)]
         case .error(let error): error.json(id: id)
+        case .cancelled: nil
         }
     }
 }
