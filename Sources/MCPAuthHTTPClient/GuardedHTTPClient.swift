@@ -9,9 +9,9 @@ import Synchronization
 
 /// The guarded door out, on AsyncHTTPClient.
 ///
-/// The name is resolved first. If any of its addresses is not allowed by the policy, nothing is connected to; otherwise the connection goes to one of the
-/// addresses that were checked, whatever the name resolves to a moment later. Redirects are not followed, content codings are not decoded, cookies
-/// are not kept, proxies from the environment are not used, and size and time of the whole exchange are bounded.
+/// The name is resolved first. If any of its addresses is not allowed by the policy, nothing is connected to; otherwise the connection goes to one
+/// of the addresses that were checked, whatever the name resolves to a moment later. Redirects are not followed, content codings are not decoded,
+/// cookies are not kept, proxies from the environment are not used, and size and time of the whole exchange are bounded.
 public final class GuardedHTTPClient: HTTPFetcher {
     /// The addresses of a host, in no more than some time.
     package typealias Resolve = @Sendable (_ host: String, _ port: Int, _ timeout: Duration) async throws -> [(text: String, value: IPAddress)]
@@ -30,7 +30,7 @@ public final class GuardedHTTPClient: HTTPFetcher {
     /// https to public addresses only; lives as long as the process.
     public static let shared = GuardedHTTPClient()
 
-    /// Closes every connection. Needed before the last reference goes.
+    /// Closes every connection, and returns once that is done. A client that is let go without this closes them a moment later.
     public func shutdown() async { await clients.shutdown() }
 
     public func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply {
@@ -106,6 +106,13 @@ private actor ClientCache {
 
     private var entries: [Entry] = []
     private static let capacity = 64
+
+    deinit {
+        // The library ends the process when a client goes that was not shut down. Nobody waits for this: it closes idle connections.
+        let clients = entries.map(\.client)
+        guard !clients.isEmpty else { return }
+        Task { for client in clients { try? await client.shutdown() } }
+    }
 
     /// Those that are in use stay, whatever the capacity; of the others, the ones go that were not asked for for the longest time.
     nonisolated func withClient<Result: Sendable>(

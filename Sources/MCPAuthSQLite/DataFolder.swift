@@ -1,24 +1,32 @@
 import Foundation
-import JOSE
+public import JOSE
 public import MCPAuth
 public import MCPAuthorizationServer
 public import OAuth
 
 /// A folder that holds all that an authorization server has: `auth.db`, and `master.key`, which seals what is in it. Readable by its owner only.
 ///
-/// Back up both; without the key, the signing keys in the database are lost, and every token with them.
+/// A folder in which there was a store is no new one: where `auth.db` or `master.key` is missing, empty, damaged or another program's, opening
+/// fails and says what to do. Back up both; without the key, the signing keys in the database are lost, and every token with them.
 public struct DataFolder: Sendable {
     private let url: URL
+    private let insecureAllowReadableKey: Bool
 
-    /// A folder that is there already, or nil: for whoever looks at data and must not make any.
-    public init?(existing path: String) throws(OAuthError) {
-        guard FileManager.default.fileExists(atPath: URL(fileURLWithPath: path).appendingPathComponent("auth.db").path) else { return nil }
-        try self.init(path)
+    /// A folder in which there is a store, or was one, or nil: for commands that look at data and must not make any.
+    public init?(existing path: String, insecureAllowReadableKey: Bool = false) throws(OAuthError) {
+        let folder = URL(fileURLWithPath: path)
+        let names = ["auth.db", DatabaseFile.markPath("auth.db"), "master.key"]
+        guard names.contains(where: { FileManager.default.fileExists(atPath: folder.appendingPathComponent($0).path) }) else { return nil }
+        try self.init(path, insecureAllowReadableKey: insecureAllowReadableKey)
     }
 
     /// Opens or makes the folder, and makes it private. A folder that holds other people's things is not touched: unless it is private already, it is
     /// refused. Throws `invalid_configuration` saying why it cannot be used.
-    public init(_ path: String) throws(OAuthError) {
+    ///
+    /// - Parameter insecureAllowReadableKey: takes a `master.key` that other users of the machine can read, as containers mount secrets (mode
+    ///   0444). Whoever reads it can read and forge everything.
+    public init(_ path: String, insecureAllowReadableKey: Bool = false) throws(OAuthError) {
+        self.insecureAllowReadableKey = insecureAllowReadableKey
         url = URL(fileURLWithPath: path)
         do {
             try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -39,11 +47,48 @@ public struct DataFolder: Sendable {
     /// The path of a file in the folder.
     public func path(_ name: String) -> String { url.appendingPathComponent(name).path }
 
-    /// The store in `auth.db`. Throws `temporarily_unavailable` saying why it cannot be used.
+    /// The store in `auth.db`. Throws `invalid_configuration` where it is damaged, lost or not this program's, and `temporarily_unavailable`,
+    /// saying why it cannot be used.
     public func store() throws(OAuthError) -> SQLiteStore {
-        do throws(StoreError) { return try SQLiteStore(path: path("auth.db")) } catch {
+        // The key is made after the store, so where there is one there was a store.
+        let hadStore = FileManager.default.fileExists(atPath: path("master.key"))
+        do throws(StoreError) { return try SQLiteStore(path: path("auth.db"), expectsData: hadStore) } catch {
+            if error.kind == .unusable { throw OAuthError(.invalidConfiguration, error.detail) }
             throw OAuthError(.temporarilyUnavailable, "\(path("auth.db")) cannot be used: \(error.detail)")
         }
+    }
+
+    /// Moves files out of the way, to begin anew on purpose: each gets `.old-TIME` behind its name, so nothing is lost. No server may be using
+    /// them. The audit log stays, and goes on. Returns the new names; throws `invalid_configuration` when a file cannot be moved.
+    @discardableResult
+    public func setAside(_ names: [String] = ["auth.db", "master.key"], at now: NumericDate = Clock.system.now) throws(OAuthError) -> [String] {
+        let suffix = ".old-" + now.iso8601.filter { $0.isLetter || $0.isNumber }
+        var moved: [String] = []
+        for name in names.flatMap({ [$0, $0 + "-wal", $0 + "-shm", DatabaseFile.markPath($0)] })
+        where FileManager.default.fileExists(atPath: path(name)) {
+            guard rename(path(name), path(name + suffix)) == 0 else {
+                throw OAuthError(.invalidConfiguration, "\(path(name)) cannot be moved out of the way: \(String(cString: strerror(errno)))")
+            }
+            moved.append(name + suffix)
+        }
+        return moved
+    }
+
+    /// The key for a store that is open: one that was used before has its key already.
+    func masterKey(for store: SQLiteStore) async throws(OAuthError) -> MasterKey {
+        if !FileManager.default.fileExists(atPath: path("master.key")) {
+            let wasUsed: Bool
+            do throws(StoreError) { wasUsed = try await !store.signingKeys().isEmpty } catch {
+                throw OAuthError(.temporarilyUnavailable, "\(path("auth.db")) cannot be read: \(error.detail)")
+            }
+            guard !wasUsed else {
+                throw OAuthError(
+                    .invalidConfiguration,
+                    "\(path("master.key")) is missing, and the secrets in auth.db are sealed with it. Restore it from a backup. To begin with an empty store on "
+                        + "purpose, which loses all accounts and grants, pass --new-store (in code: DataFolder.setAside).")
+            }
+        }
+        return try masterKey()
     }
 
     /// The key in `master.key`, made on the first call. Throws `invalid_configuration`.
@@ -52,6 +97,14 @@ public struct DataFolder: Sendable {
     public func masterKey() throws(OAuthError) -> MasterKey {
         let path = path("master.key")
         if !FileManager.default.fileExists(atPath: path) { try make(path) }
+        let mode = ((try? FileManager.default.attributesOfItem(atPath: path))?[.posixPermissions] as? NSNumber)?.intValue ?? 0
+        guard mode & 0o077 == 0 || insecureAllowReadableKey else {
+            throw OAuthError(
+                .invalidConfiguration,
+                "\(path) can be read by other users of this machine (its mode is 0\(String(mode, radix: 8))), and may have been. Make it private: chmod 600 \(path). "
+                    + "Where it is mounted like this on purpose, pass --insecure-allow-readable-key (in code: DataFolder(_:insecureAllowReadableKey:))."
+            )
+        }
         guard let data = FileManager.default.contents(atPath: path) else {
             throw OAuthError(.invalidConfiguration, "\(path) cannot be read; it must belong to the user who runs this")
         }
@@ -79,8 +132,9 @@ extension AuthorizationServer {
         _ issuer: String, configuration: AuthorizationServerConfiguration, in folder: DataFolder, signIn: SignInMethod = .password,
         fetcher: (any HTTPFetcher)? = nil, audit: AuditLog = AuditLog()
     ) async throws(OAuthError) {
+        let store = try folder.store()
         try await self.init(
-            issuer, configuration: configuration, store: try folder.store(), master: try folder.masterKey(), signIn: signIn, fetcher: fetcher,
+            issuer, configuration: configuration, store: store, master: try await folder.masterKey(for: store), signIn: signIn, fetcher: fetcher,
             audit: audit)
     }
 
@@ -106,6 +160,6 @@ extension AuthorizationServer {
         }
         if configuration.signingAlgorithms.isEmpty { configuration.signingAlgorithms = [.es256] }
         configuration.keyRotation = KeyRotation(interval: 1 << 50)
-        try await self.init(issuer, configuration: configuration, store: store, master: try folder.masterKey(), audit: audit)
+        try await self.init(issuer, configuration: configuration, store: store, master: try await folder.masterKey(for: store), audit: audit)
     }
 }

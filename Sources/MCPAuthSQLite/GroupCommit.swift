@@ -15,8 +15,8 @@ import Synchronization
 
 /// One SQLite connection on which many callers share the cost of durability.
 ///
-/// Whatever arrives while a transaction is being committed runs in the next one, each caller's work in a savepoint of its own, so that one that fails takes
-/// nobody along. No caller hears of success before the transaction that holds its work is on disk (`synchronous=FULL`).
+/// Whatever arrives while a transaction is being committed runs in the next one, each caller's work in a savepoint of its own, so that one that
+/// fails takes nobody along. No caller hears of success before the transaction that holds its work is on disk (`synchronous=FULL`).
 final class GroupCommit: Sendable {
     private struct Job: Sendable {
         let work: @Sendable (Database) throws -> Void
@@ -32,8 +32,8 @@ final class GroupCommit: Sendable {
         var commitTime: Duration
     }
 
-    /// A lone caller commits on its own thread where the disk answers within this time: two changes of thread would cost as much as the commit. Elsewhere its
-    /// thread is needed for others meanwhile.
+    /// A lone caller commits on its own thread where the disk answers within this time: two changes of thread would cost as much as the commit.
+    /// Elsewhere its thread is needed for others meanwhile.
     private let quick: Duration
     private static let canSpareThread = ProcessInfo.processInfo.activeProcessorCount > 1
 
@@ -44,16 +44,14 @@ final class GroupCommit: Sendable {
     /// More work than this in one transaction makes the first caller wait too long.
     private static let maximumBatch = 256
 
-    /// Opens or creates the file, readable by its owner only. One connection, always.
-    init(path: String, quick: Duration = .milliseconds(1), migrate: (Database) throws -> Void) throws(StoreError) {
+    /// Opens or creates the file. One connection, always.
+    init(
+        _ file: DatabaseFile, expectsData: Bool = false, quick: Duration = .milliseconds(1), migrate: (Database) throws -> Void
+    ) throws(StoreError) {
         self.quick = quick
         // It counts as slow until something was measured.
         state = Mutex(State(commitTime: quick * 4))
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw StoreError(.unavailable, "\(path): \(String(cString: strerror(errno)))") }
-        fchmod(descriptor, 0o600)
-        close(descriptor)
-        let lock = try WriteLock(path)
+        let lock = try WriteLock(file.path)
         writeLock = lock
         do {
             try lock.take()
@@ -63,7 +61,7 @@ final class GroupCommit: Sendable {
             configuration.busyMode = .timeout(5)
             configuration.foreignKeysEnabled = true
             configuration.label = "mcp-auth"
-            database = try DatabaseQueue(path: path, configuration: configuration)
+            database = try file.open(configuration, expectsData: expectsData)
             try database.inDatabase { db in
                 // Issued after opening and read back, since opening in WAL mode may set its own value.
                 try db.execute(sql: "PRAGMA synchronous = FULL")
@@ -75,13 +73,16 @@ final class GroupCommit: Sendable {
             }
             try database.inTransaction(.immediate) { db in
                 try migrate(db)
+                try file.stamp(db)
                 return .commit
             }
+            try file.mark()
         } catch { throw Self.translate(error) }
     }
 
     deinit {
-        // The last connection to close checkpoints the log. Elsewhere, since the last reference may go on the database's own queue, and it may have to wait.
+        // The last connection to close checkpoints the log. Elsewhere, since the last reference may go on the database's own queue, and it may have
+        // to wait.
         DispatchQueue.global(qos: .utility).async { [database, writeLock] in
             let isMine = (try? writeLock.take()) != nil
             try? database.close()
@@ -226,8 +227,8 @@ final class GroupCommit: Sendable {
         return true
     }
 
-    /// Where many commit at the same time, waits a moment for those who were in the last batch and are coming back: one commit for all costs less than one
-    /// for each half. A lone caller never waits.
+    /// Where many commit at the same time, waits a moment for those who were in the last batch and are coming back: one commit for all costs less
+    /// than one for each half. A lone caller never waits.
     private func gather() {
         for _ in 0..<Self.gatheringSteps {
             let (last, waiting) = state.withLock { ($0.lastBatch, $0.jobs.count) }

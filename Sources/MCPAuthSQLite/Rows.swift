@@ -39,7 +39,8 @@ extension Row {
             let secret: Data? = self["secret_hash"]
             var client = Client(
                 id: try clientID("id"), name: self["name"],
-                redirectURIs: try text("redirect_uris").split(separator: " ").map { try RedirectURI(String($0)) },
+                // One that was taken by an earlier version and would not be today is left out; the client has the others.
+                redirectURIs: try text("redirect_uris").split(separator: " ").compactMap { try? RedirectURI(String($0)) },
                 authenticationMethod: method, secrets: secret.flatMap { SecretHash(bytes: Array($0)) }.map { [ClientSecret($0)] } ?? [],
                 grantTypes: try text("grant_types").split(separator: " ").map { GrantType(rawValue: String($0)) }, origin: origin,
                 createdAt: date("created_at"), introspects: self["introspects"])
@@ -55,6 +56,7 @@ extension Row {
             let secret: Data? = self["one_time_secret"]
             return User(
                 id: try text("id"), name: try text("name"), displayName: self["display_name"],
+                email: self["email"], isEmailVerified: self["email_verified"] ?? false,
                 passwordHash: (self["password"] as String?).flatMap(PasswordHash.init),
                 identity: issuer.flatMap { issuer in subject.map { ExternalIdentity(issuer: issuer, subject: $0) } },
                 sealedOneTimeSecret: secret.map { Array($0) }, isDisabled: self["is_disabled"] ?? true, createdAt: date("created_at"))
@@ -98,9 +100,9 @@ extension Row {
                 return hash
             }
             guard let latest = try hash(13), let expiry: Int64 = self[14] else { return nil }
-            var predecessor: (SecretHash, NumericDate)?
-            if let previous = try hash(15), let usedAt: Int64 = self[16] { predecessor = (previous, NumericDate(seconds: usedAt)) }
-            return RefreshChain(latest: latest, expiresAt: NumericDate(seconds: expiry), predecessor: predecessor)
+            func date(_ index: Int) -> NumericDate? { (self[index] as Int64?).map { NumericDate(seconds: $0) } }
+            return RefreshChain(
+                latest: latest, expiresAt: NumericDate(seconds: expiry), predecessor: try hash(15), rotatedAt: date(16), youngestUse: date(17))
         }
     }
 
@@ -118,13 +120,6 @@ extension Row {
                 lastUsedAt: date(7) ?? none, lastOperation: self[12], revokedAt: date(8))
         }
     }
-}
-
-/// The latest refresh token of a grant, and the one before it.
-struct RefreshChain {
-    let latest: SecretHash
-    let expiresAt: NumericDate
-    let predecessor: (hash: SecretHash, usedAt: NumericDate)?
 }
 
 /// What few clients have, as one JSON object in one column.
@@ -152,6 +147,7 @@ struct ClientDetails {
         if client.requiresDPoP { json["requires_dpop"] = true }
         json["web_page"] = client.webPage.map { .string($0.text) }
         if client.isDisabled { json["is_disabled"] = true }
+        if client.acceptsEitherSecretMethod { json["either_secret_method"] = true }
         json["registration_token"] = client.registrationToken.map { .string(Base64URL.encode($0.bytes)) }
         self.json = .object(json)
     }
@@ -173,6 +169,7 @@ struct ClientDetails {
         client.requiresDPoP = json["requires_dpop"]?.bool ?? false
         client.webPage = json["web_page"]?.string.flatMap(WebURL.init)
         client.isDisabled = json["is_disabled"]?.bool ?? false
+        client.acceptsEitherSecretMethod = json["either_secret_method"]?.bool ?? false
         if json["registration_token"] != nil { client.registrationToken = try hash(json["registration_token"]) }
     }
 }

@@ -52,7 +52,7 @@ extension SQLiteStore {
     }
 
     public func rotate(
-        _ token: RefreshTokenReference, to successor: Successor, grace: Int64, at now: NumericDate,
+        _ token: RefreshTokenReference, to successor: Successor, rules: RefreshRules, at now: NumericDate,
         unless refusal: @escaping @Sendable (Grant) -> OAuthError?
     ) async throws(StoreError) -> Rotation {
         try await database.write { db in
@@ -60,16 +60,16 @@ extension SQLiteStore {
                 grant.isLive(at: now)
             else { return .unknown }
             if let error = refusal(grant) { return .refused(error) }
-            guard token.hash == chain.latest else {
-                if let predecessor = chain.predecessor, predecessor.hash == token.hash,
-                    RefreshGrace.covers(predecessor.usedAt, at: now, grace: grace)
-                {
-                    return successor.hash == chain.latest ? .repeated(grant) : .unknown
-                }
+            switch chain.decision(on: token.hash, successor: successor.hash, rules: rules, at: now) {
+            case .unknown: return .unknown
+            case .repeated: return .repeated(grant)
+            case .recovered(let rotatedAt): return .recovered(grant, rotatedAt: rotatedAt)
+            case .reused:
                 try Self.revoke(grantID, now, db)
                 return .reused(grantID: grantID)
+            case .rotate: break
             }
-            guard now < chain.expiresAt else { return .unknown }
+            let next = chain.rotated(token.hash, to: successor, of: grant, at: now)
             // The row alone: a refresh writes one page.
             let use = try db.cachedStatement(
                 sql: """
@@ -77,8 +77,7 @@ extension SQLiteStore {
                     WHERE id = ?
                     """)
             try use.execute(arguments: [
-                successor.hash.data, min(successor.expiresAt, grant.expiresAt).seconds, token.hash.data, now.seconds,
-                now.seconds, grantID,
+                next.latest.data, next.expiresAt.seconds, token.hash.data, now.seconds, now.seconds, grantID,
             ])
             grant.lastUsedAt = now
             return .rotated(grant)
@@ -105,8 +104,15 @@ extension SQLiteStore {
 
     public func note(_ uses: [GrantUse]) async throws(StoreError) {
         try await database.write { db in
-            let statement = try db.cachedStatement(sql: "UPDATE grants SET last_used_at = ?, last_operation = ? WHERE id = ?")
-            for use in uses { try statement.execute(arguments: [use.time.seconds, use.operation, use.grantID]) }
+            let statement = try db.cachedStatement(
+                sql: """
+                    UPDATE grants SET last_used_at = ?, last_operation = ?,
+                    used_token_issued_at = max(coalesce(used_token_issued_at, ?), coalesce(?, used_token_issued_at)) WHERE id = ?
+                    """)
+            for use in uses {
+                let issuedAt = use.tokenIssuedAt?.seconds
+                try statement.execute(arguments: [use.time.seconds, use.operation, issuedAt, issuedAt, use.grantID])
+            }
         }
     }
 
@@ -179,7 +185,7 @@ extension SQLiteStore {
     }
 
     static func insert(_ grant: Grant, _ token: RefreshToken?, _ db: Database) throws {
-        try db.cachedStatement(sql: "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, NULL, NULL)").execute(
+        try db.cachedStatement(sql: "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)").execute(
             arguments: [
                 grant.id, grant.clientID.text, grant.userID ?? "", grant.scopes.text, grant.resource, grant.createdAt.seconds,
                 grant.expiresAt.seconds,
@@ -197,7 +203,7 @@ extension SQLiteStore {
         return try withExtendedLifetime(rows) {
             guard let row = try rows.next() else { return nil }
             let grant = try row.grant
-            guard grant.userID == nil || (row[17] as Bool?) == false, let chain = try row.refreshChain else { return nil }
+            guard grant.userID == nil || (row[18] as Bool?) == false, let chain = try row.refreshChain else { return nil }
             return (grant, chain)
         }
     }

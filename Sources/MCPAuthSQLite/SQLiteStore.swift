@@ -4,15 +4,26 @@ public import JOSE
 public import MCPAuthorizationServer
 public import OAuth
 
-/// Everything an authorization server stores, in one SQLite file. Durable before it is acknowledged, and safe to share between processes of one machine.
+/// Everything an authorization server stores, in one SQLite file. Durable before it is acknowledged, and safe to share between processes of one
+/// machine.
 public final class SQLiteStore: AuthorizationServerStore {
     let database: GroupCommit
 
-    /// Opens or creates the file. Throws `unavailable` saying why it cannot be used.
-    public init(path: String) throws(StoreError) { database = try GroupCommit(path: path, migrate: Schema.migrate) }
+    /// Opens or creates the file. A file that is damaged, belongs to another application, can be read by others, or is gone though its mark
+    /// (`PATH.mark`) is there, is refused and left as it is.
+    ///
+    /// Throws `unusable` or `unavailable` saying why it cannot be used.
+    ///
+    /// - Parameter expectsData: something else says that there was a store, so that a missing or empty file is a lost one.
+    public init(path: String, expectsData: Bool = false) throws(StoreError) {
+        database = try GroupCommit(Schema.file(path), expectsData: expectsData, migrate: Schema.migrate)
+    }
 
     /// For tests of writers who are alone, on whatever disk.
-    init(path: String, quick: Duration) throws(StoreError) { database = try GroupCommit(path: path, quick: quick, migrate: Schema.migrate) }
+    init(path: String, quick: Duration) throws(StoreError) { database = try GroupCommit(Schema.file(path), quick: quick, migrate: Schema.migrate) }
+
+    /// Reads the whole file, which takes a second for each gigabyte or so. What is wrong with it, a line each; nothing when all is well.
+    public func check() async throws(StoreError) -> [String] { try await database.read(DatabaseFile.check) }
 
     // MARK: Clients
 
@@ -134,10 +145,10 @@ public final class SQLiteStore: AuthorizationServerStore {
     public func add(_ user: User) async throws(StoreError) {
         try await database.write { db in
             try db.execute(
-                sql: "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                sql: "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)",
                 arguments: [
                     user.id, user.name, user.passwordHash?.text, user.isDisabled, user.createdAt.seconds, user.displayName, user.identity?.issuer,
-                    user.identity?.subject, user.sealedOneTimeSecret.map { Data($0) },
+                    user.identity?.subject, user.sealedOneTimeSecret.map { Data($0) }, user.email, user.isEmailVerified,
                 ])
         }
     }
@@ -148,8 +159,12 @@ public final class SQLiteStore: AuthorizationServerStore {
                 return false
             }
             try db.execute(
-                sql: "UPDATE users SET password = ?, is_disabled = ?, display_name = ?, one_time_secret = ? WHERE id = ?",
-                arguments: [user.passwordHash?.text, user.isDisabled, user.displayName, user.sealedOneTimeSecret.map { Data($0) }, user.id])
+                sql:
+                    "UPDATE users SET password = ?, is_disabled = ?, display_name = ?, one_time_secret = ?, email = ?, email_verified = ? WHERE id = ?",
+                arguments: [
+                    user.passwordHash?.text, user.isDisabled, user.displayName, user.sealedOneTimeSecret.map { Data($0) }, user.email,
+                    user.isEmailVerified, user.id,
+                ])
             return true
         }
     }

@@ -3,17 +3,27 @@ import MCPAuthorizationServer
 
 /// The tables. A version is only ever added to.
 enum Schema {
-    static let version = 4
+    static let version = 5
+
+    /// "MCPA".
+    private static let applicationID: Int32 = 0x4D43_5041
+
+    static func file(_ path: String) -> DatabaseFile {
+        DatabaseFile(path, applicationID: applicationID, tables: ["clients", "users", "sessions", "codes", "grants", "signing_keys"])
+    }
 
     static func migrate(_ db: Database) throws {
         let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
         guard found <= version else {
-            throw StoreError(.unavailable, "the database was written by a newer version of this program (schema \(found), this one knows \(version))")
+            throw StoreError(.unusable, "the database was written by a newer version of this program (schema \(found), this one knows \(version))")
         }
+        // A start that is refused for another reason leaves the file as it was.
+        guard found < version else { return }
         if found < 1 { try db.execute(sql: first) }
         if found < 2 { try db.execute(sql: second) }
         if found < 3 { try db.execute(sql: third) }
         if found < 4 { try db.execute(sql: fourth) }
+        if found < 5 { try db.execute(sql: fifth) }
         try db.execute(sql: "PRAGMA user_version = \(version)")
     }
 
@@ -99,8 +109,9 @@ enum Schema {
         CREATE INDEX revoked_tokens_by_revocation ON revoked_tokens (revoked_at);
         """
 
-    /// A grant knows its latest refresh token and the one before it. The table of before gets no new rows, and another name, so that a process of an older
-    /// version that is still running fails instead of going its own way. Of the unused tokens of a grant, of which there is one, the latest goes on.
+    /// A grant knows its latest refresh token and the one before it. The table of before gets no new rows, and another name, so that a process of
+    /// an older version that is still running fails instead of going its own way. Of the unused tokens of a grant, of which there is one, the
+    /// latest goes on.
     private static let fourth = """
         ALTER TABLE grants ADD COLUMN refresh_hash BLOB;
         ALTER TABLE grants ADD COLUMN refresh_expires_at INTEGER;
@@ -112,5 +123,14 @@ enum Schema {
           SELECT hash, used_at FROM refresh_tokens WHERE grant_id = grants.id AND successor = grants.refresh_hash)
         WHERE refresh_hash IS NOT NULL;
         ALTER TABLE refresh_tokens RENAME TO earlier_refresh_tokens;
+        """
+
+    /// Users have e-mail addresses. A grant knows when the youngest access token was issued that was used; of what was refreshed before, it is
+    /// assumed that it was used.
+    private static let fifth = """
+        ALTER TABLE users ADD COLUMN email TEXT;
+        ALTER TABLE users ADD COLUMN email_verified INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE grants ADD COLUMN used_token_issued_at INTEGER;
+        UPDATE grants SET used_token_issued_at = refreshed_at WHERE refreshed_at IS NOT NULL;
         """
 }

@@ -43,7 +43,7 @@ public struct TokenMint: HTTPFetcher {
             "exp": .int(now.advanced(by: expiresIn).seconds), "jti": .string(RandomSource.system.token(bytes: 12)),
         ]
         if !scopes.isEmpty { all["scope"] = .string(scopes.text) }
-        for claim in claims { all[claim.name] = claim.value.isNull ? nil : claim.value }
+        for claim in claims { all[claim.name] = claim.value.isNull ? JSONValue?.none : claim.value }
         return try CompactJWS.sign(JSONValue.object(all).serialized, type: type, with: key)
     }
 

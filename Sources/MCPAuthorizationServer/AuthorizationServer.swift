@@ -1,11 +1,12 @@
+package import Crypto
 import HTTPTypes
 public import JOSE
 public import Logging
 public import MCPAuth
 public import OAuth
 
-/// An OAuth 2.1 authorization server for MCP (RFC 6749, 7009, 7523, 7591, 7592, 7636, 7662, 8414, 8628, 8693, 8707, 9068, 9126, 9207, 9449), with sign-in and
-/// consent pages.
+/// An OAuth 2.1 authorization server for MCP (RFC 6749, 7009, 7523, 7591, 7592, 7636, 7662, 8414, 8628, 8693, 8707, 9068, 9126, 9207, 9449), with
+/// sign-in and consent pages.
 ///
 /// It knows no framework: `reply(to:)` takes a request and gives a whole answer, or nil for paths that are not its own.
 public final class AuthorizationServer: Sendable {
@@ -31,6 +32,8 @@ public final class AuthorizationServer: Sendable {
     let transport: TransportSecurity
     let limits: Limits
     let routes: Routes
+    /// Seals the sessions of an MCP server that runs in the same process, so that they outlive it.
+    package let sessionKey: SymmetricKey
 
     private static let earliestTime = NumericDate(seconds: 1_735_689_600)
 
@@ -74,13 +77,15 @@ public final class AuthorizationServer: Sendable {
         func mark(of name: String, in browser: String) -> String { Base64URL.encode(SecretHash(of: "\(knownBrowsers) \(browser) \(name)").bytes) }
     }
 
-    /// Opens the server: reads or makes its keys, and what was revoked. Throws `invalid_configuration`, `invalid_identifier` or `temporarily_unavailable`.
+    /// Opens the server: reads or makes its keys, and what was revoked. Throws `invalid_configuration`, `invalid_identifier` or
+    /// `temporarily_unavailable`.
     ///
     /// - Parameters:
     ///   - issuer: its public URL, https except on a loopback host. May have a path.
     ///   - master: what secrets are sealed with; the same on every start and every instance.
     ///   - signIn: how people say who they are.
-    ///   - fetcher: the guarded door out, for documents and keys of clients and identity providers. Without it, clients cannot be named by a document's address.
+    ///   - fetcher: the guarded door out, for documents and keys of clients and identity providers. Without it, clients cannot be named by a
+    ///     document's address.
     ///   - allowedHosts: further values of `Host` under which a proxy may reach it.
     public init(
         _ issuer: String, configuration: AuthorizationServerConfiguration, store: any AuthorizationServerStore, master: MasterKey,
@@ -109,14 +114,13 @@ public final class AuthorizationServer: Sendable {
         transactions = TransactionSealer(sealer: master.sealer(for: "transactions"))
         secrets = Secrets(master)
         nonces = DPoPNonces(key: master.derivedKey(for: "dpop nonces"))
+        sessionKey = master.derivedKey(for: "mcp sessions")
         assertionKeys = AssertionKeySets(fetcher)
         documents =
             configuration.clientMetadataDocuments == .off
             ? nil
             : fetcher.map { fetcher in
-                ClientMetadataDocuments(
-                    fetcher, policy: configuration.clientMetadataDocuments, issuer: issuer, grantTypes: configuration.grantTypes,
-                    limit: configuration.rateLimits.clientDocument)
+                ClientMetadataDocuments(fetcher, configuration: configuration, issuer: issuer)
             }
         keys = try await KeyRing(
             store, master, issuer: issuer, algorithms: configuration.signingAlgorithms, rotation: configuration.keyRotation, at: clock.now)
@@ -134,11 +138,26 @@ public final class AuthorizationServer: Sendable {
         if let violation = transport.violation(call.request), !route.isPublicDocument, !(route.allowsAnyOrigin && isOnlyForeignOrigin(call.request)) {
             return HTTPReply.error(OAuthError("forbidden", violation), status: .forbidden)
         }
-        if call.request.method == .options, route.allowsAnyOrigin { return CrossOrigin.preflight() }
-        var reply = await self.reply(to: call, route)
+        if call.request.method == .options, route.allowsAnyOrigin {
+            return CrossOrigin.preflight(call.request, allowing: "*", methods: "GET, POST, PUT, DELETE, OPTIONS")
+        }
+        var reply = call.request.method == .head && route.answersGet ? await headReply(to: call, route) : await self.reply(to: call, route)
         // Also behind a proxy that forgets to (RFC 6797).
         if issuer.url.isSecure { reply = reply.with(.strictTransportSecurity, "max-age=31536000") }
-        return route.allowsAnyOrigin ? CrossOrigin.open(reply) : reply
+        if route.allowsAnyOrigin { CrossOrigin.open(&reply.response.headerFields, to: "*") }
+        return reply
+    }
+
+    /// What GET would answer, without its body, for a browser in which nobody is signed in: programs that only look must not use anything up.
+    private func headReply(to call: HTTPCall, _ route: Routes.Route) async -> HTTPReply {
+        var call = call
+        call.request.method = .get
+        call.request.headerFields[.cookie] = nil
+        var reply = await self.reply(to: call, route)
+        reply.response.headerFields[.setCookie] = nil
+        if reply.response.headerFields[.contentLength] == nil { reply.response.headerFields[.contentLength] = "\(reply.body.count)" }
+        reply.body = []
+        return reply
     }
 
     private func reply(to call: HTTPCall, _ route: Routes.Route) async -> HTTPReply {
@@ -212,8 +231,8 @@ public final class AuthorizationServer: Sendable {
         revocations.insert(.grant(id), at: clock.now)
     }
 
-    /// A client of the configuration, of the store, or of a document of its own. Those of the configuration are never stored, so that one that is taken out
-    /// of it is gone. `call` is the request for whose sake a document may be fetched; nil fetches none.
+    /// A client of the configuration, of the store, or of a document of its own. Those of the configuration are never stored, so that one that is
+    /// taken out of it is gone. `call` is the request for whose sake a document may be fetched; nil fetches none.
     ///
     /// Throws `temporarily_unavailable`, and for documents `invalid_client` and `too_many_requests`.
     func client(_ id: ClientID, _ call: HTTPCall?) async throws(OAuthError) -> Client? {
@@ -240,7 +259,8 @@ public final class AuthorizationServer: Sendable {
         client.origin == .document || configuration.clients.contains { $0.id == client.id } ? .elsewhere : .store
     }
 
-    /// Reads what other instances revoked. The window is as long as any access token can live, so that a shorter lifetime after a restart forgets nothing.
+    /// Reads what other instances revoked. The window is as long as any access token can live, so that a shorter lifetime after a restart forgets
+    /// nothing.
     func refreshRevocations() async throws(StoreError) {
         let now = clock.now
         let window = now.advanced(by: -AuthorizationServerConfiguration.maximumAccessTokenLifetime - 120)

@@ -9,6 +9,18 @@ extension Trust {
     }
 }
 
+extension AuthorizationServer {
+    /// What the client of a principal could be granted for a resource: the resource's scopes within its registration; for a client that acts for
+    /// itself, those that were set for it. Nil when that cannot be said now.
+    fileprivate func grantableScopes(to principal: Principal, of resource: String) async -> ScopeSet? {
+        guard let all = configuration.resource(resource)?.allScopes, let id = principal.clientID.flatMap(ClientID.init) else { return nil }
+        // A document's client has no scopes of its own, and a workload only those that it holds.
+        if ClientMetadataDocuments.isDocument(id) { return all }
+        guard let client = try? await client(id, nil) else { return principal.scopes }
+        return (principal.isClient ? client.scopes ?? [] : client.scopes ?? all).intersection(all)
+    }
+}
+
 /// Verifies what our own server issued, with its keys and its list of revocations.
 private struct LocalVerifier: TokenVerifier {
     private let verifier: JWTVerifier
@@ -16,6 +28,8 @@ private struct LocalVerifier: TokenVerifier {
     private let tokens: AccessTokens
     private let revocations: RevocationList
     private let uses: GrantUses
+    private let server: AuthorizationServer
+    private let resource: String
 
     init(_ server: AuthorizationServer, _ resource: ResourceIdentifier) {
         requirements = JWTRequirements(
@@ -24,6 +38,13 @@ private struct LocalVerifier: TokenVerifier {
         tokens = server.tokens
         revocations = server.revocations
         uses = server.uses
+        self.server = server
+        self.resource = resource.text
+    }
+
+    func grantableScopes(to principal: Principal) async -> ScopeSet? {
+        guard principal.issuer.utf8.elementsEqual(server.issuer.text.utf8) else { return nil }
+        return await server.grantableScopes(to: principal, of: resource)
     }
 
     var epoch: UInt64 { verifier.epoch }
@@ -44,11 +65,11 @@ private struct LocalVerifier: TokenVerifier {
     func stillAccepts(_ principal: Principal) -> Bool {
         guard let tokenID = principal.tokenID else { return true }
         return !revocations.contains(
-            tokenID: tokenID, of: principal.clientID, issuedAt: principal.claims.root["iat"]?.number?.int64.map { NumericDate(seconds: $0) })
+            tokenID: tokenID, of: principal.clientID, issuedAt: principal.claims["iat"]?.number?.int64.map { NumericDate(seconds: $0) })
     }
 
     func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {
         guard let tokenID = principal.tokenID, principal.issuer.utf8.elementsEqual(requirements.issuer.utf8) else { return }
-        uses.note(tokenID, operation, at: now)
+        uses.note(tokenID, operation, of: principal, at: now)
     }
 }

@@ -15,6 +15,17 @@ struct Routes: Sendable {
             }
         }
 
+        /// Whether GET is answered, and so HEAD (RFC 9110 §9.3.2).
+        var answersGet: Bool {
+            switch self {
+            case .authorize, .signIn, .consent, .signOut, .account, .disconnect, .endSessions, .device, .deviceDecision, .style, .logo, .userInfo,
+                .registeredClient:
+                true
+            // Public documents know the method themselves.
+            case .metadata, .keys, .push, .token, .deviceAuthorization, .revoke, .introspect, .register: false
+            }
+        }
+
         /// Called by programs, which may run in web pages; no cookie counts there.
         var allowsAnyOrigin: Bool {
             switch self {
@@ -65,20 +76,4 @@ struct Routes: Sendable {
 
     /// The URL of an endpoint, from the configuration and never from a request.
     func url(_ path: String) -> String { issuer.url.origin + issuer.trimmedPath + path }
-}
-
-/// CORS for endpoints that programs call (RFC 9700 §2.6): anybody may, but without credentials.
-enum CrossOrigin {
-    static func preflight() -> HTTPReply {
-        HTTPReply(
-            .noContent,
-            [
-                .accessControlAllowOrigin: "*", .accessControlAllowMethods: "GET, POST, PUT, DELETE, OPTIONS",
-                .accessControlAllowHeaders: "authorization, content-type, dpop, mcp-protocol-version", .accessControlMaxAge: "600",
-            ])
-    }
-
-    static func open(_ reply: HTTPReply) -> HTTPReply {
-        reply.with(.accessControlAllowOrigin, "*").with(.accessControlExposeHeaders, "WWW-Authenticate, Retry-After, DPoP-Nonce")
-    }
 }

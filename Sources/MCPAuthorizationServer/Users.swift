@@ -4,14 +4,25 @@ public import OAuth
 
 /// What an operator does with users; every change is in the audit log.
 extension AuthorizationServer {
-    /// Adds somebody who signs in with a password. Throws `invalid_request` saying what is wrong with name or password, or that the name is taken.
+    /// Adds a user who signs in with a password. Throws `invalid_request` saying what is wrong with name, address or password, or that the name is
+    /// taken.
+    ///
+    /// - Parameters:
+    ///   - displayName: what people call them; clients with the scope `profile` see it.
+    ///   - email: clients with the scope `email` see it, and `isEmailVerified`, for which the caller vouches.
     @discardableResult
-    public func addUser(named name: String, password: String, displayName: String? = nil) async throws(OAuthError) -> User {
+    public func addUser(
+        named name: String, password: String, displayName: String? = nil, email: String? = nil, isEmailVerified: Bool = false
+    ) async throws(OAuthError) -> User {
         guard let normalized = User.normalizedName(name) else {
             throw OAuthError(.invalidRequest, "a user name has 1 to 64 of the letters a-z, digits and . _ - @ +")
         }
+        if let email {
+            guard User.validEmail(email) != nil else { throw OAuthError(.invalidRequest, "\(email.prefix(100)) is not an e-mail address") }
+        }
         let user = User(
-            id: "user-" + random.token(bytes: 12), name: normalized, displayName: displayName, passwordHash: try await hasher.hash(password),
+            id: "user-" + random.token(bytes: 12), name: normalized, displayName: displayName, email: email,
+            isEmailVerified: email != nil && isEmailVerified, passwordHash: try await hasher.hash(password),
             createdAt: clock.now)
         do throws(StoreError) { try await store.add(user) } catch {
             if error.kind == .conflict { throw OAuthError(.invalidRequest, "there is a user \(normalized) already") }
@@ -43,8 +54,8 @@ extension AuthorizationServer {
         try await change(name, "user.one_time_passwords_dropped") { $0.sealedOneTimeSecret = nil }
     }
 
-    /// Keeps somebody out from now on: no sign-in, no refresh, and every connection of theirs ends at once. Throws `invalid_request` when nobody has this
-    /// name, and `temporarily_unavailable`: then try again.
+    /// Keeps somebody out from now on: no sign-in, no refresh, and every connection of theirs ends at once. Throws `invalid_request` when nobody
+    /// has this name, and `temporarily_unavailable`: then try again.
     public func disableUser(named name: String) async throws(OAuthError) {
         let user = try await change(name, "user.disabled") { $0.isDisabled = true }
         try await endSessions(ofUser: user.id)

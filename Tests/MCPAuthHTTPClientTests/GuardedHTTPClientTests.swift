@@ -205,6 +205,18 @@ struct GuardedHTTPClientTests {
         }
     }
 
+    @Test("a client that is let go without a shutdown closes its connections, and does not end the process")
+    func letGo() async throws {
+        try await withServer { port in
+            for _ in 0..<3 {
+                let client = GuardedHTTPClient(.development)
+                let reply = try await fetch("http://127.0.0.1:\(port)/ok", with: client)
+                #expect(reply.response.status == .ok)
+            }
+        }
+        try await Task.sleep(for: .milliseconds(200))
+    }
+
     @Test("a client that is in use is not closed to make room for others")
     func crowd() async throws {
         let client = GuardedHTTPClient(.development) { _, _, _ in [("127.0.0.1", IPAddress("127.0.0.1")!)] }

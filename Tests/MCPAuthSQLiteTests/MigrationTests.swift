@@ -16,6 +16,7 @@ struct MigrationTests {
     @Test("I2: everything that the first version wrote is there after the second one opened it, and its tokens go on")
     func first() async throws {
         let path = folder.path("auth.db")
+        _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
         let queue = try DatabaseQueue(path: path)
         let (code, token) = (SecretHash(of: "code").bytes, SecretHash(of: "token").bytes)
         try await queue.write { db in
@@ -57,7 +58,7 @@ struct MigrationTests {
         let successor = Successor(hash: SecretHash(of: "next"), expiresAt: NumericDate(seconds: 1_850_000_000))
         func rotate(_ text: String) async throws -> Rotation {
             let token = RefreshTokenReference(hash: SecretHash(of: text), grantID: nil)
-            return try await store.rotate(token, to: successor, grace: 30, at: NumericDate(seconds: 1_800_000_000)) { _ in nil }
+            return try await store.rotate(token, to: successor, rules: RefreshRules(grace: 30), at: NumericDate(seconds: 1_800_000_000)) { _ in nil }
         }
         #expect(try await store.grant(of: RefreshTokenReference(hash: SecretHash(of: "oldest"), grantID: nil))?.id == "g")
         #expect(try await rotate("previous") == .unknown, "its successor cannot be said again, and nothing ends")

@@ -154,7 +154,8 @@ struct SQLiteStoreTests {
         let queue = try DatabaseQueue(path: path)
         try await queue.write { try $0.execute(sql: "DELETE FROM users") }
         let outcome = try await store.rotate(
-            RefreshTokenReference(hash: token.hash, grantID: "g"), to: Successor(hash: SecretHash(of: "n"), expiresAt: grant.expiresAt), grace: 30,
+            RefreshTokenReference(hash: token.hash, grantID: "g"), to: Successor(hash: SecretHash(of: "n"), expiresAt: grant.expiresAt),
+            rules: RefreshRules(grace: 30),
             at: now
         ) { _ in nil }
         #expect(outcome == .unknown)

@@ -118,7 +118,7 @@ struct BrowserSurfaceTests {
         let local = try await harness.registered(["redirect_uris": ["http://127.0.0.1:7/cb"], "token_endpoint_auth_method": "none"])
         try await browser.open(harness.parameters(local, [("redirect_uri", "http://127.0.0.1:7/cb"), ("scope", "write")]))
         #expect(
-            browser.page.contains("127.0.0.1:7") && browser.page.contains("program on this computer") && browser.page.contains("cannot be undone"))
+            browser.page.contains("127.0.0.1:7") && browser.page.contains("runs on this computer") && browser.page.contains("cannot be undone"))
     }
 
     @Test("B-04: consent takes a form of our own page, in this browser, from this site")

@@ -139,7 +139,7 @@ struct DeviceTests {
         let browser = try await signedIn("grace")
         try await enter(codes.user, browser)
         try await decide("allow", browser)
-        #expect(try await poll(codes, [("scope", "read write")]).error == "invalid_scope")
+        #expect(try await poll(codes, [("scope", "write")]).error == "invalid_scope")
         try await harness.server.disableUser(named: "grace")
         #expect(try await poll(codes).error == "invalid_grant")
         #expect(try await harness.post("/device_authorization", [("client_id", client), ("scope", "admin")]).error == "invalid_scope")

@@ -55,11 +55,11 @@ final class FailingStore: AuthorizationServerStore {
     }
     func grant(of token: RefreshTokenReference) async throws(StoreError) -> Grant? { store.grant(of: token) }
     func rotate(
-        _ token: RefreshTokenReference, to successor: Successor, grace: Int64, at now: NumericDate,
+        _ token: RefreshTokenReference, to successor: Successor, rules: RefreshRules, at now: NumericDate,
         unless refusal: @escaping @Sendable (Grant) -> OAuthError?
     ) async throws(StoreError) -> Rotation {
         try check()
-        return store.rotate(token, to: successor, grace: grace, at: now, unless: refusal)
+        return store.rotate(token, to: successor, rules: rules, at: now, unless: refusal)
     }
     func grant(_ id: String) async throws(StoreError) -> Grant? { store.grant(id) }
     func grants(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Grant] { store.grants(ofUser: userID, at: now) }

@@ -1,5 +1,6 @@
 import OAuth
 import JOSE
+import MCPAuth
 import MCPAuthTesting
 import MCPAuthorizationServer
 import Testing

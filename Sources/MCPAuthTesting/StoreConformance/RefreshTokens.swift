@@ -22,6 +22,46 @@ extension StoreConformance {
             try expect(try await rotate(store, "r1", "x", at: now.advanced(by: 30)) == .reused(grantID: "grant-1"), "reuse")
             try expect(try await rotate(store, "r2", "r3", at: now.advanced(by: 31)) == .unknown, "the successor is dead too")
         },
+        Check(description: "131: a lost answer is no theft: while its successor was not used, the predecessor gives the same one for longer") {
+            store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2")
+            // A token that was issued before the refresh, and is used after it, says nothing of the successor.
+            try await store.note([GrantUse(grantID: "grant-1", operation: "tool a", time: now.advanced(by: 40), tokenIssuedAt: now.advanced(by: -1))])
+            for seconds: Int64 in [30, 299] {
+                guard case .recovered(_, now) = try await rotate(store, "r1", "r2", at: now.advanced(by: seconds), recovery: 300) else {
+                    throw Failure(description: "expected: recovered after \(seconds) seconds")
+                }
+            }
+            try expect(try await rotate(store, "r1", "x", at: now.advanced(by: 40), recovery: 300) == .unknown, "no second successor")
+            guard case .rotated = try await rotate(store, "r2", "r3", at: now.advanced(by: 299), recovery: 300) else {
+                throw Failure(description: "expected: the successor goes on")
+            }
+        },
+        Check(description: "F-04: once the successor was exchanged, or the time is over, the predecessor ends the grant") { store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2")
+            _ = try await rotate(store, "r2", "r3", at: now.advanced(by: 40))
+            try expect(
+                try await rotate(store, "r1", "r2", at: now.advanced(by: 41), recovery: 300) == .reused(grantID: "grant-1"), "both parties acted")
+        },
+        Check(description: "F-04: after the time for lost answers a reuse ends the grant") { store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2")
+            try expect(try await rotate(store, "r1", "r2", at: now.advanced(by: 300), recovery: 300) == .reused(grantID: "grant-1"), "too late")
+        },
+        Check(description: "F-04: once an access token was used that came with the successor, the predecessor ends the grant") { store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2")
+            try await store.note([
+                GrantUse(grantID: "grant-1", operation: "tool a", time: now.advanced(by: 10), tokenIssuedAt: now),
+                // What is known of a younger token is not forgotten because of an older one.
+                GrantUse(grantID: "grant-1", operation: "tool b", time: now.advanced(by: 20), tokenIssuedAt: now.advanced(by: -100)),
+                GrantUse(grantID: "grant-1", operation: "tool c", time: now.advanced(by: 30)),
+            ])
+            try expect(
+                try await rotate(store, "r1", "r2", at: now.advanced(by: 40), recovery: 300) == .reused(grantID: "grant-1"), "both parties acted")
+        },
         Check(description: "F-03: grace covers the immediate predecessor only") { store in
             try await granted(store)
             _ = try await rotate(store, "r1", "r2")
@@ -41,7 +81,7 @@ extension StoreConformance {
             try expect(
                 try await store.grant(of: reference("r1", grant: "none")) == nil,
                 await store.rotate(
-                    reference("r1", grant: "none"), to: successor("x"), grace: 30, at: now
+                    reference("r1", grant: "none"), to: successor("x"), rules: RefreshRules(grace: 30), at: now
                 ) { _ in nil } == .unknown, "no such grant")
         },
         Check(description: "a grant that came without a refresh token has none") { store in
@@ -54,7 +94,7 @@ extension StoreConformance {
         Check(description: "131: a token lives no longer than its grant, whatever it is told") { store in
             try await granted(store)
             let forever = Successor(hash: SecretHash(of: "r2"), expiresAt: now.advanced(by: 1_000_000))
-            _ = try await store.rotate(reference("r1"), to: forever, grace: 30, at: now) { _ in nil }
+            _ = try await store.rotate(reference("r1"), to: forever, rules: RefreshRules(grace: 30), at: now) { _ in nil }
             guard case .rotated = try await rotate(store, "r2", "r3", at: now.advanced(by: 999)) else {
                 throw Failure(description: "expected: rotated")
             }
@@ -103,11 +143,13 @@ extension StoreConformance {
             try await granted(store)
             let error = OAuthError(.invalidGrant, "no")
             for _ in 0..<2 {
-                let refused = try await store.rotate(reference("r1"), to: successor("x"), grace: 30, at: now) { _ in error }
+                let refused = try await store.rotate(reference("r1"), to: successor("x"), rules: RefreshRules(grace: 30), at: now) { _ in error }
                 try expect(refused == .refused(error), "refused")
             }
             _ = try await rotate(store, "r1", "r2")
-            let late = try await store.rotate(reference("r1"), to: successor("x"), grace: 30, at: now.advanced(by: 100)) { _ in error }
+            let late = try await store.rotate(reference("r1"), to: successor("x"), rules: RefreshRules(grace: 30), at: now.advanced(by: 100)) { _ in
+                error
+            }
             try expect(late == .refused(error), "refused before it counts as reuse")
             guard case .rotated = try await rotate(store, "r2", "r3", at: now.advanced(by: 101)) else {
                 throw Failure(description: "expected: still alive")
@@ -133,13 +175,13 @@ extension StoreConformance {
                     SecretHash(of: "c\(round)"), for: grant, refreshToken: token("r\(round)", grant: grant.id), clientIn: .elsewhere, at: now)
                 async let revoked: Void = store.revokeGrant(grant.id, at: now)
                 async let rotation = store.rotate(
-                    reference("r\(round)", grant: grant.id), to: successor("s\(round)"), grace: 30, at: now
+                    reference("r\(round)", grant: grant.id), to: successor("s\(round)"), rules: RefreshRules(grace: 30), at: now
                 ) { _ in nil }
                 _ = try await (revoked, rotation)
-                try expect(
-                    try await store.rotate(reference("s\(round)", grant: grant.id), to: successor("u\(round)"), grace: 30, at: now) { _ in nil }
-                        == .unknown,
-                    "the successor is dead")
+                let late = try await store.rotate(
+                    reference("s\(round)", grant: grant.id), to: successor("u\(round)"), rules: RefreshRules(grace: 30), at: now
+                ) { _ in nil }
+                try expect(late == .unknown, "the successor is dead")
             }
         },
         Check(description: "revocations are listed from a moment on") { store in

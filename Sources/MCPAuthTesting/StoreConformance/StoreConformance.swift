@@ -71,10 +71,10 @@ public enum StoreConformance {
         try expect(outcome == .redeemed, "a fresh code is redeemed")
     }
 
-    static func rotate(_ store: any AuthorizationServerStore, _ from: String, _ to: String, at time: NumericDate = now, grace: Int64 = 30)
-        async throws -> Rotation
-    {
-        try await store.rotate(reference(from), to: successor(to), grace: grace, at: time) { _ in nil }
+    static func rotate(
+        _ store: any AuthorizationServerStore, _ from: String, _ to: String, at time: NumericDate = now, grace: Int64 = 30, recovery: Int64 = 0
+    ) async throws -> Rotation {
+        try await store.rotate(reference(from), to: successor(to), rules: RefreshRules(grace: grace, recovery: recovery), at: time) { _ in nil }
     }
 
     static func successor(_ text: String) -> Successor {

@@ -4,7 +4,8 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// Who calls the token, revocation or introspection endpoint (RFC 6749 §2.3): the registered method, and no other.
+    /// Who calls the token, revocation or introspection endpoint (RFC 6749 §2.3): the registered method, and no other; for a client that named
+    /// none, either way of sending its secret.
     ///
     /// Throws `invalid_client`, `invalid_request` when two methods are used at once, and `temporarily_unavailable`.
     func authenticatedClient(_ form: Form, _ call: HTTPCall) async throws(OAuthError) -> Client {
@@ -21,12 +22,12 @@ extension AuthorizationServer {
             throw error == ClientMetadataDocuments.unreachable ? OAuthError(.temporarilyUnavailable, error.message) : error
         }
         let refusal = OAuthError(.invalidClient, "the client is not known, or does not authenticate in the way it registered")
-        guard let client, !client.isDisabled, client.authenticationMethod == presented.method else {
+        guard let client, !client.isDisabled, client.uses(presented.method) else {
             record("client.authentication", .denied, call, reason: client == nil ? "unknown_client" : "wrong_method", client: clientID)
             throw refusal
         }
         do throws(OAuthError) {
-            switch client.authenticationMethod {
+            switch presented.method {
             case .none: break
             case .basic, .post: guard let secret = presented.secret, client.hasSecret(secret, at: clock.now) else { throw refusal }
             case .privateKeyJWT:
@@ -122,9 +123,15 @@ extension AuthorizationServer {
         }
     }
 
-    /// The answer to an address that asks too often, or nil. Addresses of this machine are not counted: a proxy there would make everybody one.
+    /// Whether rate limits by address leave this request out: addresses of this machine, unless `RateLimits.countsLoopback` says otherwise.
+    func isUncounted(_ call: HTTPCall) -> Bool {
+        guard !configuration.rateLimits.countsLoopback, let peer = call.peer.flatMap({ IPAddress($0) }) else { return false }
+        return peer.isLoopback
+    }
+
+    /// The answer to an address that asks too often, or nil.
     func tooMany(_ call: HTTPCall, _ limit: RateLimiter) -> HTTPReply? {
-        if let peer = call.peer.flatMap({ IPAddress($0) }), peer.isLoopback { return nil }
+        if isUncounted(call) { return nil }
         guard let seconds = limit.wait(for: limitKey(call), at: clock.now) else { return nil }
         return HTTPReply.error(OAuthError(.tooManyRequests, "too many requests; wait \(seconds) seconds"), status: .tooManyRequests)
             .with(.retryAfter, "\(seconds)")
@@ -132,7 +139,7 @@ extension AuthorizationServer {
 
     /// The seconds to wait for another exchange of a grant's refresh token, or nil.
     func limitOfGrant(_ id: String, _ call: HTTPCall, at now: NumericDate) -> Int64? {
-        if let peer = call.peer.flatMap({ IPAddress($0) }), peer.isLoopback { return nil }
+        if isUncounted(call) { return nil }
         return limits.refresh.wait(for: id, at: now)
     }
 

@@ -3,11 +3,15 @@ import OAuth
 
 /// The metadata that a client states about itself (RFC 7591 §2), checked: in a registration, in an update of one, or in a document of its own.
 ///
-/// What is not known is ignored. Nothing in it gives a client more than any client has, and nothing that it names is fetched here.
+/// What is not known is ignored. A member that is `null` counts as absent, as does an empty text or list where the member is optional: that is how
+/// clients write that they dump a typed model. What is only shown to people never refuses a client (RFC 7591 §3.2.1): it is left out, and the
+/// answer says what was registered. Nothing in it gives a client more than any client has, and nothing that it names is fetched here.
 struct ClientMetadata: Sendable, Hashable {
     let name: String?
     let redirectURIs: [RedirectURI]
     let method: Client.AuthenticationMethod
+    /// Whether the method is the default, since the client named none.
+    let isDefaultMethod: Bool
     let keys: Client.Keys?
     let assertionAlgorithm: SigningAlgorithm?
     let grantTypes: [GrantType]
@@ -18,18 +22,23 @@ struct ClientMetadata: Sendable, Hashable {
     /// What may be asked for.
     struct Rules {
         let grantTypes: Set<GrantType>
+        let privateUseSchemes: PrivateUseSchemes
         /// A document on the web cannot hold a secret.
         let allowsSecrets: Bool
         /// RFC 7591 §2 says `client_secret_basic`; a document means `none`.
         let defaultMethod: Client.AuthenticationMethod
 
         /// What strangers get: never a grant without a user.
-        static func registration(_ enabled: Set<GrantType>) -> Rules {
-            Rules(grantTypes: enabled.intersection([.authorizationCode, .refreshToken, .deviceCode]), allowsSecrets: true, defaultMethod: .basic)
+        static func registration(_ configuration: AuthorizationServerConfiguration) -> Rules {
+            Rules(
+                grantTypes: configuration.grantTypes.intersection([.authorizationCode, .refreshToken, .deviceCode]),
+                privateUseSchemes: configuration.privateUseSchemes, allowsSecrets: true, defaultMethod: .basic)
         }
 
-        static func document(_ enabled: Set<GrantType>) -> Rules {
-            Rules(grantTypes: registration(enabled).grantTypes, allowsSecrets: false, defaultMethod: .none)
+        static func document(_ configuration: AuthorizationServerConfiguration) -> Rules {
+            let registration = registration(configuration)
+            return Rules(
+                grantTypes: registration.grantTypes, privateUseSchemes: registration.privateUseSchemes, allowsSecrets: false, defaultMethod: .none)
         }
     }
 
@@ -40,24 +49,27 @@ struct ClientMetadata: Sendable, Hashable {
         func fail(_ message: String) -> OAuthError { OAuthError(.invalidClientMetadata, message) }
         guard root.isObject else { throw fail("the document is not a JSON object") }
         func strings(_ name: String, _ fallback: [String]) throws(OAuthError) -> [String] {
-            guard let view = root[name] else { return fallback }
+            guard let view = root.optional(name) else { return fallback }
             guard let values = view.strings, values.count <= 32 else { throw fail("\(name) is an array of at most 32 strings") }
-            return values
+            return values.isEmpty ? fallback : values
         }
         func text(_ name: String, _ limit: Int) throws(OAuthError) -> String? {
-            guard let view = root[name] else { return nil }
+            guard let view = root.optional(name) else { return nil }
             guard let text = view.string, text.utf8.count <= limit else { throw fail("\(name) is a string of at most \(limit) bytes") }
-            return text
+            return text.isEmpty ? nil : text
         }
         func flag(_ name: String) throws(OAuthError) -> Bool {
-            guard let view = root[name] else { return false }
+            guard let view = root.optional(name) else { return false }
             guard let value = view.bool else { throw fail("\(name) is true or false") }
             return value
         }
 
         // A client says the same to every server: what this one does not have, it does not get, and the answer says so (RFC 7591 §3.2.1).
-        let requested = try strings("grant_types", ["authorization_code", "refresh_token"]).map { GrantType(rawValue: $0) }
+        var requested = try strings("grant_types", ["authorization_code", "refresh_token"]).map { GrantType(rawValue: $0) }
             .filter(rules.grantTypes.contains)
+        // Clients that name codes alone use refresh tokens all the same where they get them; without one, their users would sign in again every
+        // quarter of an hour.
+        if !requested.isEmpty, rules.grantTypes.contains(.refreshToken) { requested.append(.refreshToken) }
         guard requested.contains(.authorizationCode) || requested.contains(.deviceCode) else {
             throw fail(
                 "grant_types holds none that this server gives to a stranger to begin with: "
@@ -66,7 +78,7 @@ struct ClientMetadata: Sendable, Hashable {
         grantTypes = Set(requested).sorted { $0.rawValue < $1.rawValue }
 
         if requested.contains(.authorizationCode) {
-            guard root["redirect_uris"] != nil else { throw OAuthError(.invalidRedirectURI, "redirect_uris is missing") }
+            guard root.optional("redirect_uris") != nil else { throw OAuthError(.invalidRedirectURI, "redirect_uris is missing") }
         }
         let uris = try strings("redirect_uris", [])
         guard (requested.contains(.authorizationCode) ? 1 : 0)...16 ~= uris.count else {
@@ -75,25 +87,31 @@ struct ClientMetadata: Sendable, Hashable {
         var redirectURIs: [RedirectURI] = []
         var refused: OAuthError?
         for uri in uris {
-            do throws(OAuthError) { redirectURIs.append(try RedirectURI(uri)) } catch {
-                // A scheme of one label, such as some programs use, is nobody's own. A client that can be reached in another way, too, is left with that.
-                guard RedirectURI.isSingleLabelScheme(uri) else { throw error }
-                refused = error
+            let redirectURI = try RedirectURI(uri)
+            guard rules.privateUseSchemes.allows(redirectURI) else {
+                // A client that can be reached in another way, too, is left with that.
+                refused = OAuthError(.invalidRedirectURI, "redirect URIs with the scheme \(redirectURI.scheme.prefix(64)): are not allowed here")
+                continue
             }
+            redirectURIs.append(redirectURI)
         }
         if redirectURIs.isEmpty, let refused { throw refused }
         self.redirectURIs = redirectURIs
-        guard try strings("response_types", ["code"]) == ["code"] else { throw fail("response_types is [code]") }
-        if let type = try text("application_type", 32), !["native", "web"].contains(type) { throw fail("application_type is native or web") }
-
-        name = try text("client_name", 512).map { DisplayText.clean($0, limit: 100) }
-        if let text = try text("scope", 4096) {
-            // It limits nothing: what a client may do is for its user to say each time, and a client that needs more later asks for more (R32).
-            guard ScopeSet(text) != nil else { throw fail("scope is a list of scope tokens separated by single spaces") }
+        // What a client asks for beside codes it does not get.
+        guard try strings("response_types", ["code"]).contains("code") || !requested.contains(.authorizationCode) else {
+            throw fail("response_types is [code]")
         }
 
-        if let view = root["token_endpoint_auth_method"] {
-            guard let known = view.string.flatMap(Client.AuthenticationMethod.init(rawValue:)),
+        name = root["client_name"]?.string.map { DisplayText.clean($0, limit: 100) }.flatMap { $0.isEmpty ? nil : $0 }
+        if let text = try text("scope", 4096) {
+            // It limits nothing: what a client may do is for its user to say each time, and a client that needs more later asks for more (R32).
+            guard ScopeSet(request: text) != nil else { throw fail("scope is a list of scope tokens separated by spaces") }
+        }
+
+        let stated = root.optional("token_endpoint_auth_method")
+        isDefaultMethod = stated == nil || stated?.string?.isEmpty == true
+        if let stated, !isDefaultMethod {
+            guard let known = stated.string.flatMap(Client.AuthenticationMethod.init(rawValue:)),
                 rules.allowsSecrets || known == .none || known == .privateKeyJWT
             else {
                 throw fail(
@@ -105,7 +123,7 @@ struct ClientMetadata: Sendable, Hashable {
         } else {
             method = rules.defaultMethod
         }
-        if !rules.allowsSecrets, root["client_secret"] != nil { throw fail("a document that everybody can read keeps no client_secret") }
+        if !rules.allowsSecrets, root.optional("client_secret") != nil { throw fail("a document that everybody can read keeps no client_secret") }
         keys = try Self.keys(root)
         guard method != .privateKeyJWT || keys != nil else { throw fail("private_key_jwt needs jwks, or jwks_uri") }
         if let name = try text("token_endpoint_auth_signing_alg", 16) {
@@ -118,18 +136,19 @@ struct ClientMetadata: Sendable, Hashable {
         }
         requiresPushedRequests = try flag("require_pushed_authorization_requests")
         requiresDPoP = try flag("dpop_bound_access_tokens")
-        for name in root.members?.map(\.name) ?? [] where Self.isWebPage(name) {
-            guard let url = root[name]?.string.flatMap(WebURL.init), url.isSecure || url.isLoopback,
-                IPAddress(url.host).map({ $0.isPublic || $0.isLoopback }) ?? true
-            else { throw fail("\(name) is an https URL") }
-        }
-        webPage = root["client_uri"]?.string.flatMap(WebURL.init)
+        webPage = root["client_uri"]?.string.flatMap(WebURL.init).flatMap { Self.isShown($0) ? $0 : nil }
+    }
+
+    /// Whether the address of a page about a client may be registered. Others are left out.
+    private static func isShown(_ url: WebURL) -> Bool {
+        (url.isSecure || url.isLoopback) && IPAddress(url.host).map { $0.isPublic || $0.isLoopback } ?? true
     }
 
     /// `jwks` or `jwks_uri`, not both (RFC 7591 §2). Every key of a set that is there must be usable, public and asymmetric.
     private static func keys(_ root: JSONView) throws(OAuthError) -> Client.Keys? {
         func fail(_ message: String) -> OAuthError { OAuthError(.invalidClientMetadata, message) }
-        switch (root["jwks"], root["jwks_uri"]) {
+        let address = root.optional("jwks_uri").flatMap { $0.string?.isEmpty == true ? nil : $0 }
+        switch (root.optional("jwks"), address) {
         case (nil, nil): return nil
         case (_?, _?): throw fail("jwks and jwks_uri exclude each other")
         case (nil, let uri?):
@@ -142,7 +161,7 @@ struct ClientMetadata: Sendable, Hashable {
                 throw fail("jwks is a JWK set of 1 to \(maximumKeys) keys")
             }
             for entry in entries {
-                guard !["d", "p", "q", "k"].contains(where: { entry[$0] != nil }) else {
+                guard !["d", "p", "q", "k"].contains(where: { entry.optional($0) != nil }) else {
                     throw fail("jwks holds a secret or private key; send public keys only")
                 }
                 do throws(JOSEError) { _ = try VerificationKey(jwk: entry) } catch {
@@ -151,12 +170,6 @@ struct ClientMetadata: Sendable, Hashable {
             }
             return .inline(String(decoding: view.value.serialized, as: UTF8.self))
         }
-    }
-
-    /// Also in translation, such as `client_uri#fr`.
-    private static func isWebPage(_ name: String) -> Bool {
-        let plain = name.utf8.prefix { $0 != UInt8(ascii: "#") }
-        return ["client_uri", "logo_uri", "tos_uri", "policy_uri"].contains { $0.utf8.elementsEqual(plain) }
     }
 }
 
@@ -167,13 +180,14 @@ extension Client {
             assertionAlgorithm: metadata.assertionAlgorithm, grantTypes: metadata.grantTypes,
             requiresPushedRequests: metadata.requiresPushedRequests, requiresDPoP: metadata.requiresDPoP, webPage: metadata.webPage, origin: origin,
             createdAt: createdAt)
+        acceptsEitherSecretMethod = metadata.isDefaultMethod && metadata.method.usesSecret
     }
 
     /// Takes over what the metadata says. What was not given to the client cannot be got this way (RFC 7592 §2.2, requirement 128).
     mutating func update(_ metadata: ClientMetadata) {
         self = {
             var updated = Client(metadata, id: id, origin: origin, createdAt: createdAt)
-            updated.secrets = updated.authenticationMethod == authenticationMethod ? secrets : []
+            updated.secrets = updated.authenticationMethod.usesSecret && authenticationMethod.usesSecret ? secrets : []
             updated.registrationToken = registrationToken
             updated.introspects = introspects
             updated.scopes = scopes

@@ -11,6 +11,10 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var dynamicRegistration: DynamicRegistration = .open
     /// Whose software statements are believed (RFC 7591 §2.3). A registration that brings one of another issuer is refused.
     public var softwareStatements: [SoftwareStatementIssuer] = []
+    /// Which private-use schemes clients may have in their redirect URIs (RFC 8252 §7.1), wherever they are registered.
+    public var privateUseSchemes: PrivateUseSchemes = .any
+    /// What becomes of scopes in a request that the resource does not have, or that the client is not registered for.
+    public var unknownScopes: UnknownScopes = .ignore
     /// Whether a client may name the address of a document about itself instead of registering.
     public var clientMetadataDocuments: ClientMetadataDocumentPolicy = .anyDomain
     /// The grants that are on. A client gets those of them that it is registered for.
@@ -43,6 +47,9 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var grantLifetime: Int64 = 180 * 86400
     /// Seconds in which a refresh token that was just used gives the same successor again: 0 to 60 (requirement 138).
     public var refreshGrace: Int64 = 30
+    /// Seconds in which the predecessor of a refresh token gives the same successor again as long as that was never used, neither itself nor an
+    /// access token that came with it: the answer was lost on the way to the client. 0 to 86400; 0 turns it off.
+    public var refreshRecovery: Int64 = 3600
     /// Seconds that a browser stays signed in.
     public var sessionLifetime: Int64 = 12 * 3600
     /// More dynamic clients than this are not registered.
@@ -58,8 +65,8 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var languages: [PageLanguage] = [.english, .german]
     /// Where developers read more.
     public var documentation: String?
-    /// Takes assertions of clients whose `aud` is the token endpoint instead of the issuer, as old clients write. Whoever has several authorization servers
-    /// can then be made to sign in at the wrong one.
+    /// Takes assertions of clients whose `aud` is the token endpoint instead of the issuer, as old clients write. Whoever has several authorization
+    /// servers can then be made to sign in at the wrong one.
     public var insecureAllowTokenEndpointAudience = false
 
     public enum DynamicRegistration: Sendable, Hashable {
@@ -68,6 +75,14 @@ public struct AuthorizationServerConfiguration: Sendable {
         case open
         /// Whoever brings a token that `clients invite` made (RFC 7591 §1.2).
         case initialAccessToken
+    }
+
+    public enum UnknownScopes: Sendable, Hashable {
+        /// They are left out, and the answer says what was granted (RFC 6749 §3.3). Where none is left, people are asked which of the default
+        /// scopes they allow, none of which is ticked.
+        case ignore
+        /// The request is refused with `invalid_scope`.
+        case refuse
     }
 
     public init(resources: [ProtectedResource]) { self.resources = resources }
@@ -102,6 +117,14 @@ public struct AuthorizationServerConfiguration: Sendable {
         try require((1...Self.maximumAccessTokenLifetime).contains(accessTokenLifetime), "accessTokenLifetime is 1 to 86400 seconds")
         try require((1...600).contains(codeLifetime), "codeLifetime is 1 to 600 seconds")
         try require((0...60).contains(refreshGrace), "refreshGrace is 0 to 60 seconds")
+        try require((0...86400).contains(refreshRecovery), "refreshRecovery is 0 to 86400 seconds")
+        for client in clients {
+            for uri in client.redirectURIs {
+                try require(
+                    privateUseSchemes.allows(uri),
+                    "the client \(client.id) has the redirect URI \(uri), whose scheme privateUseSchemes does not allow; add the scheme there")
+            }
+        }
         try require(refreshTokenIdleLifetime > 0 && grantLifetime > 0 && sessionLifetime > 0, "lifetimes are positive numbers of seconds")
         try require(
             !signingAlgorithms.isEmpty && !signingAlgorithms.contains(where: \.isSymmetric),

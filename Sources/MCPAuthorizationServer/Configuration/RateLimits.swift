@@ -1,6 +1,7 @@
 /// How often the endpoints may be asked, by address (an IPv6 one counts with its network) and where it is known by client or account.
 ///
-/// Each is a burst and a rate by the generic cell rate algorithm; whoever asks more often is answered 429 with `Retry-After`. The memory for this is bounded.
+/// Each is a burst and a rate by the generic cell rate algorithm; whoever asks more often is answered 429 with `Retry-After`. The memory for this
+/// is bounded.
 public struct RateLimits: Sendable, Hashable {
     public struct Limit: Sendable, Hashable {
         /// As many at once.
@@ -30,14 +31,18 @@ public struct RateLimits: Sendable, Hashable {
     public var device = Limit(burst: 60, everyMilliseconds: 5000)
     /// Requests pushed, and registrations looked at, by one address.
     public var begin = Limit(burst: 200, everyMilliseconds: 500)
-    /// Token requests of one address. Addresses of this machine are not counted: a proxy there would make all clients one.
+    /// Token requests of one address.
     public var token = Limit(burst: 600, everyMilliseconds: 20)
     /// Requests of one client that proves who it is, from wherever. A public client's name is everybody's, so it is not counted.
     public var client = Limit(burst: 2000, everyMilliseconds: 5)
-    /// Exchanges of the refresh tokens of one grant, each of which leaves something behind for weeks. Addresses of this machine are not counted here either.
+    /// Exchanges of the refresh tokens of one grant.
     public var refresh = Limit(burst: 120, everyMilliseconds: 10_000)
     /// Documents of clients fetched because of one address. One host may be asked ten times as often.
     public var clientDocument = Limit(burst: 20, everyMilliseconds: 3000)
+
+    /// Whether requests from addresses of this machine are counted. Off, since behind a proxy on this machine that is not among the trusted ones,
+    /// all clients would share one limit.
+    public var countsLoopback = false
 
     public init() {}
 }

@@ -21,14 +21,14 @@ extension AuthorizationServer {
             }
             return browser.set(
                 on: pages.account(
-                    try transactions.seal(transaction.shown(to: signedIn.session.hash)), user: signedIn.user, connections: connections))
+                    try transactions.seal(transaction.shown(to: signedIn.session)), user: signedIn.user, connections: connections))
         } catch { return pages.error(error, status: pageStatus(error)) }
     }
 
     /// Ends one connection, at once.
     func disconnect(_ call: HTTPCall) async -> HTTPReply {
         await posted(call) { form, transaction, pages throws(OAuthError) in
-            guard let signedIn = try await signedIn(call), transaction.session == signedIn.session.hash else { return stale(call) }
+            guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else { return stale(call) }
             let id = try form.single("grant") ?? ""
             let grant = try await stored { try await store.grant(id) }
             guard let grant, grant.userID == signedIn.user.id else {
@@ -44,7 +44,7 @@ extension AuthorizationServer {
     /// Ends every session and every connection of whoever sits here.
     func endSessions(_ call: HTTPCall) async -> HTTPReply {
         await posted(call) { _, transaction, pages throws(OAuthError) in
-            guard let signedIn = try await signedIn(call), transaction.session == signedIn.session.hash else { return stale(call) }
+            guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else { return stale(call) }
             try await endSessions(ofUser: signedIn.user.id)
             record("sessions.ended", .allowed, call, reason: "by_user", subject: signedIn.user.id)
             return withoutSession(pages.signedOut(pages.language.words.everythingEnded))

@@ -9,6 +9,8 @@ struct AuthorizationRequest: Sendable {
     let state: String?
     let challenge: CodeChallenge
     let scopes: ScopeSet
+    /// Whether the user has to choose among `scopes`, since none of those that the client named can be granted.
+    var isChoiceNeeded = false
     let resource: String
     let prompt: Set<String>
     let maximumAge: Int64?
@@ -53,8 +55,11 @@ extension AuthorizationServer {
             guard let redirectURI = requested ?? (client.redirectURIs.count == 1 ? client.redirectURIs[0].text : nil) else {
                 throw OAuthError(.invalidRequest, "redirect_uri is missing, and the client has registered several")
             }
-            guard client.redirectURIs.contains(where: { $0.matches(redirectURI) }) else {
+            guard let registered = client.redirectURIs.first(where: { $0.matches(redirectURI) }) else {
                 throw OAuthError(.invalidRequest, "redirect_uri is not one that this client has registered")
+            }
+            guard configuration.privateUseSchemes.allows(registered) else {
+                throw OAuthError(.invalidRequest, "redirect URIs with the scheme \(registered.scheme.prefix(64)): are not allowed here")
             }
             let state = try form.single("state")
             guard (state?.utf8.count ?? 0) <= AuthorizationRequest.maximumStateBytes else {
@@ -78,21 +83,8 @@ extension AuthorizationServer {
             let text = try form.single("code_challenge"), let challenge = CodeChallenge(text)
         else { throw OAuthError(.invalidRequest, "PKCE is required: send code_challenge with code_challenge_method=S256") }
         let resource = try resource(named: form.all("resource"))
-        let scopes: ScopeSet
-        if let text = try form.single("scope") {
-            guard let requested = ScopeSet(text) else {
-                throw OAuthError(.invalidScope, "scope is not a list of scope tokens separated by single spaces")
-            }
-            // offline_access asks for a refresh token, which every client here may get; openid and the like ask for what is not offered.
-            scopes = requested.subtracting(["offline_access"])
-            let unknown = scopes.subtracting(resource.allScopes).subtracting(identityScopes)
-            guard unknown.isEmpty else { throw OAuthError(.invalidScope, "the resource has no scope \(unknown.text)") }
-            let refused = client.scopes.map { scopes.subtracting($0).subtracting(identityScopes) } ?? []
-            guard refused.isEmpty else { throw OAuthError(.invalidScope, "the client is not registered for the scope \(refused.text)") }
-        } else {
-            let all = resource.defaultScopes ?? resource.allScopes
-            scopes = client.scopes.map(all.intersection) ?? all
-        }
+        let scopes = try RequestedScopes(
+            try form.single("scope"), of: resource, for: client, identity: identityScopes, unknown: configuration.unknownScopes)
         let prompt = Set((try form.single("prompt") ?? "").split(separator: " ").map(String.init))
         guard prompt.isSubset(of: ["none", "login", "consent", "select_account"]), !prompt.contains("none") || prompt.count == 1 else {
             throw OAuthError(.invalidRequest, "prompt is none, or some of login, consent and select_account")
@@ -109,33 +101,32 @@ extension AuthorizationServer {
         let thumbprint = try form.single("dpop_jkt")
         if let thumbprint { guard DPoPProof.isThumbprint(thumbprint) else { throw OAuthError(.invalidRequest, "dpop_jkt is no SHA-256 thumbprint") } }
         return AuthorizationRequest(
-            clientID: client.id, redirectURI: redirectURI, state: state, challenge: challenge, scopes: scopes, resource: resource.identifier.text,
-            prompt: prompt,
+            clientID: client.id, redirectURI: redirectURI, state: state, challenge: challenge, scopes: scopes.scopes,
+            isChoiceNeeded: scopes.areSubstituted, resource: resource.identifier.text, prompt: prompt,
             maximumAge: maximumAge, loginHint: try form.single("login_hint").flatMap { $0.utf8.count <= 64 ? $0 : nil }, nonce: nonce,
             keyThumbprint: thumbprint, locales: PageLanguage.tags(try form.single("ui_locales") ?? "", separator: UInt8(ascii: " ")))
     }
 
     /// What a client may ask for beside the scopes of a resource.
-    var identityScopes: ScopeSet { configuration.isOpenIDProvider ? ["openid", "profile"] : [] }
+    var identityScopes: ScopeSet { configuration.isOpenIDProvider ? IdentityScope.all : [] }
 
-    /// The resource that a request names (RFC 8707 §2), or the only one there is (requirement 140). Throws `invalid_target`.
+    /// The resource that a request names (RFC 8707 §2), or the only one there is (requirement 140). The spellings of URL libraries count as the one
+    /// that is registered, which is what tokens carry. Throws `invalid_target`.
     func resource(named values: [String]) throws(OAuthError) -> ProtectedResource {
         let values = values.filter { !$0.isEmpty }
-        guard values.count <= 1 else { throw OAuthError(.invalidTarget, "name one resource") }
         guard let value = values.first else {
             guard configuration.resources.count == 1 else {
                 throw OAuthError(.invalidTarget, "say which resource the token is for: resource=<URL of the MCP server>")
             }
             return configuration.resources[0]
         }
-        // An empty path and "/" are the same resource (RFC 3986 §6.2.3), and some clients add the slash.
-        guard
-            let found = configuration.resources.first(where: { resource in
-                let text = resource.identifier.text
-                return text.utf8.elementsEqual(value.utf8)
-                    || (resource.identifier.url.path.isEmpty && resource.identifier.url.query == nil && (text + "/").utf8.elementsEqual(value.utf8))
-            })
-        else { throw OAuthError(.invalidTarget, "no such resource here; the metadata lists them under protected_resources") }
-        return found
+        // Some clients send one and the same resource twice.
+        guard values.allSatisfy({ $0.utf8.elementsEqual(value.utf8) }) else { throw OAuthError(.invalidTarget, "name one resource") }
+        if let exact = configuration.resource(value) { return exact }
+        let candidates = configuration.resources.filter { $0.identifier.isSpelled(value) }
+        guard candidates.count == 1 else {
+            throw OAuthError(.invalidTarget, "no such resource here; the metadata lists them under protected_resources")
+        }
+        return candidates[0]
     }
 }

@@ -33,11 +33,11 @@ extension AuthorizationServer {
                     state: request.state)
             }
             return await begin(request, client, identifier: random.token(), call)
-        } catch { return refuse(error, call) }
+        } catch { return await refuse(error, call) }
     }
 
     private func throttledPages(_ call: HTTPCall) -> Int64? {
-        if let peer = call.peer.flatMap({ IPAddress($0) }), peer.isLoopback { return nil }
+        if isUncounted(call) { return nil }
         return limits.authorize.wait(for: limitKey(call), at: clock.now)
     }
 
@@ -56,14 +56,14 @@ extension AuthorizationServer {
         } catch { throw .local(error) }
     }
 
-    private func refuse(_ error: AuthorizationRequestError, _ call: HTTPCall) -> HTTPReply {
+    private func refuse(_ error: AuthorizationRequestError, _ call: HTTPCall) async -> HTTPReply {
         switch error {
         case .local(let error):
             record("authorization.request", .denied, call, reason: error.code.rawValue, detail: error.message)
             return pages(call).error(error, status: pageStatus(error))
         case .redirectable(let error, let client, let redirectURI, let state):
             record("authorization.request", .denied, call, reason: error.code.rawValue, detail: error.message, client: client.id)
-            return answer(error, client: client, redirectURI: redirectURI, state: state, call)
+            return await answer(error, client: client, redirectURI: redirectURI, state: state, call)
         }
     }
 
@@ -76,13 +76,26 @@ extension AuthorizationServer {
         }
     }
 
-    /// An error for the client. Only a client that the operator registered gets it by itself; the browser of somebody who met any other client stays here
-    /// until they decide to go (RFC 9700 §4.11.2, Z-08).
-    private func answer(_ error: OAuthError, client: Client, redirectURI: String, state: String?, _ call: HTTPCall) -> HTTPReply {
+    /// An error for the client (RFC 6749 §4.1.2.1). Where that would make this server an open redirector, the person stays here and sees a page
+    /// with a link (RFC 9700 §4.11.2, Z-08).
+    private func answer(_ error: OAuthError, client: Client, redirectURI: String, state: String?, _ call: HTTPCall) async -> HTTPReply {
         let location = AuthorizationResponse.error(error, issuer: issuer, redirectURI: redirectURI, state: state)
-        if client.origin == .configured { return PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure) }
-        let host = (try? RedirectURI(redirectURI))?.displayHost ?? "the application"
-        return pages(call).error(error, returnTo: (location, host))
+        let uri = try? RedirectURI(redirectURI)
+        if await mayBeSent(errorsTo: client, uri, call) { return PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure) }
+        return pages(call).error(error, returnTo: (location, uri?.displayHost ?? "the application"))
+    }
+
+    /// Whether a browser may be sent to a client that got nothing from its user: to a program on the user's own machine, which is no page of a
+    /// stranger; to a client that the operator registered, or whose document is on a host that the operator trusts by name; or to one that this
+    /// signed-in user has approved before.
+    private func mayBeSent(errorsTo client: Client, _ uri: RedirectURI?, _ call: HTTPCall) async -> Bool {
+        guard let uri else { return false }
+        if uri.kind != .web || client.origin == .configured || documents?.isTrusted(client.id) == true { return true }
+        // A store that fails answers with the page.
+        guard let signedIn = try? await signedIn(call),
+            let grants = try? await stored({ try await store.grants(ofUser: signedIn.user.id, at: clock.now) })
+        else { return false }
+        return grants.contains { $0.clientID == client.id }
     }
 
     /// Sign-in, consent, or at once a code: whatever is still missing.
@@ -95,9 +108,9 @@ extension AuthorizationServer {
                 request.maximumAge.map { limit in signedIn.map { now.seconds(since: $0.session.authenticatedAt) > limit || limit == 0 } ?? true }
                 ?? false
             if request.prompt.contains("none") {
-                guard let signedIn, !isTooLongAgo else { return silent(.loginRequired, "nobody is signed in", request, client, call) }
+                guard let signedIn, !isTooLongAgo else { return await silent(.loginRequired, "nobody is signed in", request, client, call) }
                 guard try await isAgreed(request, client, signedIn.user, call) else {
-                    return silent(.consentRequired, "the user has to be asked", request, client, call)
+                    return await silent(.consentRequired, "the user has to be asked", request, client, call)
                 }
                 let transaction = newTransaction(.authorize(request), identifier: identifier, browser: SecretHash(of: random.token()))
                 return try await issueCode(for: request, request.scopes, transaction: transaction, signedIn, call)
@@ -118,9 +131,11 @@ extension AuthorizationServer {
     }
 
     /// The consent page.
+    ///
+    /// - Parameter ticked: which permissions are ticked where the user chooses; all of them unless given.
     func ask(
         _ request: AuthorizationRequest, _ client: Client, _ signedIn: SignedIn, _ transaction: Transaction, _ pages: Pages, isChoosing: Bool = false,
-        problem: String? = nil
+        ticked: ScopeSet? = nil, problem: String? = nil
     ) throws(OAuthError) -> HTTPReply {
         // What the client says of itself may have changed since the request was checked (S-12).
         guard client.redirectURIs.contains(where: { $0.matches(request.redirectURI) }) else {
@@ -128,19 +143,22 @@ extension AuthorizationServer {
         }
         let question = Pages.Question(
             client: client, user: signedIn.user, scopes: request.scopes, resource: request.resource, redirectURI: request.redirectURI,
-            action: "/consent", isChoosing: isChoosing, problem: problem)
-        return pages.consent(try transactions.seal(transaction.shown(to: signedIn.session.hash, asking: client)), question)
+            action: "/consent", isChoosing: isChoosing || request.isChoiceNeeded, ticked: ticked ?? (request.isChoiceNeeded ? [] : request.scopes),
+            problem: problem)
+        return pages.consent(try transactions.seal(transaction.shown(to: signedIn.session, asking: client)), question)
     }
 
     private func silent(
         _ code: OAuthError.Code, _ message: String, _ request: AuthorizationRequest, _ client: Client, _ call: HTTPCall
-    ) -> HTTPReply {
-        answer(OAuthError(code, message), client: client, redirectURI: request.redirectURI, state: request.state, call)
+    ) async -> HTTPReply {
+        await answer(OAuthError(code, message), client: client, redirectURI: request.redirectURI, state: request.state, call)
     }
 
     /// Whether the user has agreed to exactly this before, to a client that nobody else can pose as, and came here by their own choice (B-08).
     private func isAgreed(_ request: AuthorizationRequest, _ client: Client, _ user: User, _ call: HTTPCall) async throws(OAuthError) -> Bool {
-        guard client.isConfidential, let site = call.request.headerFields[.secFetchSite], ["none", "same-origin"].contains(site) else { return false }
+        guard client.isConfidential, !request.isChoiceNeeded, let site = call.request.headerFields[.secFetchSite],
+            ["none", "same-origin"].contains(site)
+        else { return false }
         return try await stored {
             try await store.isRemembered(
                 RememberedConsent(

@@ -11,7 +11,7 @@ extension AuthorizationServer {
             guard case .authorize(let request) = transaction.purpose, let client = try await self.client(of: transaction, call) else {
                 return pages.error(OAuthError(.invalidRequest, "this page belongs to something else"))
             }
-            guard let signedIn = try await signedIn(call), transaction.session == signedIn.session.hash else {
+            guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else {
                 // Somebody else signed in meanwhile, or nobody is: whoever sits here has to say who they are (B-07).
                 return pages.signIn(
                     try transactions.seal(transaction), client: client, problem: pages.language.words.signInAgain, status: .forbidden)
@@ -20,8 +20,9 @@ extension AuthorizationServer {
             case "allow":
                 // The question was about something else than what is there now (S-12): it is asked anew.
                 guard transaction.clientRevision == client.revision else { return try ask(request, client, signedIn, transaction, pages) }
-                guard let scopes = try chosenScopes(form, of: request.scopes) else {
-                    return try ask(request, client, signedIn, transaction, pages, isChoosing: true, problem: pages.language.words.chooseOne)
+                guard let scopes = try chosenScopes(form, of: request.scopes, isChoiceNeeded: request.isChoiceNeeded) else {
+                    return try ask(
+                        request, client, signedIn, transaction, pages, isChoosing: true, ticked: [], problem: pages.language.words.chooseOne)
                 }
                 if try form.single("remember") == "yes", client.isConfidential { try await remember(request, scopes, client, signedIn.user) }
                 return try await issueCode(for: request, scopes, transaction: transaction, signedIn, call)
@@ -47,7 +48,7 @@ extension AuthorizationServer {
             guard let client = try await client(of: transaction, call) else {
                 return pages.error(OAuthError(.invalidClient, "this client is not registered here"))
             }
-            guard let signedIn = try await signedIn(call), transaction.session == signedIn.session.hash else {
+            guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else {
                 return pages.signIn(try transactions.seal(transaction), client: client)
             }
             return try ask(request, client, signedIn, transaction, pages)

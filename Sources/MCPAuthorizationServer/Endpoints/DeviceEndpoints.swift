@@ -37,11 +37,13 @@ extension AuthorizationServer {
                 throw OAuthError(.unauthorizedClient, "the client is not registered for \(GrantType.deviceCode)")
             }
             let resource = try resource(named: form.all("resource"))
-            let all = resource.defaultScopes ?? resource.allScopes
-            let scopes = try requestedScopes(form) ?? client.scopes.map(all.intersection) ?? all
-            guard scopes.isSubset(of: (client.scopes ?? resource.allScopes).intersection(resource.allScopes).union(identityScopes)) else {
-                throw OAuthError(.invalidScope, "the resource has no such scope, or the client is not registered for it")
+            let requested = try RequestedScopes(
+                try form.single("scope"), of: resource, for: client, identity: identityScopes, unknown: configuration.unknownScopes)
+            // A device has no page on which the user could choose before the request is taken.
+            guard !requested.areSubstituted else {
+                throw OAuthError(.invalidScope, "none of these scopes can be granted; this client may ask for: \(requested.scopes.text)")
             }
+            let scopes = requested.scopes
             let (deviceCode, userCode) = (random.token(), UserCode.make(random))
             let device = DeviceAuthorization(
                 hash: SecretHash(of: deviceCode), userCode: secrets.hash(ofUserCode: userCode), clientID: client.id, scopes: scopes,
@@ -74,14 +76,14 @@ extension AuthorizationServer {
             }
             return browser.set(
                 on: pages.device(
-                    try transactions.seal(transaction.shown(to: signedIn.session.hash)), user: signedIn.user, code: typed.map(UserCode.shown) ?? ""))
+                    try transactions.seal(transaction.shown(to: signedIn.session)), user: signedIn.user, code: typed.map(UserCode.shown) ?? ""))
         } catch { return pages.error(error, status: pageStatus(error)) }
     }
 
     private func deviceCode(_ call: HTTPCall) async -> HTTPReply {
         await posted(call) { form, transaction, pages throws(OAuthError) in
             guard case .device = transaction.purpose else { return stale(call) }
-            guard let signedIn = try await signedIn(call), transaction.session == signedIn.session.hash else {
+            guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else {
                 return pages.signIn(try transactions.seal(transaction), client: nil, problem: pages.language.words.signInAgain, status: .forbidden)
             }
             func again(_ problem: String, _ status: HTTPResponse.Status) throws(OAuthError) -> HTTPReply {
@@ -106,20 +108,19 @@ extension AuthorizationServer {
 
     private func ask(
         _ device: DeviceAuthorization, _ code: String, _ client: Client, _ signedIn: SignedIn, _ transaction: Transaction, _ pages: Pages,
-        isChoosing: Bool = false, problem: String? = nil
+        isChoosing: Bool = false, ticked: ScopeSet? = nil, problem: String? = nil
     ) throws(OAuthError) -> HTTPReply {
         let question = Pages.Question(
             client: client, user: signedIn.user, scopes: device.scopes, resource: device.resource, userCode: UserCode.shown(code),
-            action: "/device/decision", isChoosing: isChoosing, problem: problem)
-        return pages.consent(try transactions.seal(transaction.with(userCode: code).shown(to: signedIn.session.hash, asking: client)), question)
+            action: "/device/decision", isChoosing: isChoosing, ticked: ticked ?? device.scopes, problem: problem)
+        return pages.consent(try transactions.seal(transaction.with(userCode: code).shown(to: signedIn.session, asking: client)), question)
     }
 
     /// Takes the answer to the question about a device.
     func decideDevice(_ call: HTTPCall) async -> HTTPReply {
         await posted(call) { form, transaction, pages throws(OAuthError) in
             guard case .device(let code?) = transaction.purpose, let signedIn = try await signedIn(call),
-                transaction.session == signedIn.session.hash,
-                transaction.clientRevision != nil
+                transaction.isShown(to: signedIn.session), transaction.clientRevision != nil
             else { return stale(call) }
             let hash = secrets.hash(ofUserCode: code)
             guard let device = try await stored({ try await store.device(userCode: hash, at: clock.now) }),
@@ -130,7 +131,8 @@ extension AuthorizationServer {
             switch try form.single("decision") {
             case "allow":
                 guard let scopes = try chosenScopes(form, of: device.scopes) else {
-                    return try ask(device, code, client, signedIn, transaction, pages, isChoosing: true, problem: pages.language.words.chooseOne)
+                    return try ask(
+                        device, code, client, signedIn, transaction, pages, isChoosing: true, ticked: [], problem: pages.language.words.chooseOne)
                 }
                 state = .approved(userID: signedIn.user.id, scopes: scopes, authenticatedAt: signedIn.session.authenticatedAt)
             case "choose": return try ask(device, code, client, signedIn, transaction, pages, isChoosing: true)

@@ -4,8 +4,8 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// The introspection endpoint (RFC 7662), for resource servers that the operator registered, and only of tokens meant for them (R123). On request the
-    /// answer is signed (RFC 9701).
+    /// The introspection endpoint (RFC 7662), for resource servers that the operator registered, and only of tokens meant for them (R123). On
+    /// request the answer is signed (RFC 9701).
     func introspect(_ call: HTTPCall) async -> HTTPReply {
         await endpoint(call, limit: limits.token) { form throws(OAuthError) in
             let server = try await authenticatedClient(form, call)
@@ -40,7 +40,10 @@ extension AuthorizationServer {
             try await liveGrant(of: tokenID, claims) != nil
         else { return ["active": false] }
         var json: JSONObject = ["active": true, "token_type": claims["cnf"] == nil ? "Bearer" : "DPoP"]
-        for name in ["iss", "sub", "aud", "client_id", "scope", "exp", "iat", "jti", "cnf", "act"] { json[name] = claims[name]?.value }
+        for name in [
+            "iss", "sub", "aud", "client_id", "scope", "exp", "iat", "jti", "cnf", "act", "name", "preferred_username", "email", "email_verified",
+        ] { json[name] = claims[name]?.value }
+        uses.note(tokenID, Operation(kind: "introspection", name: ""), issuedAt: claims.issuedAt, at: clock.now)
         return json
     }
 }

@@ -46,7 +46,9 @@ extension AuthorizationServer {
         if serves(routes.path("/userinfo")) {
             json["subject_types_supported"] = ["public"]
             json["id_token_signing_alg_values_supported"] = .strings(configuration.signingAlgorithms.prefix(1).map(\.rawValue))
-            json["claims_supported"] = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "preferred_username"]
+            json["claims_supported"] = [
+                "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "preferred_username", "email", "email_verified",
+            ]
         }
         json["protected_resources"] = .strings(configuration.resources.map(\.identifier.text))
         if let documentation = configuration.documentation { json["service_documentation"] = .string(documentation) }
@@ -55,7 +57,7 @@ extension AuthorizationServer {
 
     var scopesSupported: ScopeSet { configuration.resources.reduce([]) { $0.union($1.allScopes) } }
 
-    func metadataReply(_ call: HTTPCall) -> HTTPReply { PublicDocument.reply(to: call.request.method, metadata.serialized) }
+    func metadataReply(_ call: HTTPCall) -> HTTPReply { PublicDocument.reply(to: call.request, metadata.serialized) }
 
-    func keysReply(_ call: HTTPCall) -> HTTPReply { PublicDocument.reply(to: call.request.method, keys.published.publicDocument.serialized) }
+    func keysReply(_ call: HTTPCall) -> HTTPReply { PublicDocument.reply(to: call.request, keys.published.publicDocument.serialized) }
 }

@@ -44,11 +44,12 @@ extension AuthorizationServer {
         return client
     }
 
-    /// What somebody left ticked. A form that offered no choice takes everything. Nil when something was to be chosen and nothing was.
-    func chosenScopes(_ form: Form, of scopes: ScopeSet) throws(OAuthError) -> ScopeSet? {
-        guard try form.single("choice") != nil else { return scopes }
+    /// What the user left ticked. A form that offered no choice takes everything, unless a choice had to be made. Nil when something was to be
+    /// chosen and nothing was. The scope `openid` is no permission: it only says which kind of answer the client wants.
+    func chosenScopes(_ form: Form, of scopes: ScopeSet, isChoiceNeeded: Bool = false) throws(OAuthError) -> ScopeSet? {
+        guard try form.single("choice") != nil else { return isChoiceNeeded ? nil : scopes }
         let ticked = ScopeSet(form.all("scope").compactMap { Scope($0) })
-        let chosen = ScopeSet(scopes.filter { ticked.contains($0) || identityScopes.contains($0) })
-        return chosen.subtracting(identityScopes).isEmpty ? nil : chosen
+        let chosen = ScopeSet(scopes.filter { ticked.contains($0) || $0 == IdentityScope.openID })
+        return chosen.subtracting([IdentityScope.openID]).isEmpty ? nil : chosen
     }
 }

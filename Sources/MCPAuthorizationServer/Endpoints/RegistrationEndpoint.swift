@@ -12,9 +12,14 @@ extension AuthorizationServer {
                 .with(.retryAfter, "\(seconds)")
         }
         do throws(OAuthError) {
+            // A page elsewhere can make a browser send anything but JSON without asking first.
+            guard isJSON(call) else {
+                return HTTPReply.error(
+                    OAuthError(.invalidClientMetadata, "send Content-Type: application/json"), status: .unsupportedMediaType)
+            }
             let document = try registrationDocument(call)
             let stated = try softwareStatement(document.root)
-            let metadata = try ClientMetadata(stated ?? document.root, .registration(configuration.grantTypes))
+            let metadata = try ClientMetadata(stated ?? document.root, .registration(configuration))
             let invitation = try invitation(call)
             guard let id = ClientID("client-" + random.token(bytes: 16)) else { throw OAuthError(.serverError, "no identifier") }
             var client = Client(metadata, id: id, origin: .dynamic, createdAt: clock.now)
@@ -57,20 +62,24 @@ extension AuthorizationServer {
             switch call.request.method {
             case .get: return .json(response(client, nil, nil))
             case .put:
+                guard isJSON(call) else {
+                    return HTTPReply.error(
+                        OAuthError(.invalidClientMetadata, "send Content-Type: application/json"), status: .unsupportedMediaType)
+                }
                 let document = try registrationDocument(call)
                 guard document.root["client_id"]?.string?.utf8.elementsEqual(id.text.utf8) == true else {
                     throw OAuthError(.invalidClientMetadata, "client_id is the one of this registration")
                 }
                 for name in ["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"]
-                where document.root[name] != nil {
+                where document.root.optional(name) != nil {
                     throw OAuthError(.invalidClientMetadata, "\(name) cannot be changed (RFC 7592 §2.2)")
                 }
-                if let stated = document.root["client_secret"] {
+                if let stated = document.root.optional("client_secret") {
                     guard let text = stated.string, client.hasSecret(text, at: clock.now) else {
                         throw OAuthError(.invalidClientMetadata, "a client does not choose its client_secret")
                     }
                 }
-                let metadata = try ClientMetadata(try softwareStatement(document.root) ?? document.root, .registration(configuration.grantTypes))
+                let metadata = try ClientMetadata(try softwareStatement(document.root) ?? document.root, .registration(configuration))
                 let previous = client
                 client.update(metadata)
                 let secret = client.authenticationMethod.usesSecret && client.secrets.isEmpty ? newSecret(for: &client) : nil
@@ -88,6 +97,11 @@ extension AuthorizationServer {
         } catch { return registrationFailure(error, call) }
     }
 
+    private func isJSON(_ call: HTTPCall) -> Bool {
+        let type = call.request.headerFields[.contentType]?.prefix { $0 != ";" }.lowercased().trimmingSpaces ?? ""
+        return call.request.headerFields[values: .contentType].count == 1 && type == "application/json"
+    }
+
     private func registrationDocument(_ call: HTTPCall) throws(OAuthError) -> JSONDocument {
         guard call.body.count <= 65536 else { throw OAuthError(.invalidClientMetadata, "the document is longer than 64 KiB") }
         do throws(JOSEError) { return try JSONDocument(parsing: call.body, limits: JSONLimits(maximumBytes: 65536, maximumDepth: 16)) } catch {
@@ -97,7 +111,7 @@ extension AuthorizationServer {
 
     /// The document with what a trusted software statement says in place of what the client says (RFC 7591 §2.3), or nil where there is none.
     private func softwareStatement(_ root: JSONView) throws(OAuthError) -> JSONView? {
-        guard let view = root["software_statement"] else { return nil }
+        guard let view = root.optional("software_statement"), view.string?.isEmpty != true else { return nil }
         guard let text = view.string, let jws = try? CompactJWS(parsing: text), let claims = try? JWTClaims(parsing: jws.payload) else {
             throw OAuthError(.invalidSoftwareStatement, "software_statement is not a signed JWT")
         }

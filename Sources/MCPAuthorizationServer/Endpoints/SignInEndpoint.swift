@@ -67,8 +67,8 @@ extension AuthorizationServer {
 
     // MARK: Attempts
 
-    /// Every attempt counts until it has succeeded. An address that is throttled does not count against the account, so that it cannot go on locking people
-    /// out; and a browser in which the account's owner signed in before has its own count, so that nobody elsewhere can lock it out.
+    /// Every attempt counts until it has succeeded. An address that is throttled does not count against the account, so that it cannot go on
+    /// locking people out; and a browser in which the account's owner signed in before has its own count, so that nobody elsewhere can lock it out.
     private func throttled(_ name: String, _ call: HTTPCall) -> Int64? {
         let now = clock.now
         if let seconds = limits.signInByAddress.wait(for: limitKey(call), at: now) { return seconds }
@@ -128,7 +128,8 @@ extension AuthorizationServer {
         if let known = try await stored({ try await store.user(identity) }) { return known.isDisabled ? nil : known }
         let user = User(
             id: "user-" + random.token(bytes: 12), name: "external." + SecretHash(of: identity.issuer + "\n" + identity.subject).shortText,
-            displayName: person.displayName.map { DisplayText.clean($0) }, passwordHash: nil, identity: identity, createdAt: clock.now)
+            displayName: person.displayName.map { DisplayText.clean($0) }, email: person.email.flatMap(User.validEmail),
+            isEmailVerified: person.isEmailVerified, passwordHash: nil, identity: identity, createdAt: clock.now)
         do throws(StoreError) { try await store.add(user) } catch {
             // Somebody else was quicker.
             guard error.kind == .conflict, let known = try await stored({ try await store.user(identity) }) else { throw unavailable(error) }
@@ -140,8 +141,8 @@ extension AuthorizationServer {
 
     // MARK: In and out
 
-    /// A new session under a new cookie, to which what was begun is bound from now on: nothing that was set before sign-in means anything after it (B-05).
-    /// The browser keeps its own cookie, so that what it began in another tab goes on there (B-07).
+    /// A new session under a new cookie, to which what was begun is bound from now on: nothing that was set before sign-in means anything after it
+    /// (B-05). The browser keeps its own cookie, so that what it began in another tab goes on there (B-07).
     private func enter(_ user: User, _ name: String, _ transaction: Transaction, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
         let now = clock.now
         // Somebody may have been kept out, or got another password, while this one was being checked.
@@ -160,7 +161,7 @@ extension AuthorizationServer {
             }
         } catch { throw unavailable(error) }
         record("sign_in", .allowed, call, subject: user.id)
-        let sealed = try transactions.seal(transaction.shown(to: session.hash))
+        let sealed = try transactions.seal(transaction.shown(to: session))
         let location: String
         switch transaction.purpose {
         case .account: location = routes.path("/account")

@@ -68,7 +68,8 @@ extension AuthorizationServer {
         return proof
     }
 
-    /// Uses a proof up, in the store, so that it holds for every instance and after every restart. Throws `invalid_dpop_proof` when it was used before.
+    /// Uses a proof up, in the store, so that it holds for every instance and after every restart. Throws `invalid_dpop_proof` when it was used
+    /// before.
     func use(_ proof: DPoPProof) async throws(OAuthError) {
         let use = SingleUse(SecretHash(of: proof.useText), until: max(proof.issuedAt, clock.now).advanced(by: DPoPProof.tolerance + 60))
         guard try await stored({ try await store.consume(use) }) else {
@@ -106,11 +107,25 @@ extension AuthorizationServer {
     }
 
     func requestedScopes(_ form: Form) throws(OAuthError) -> ScopeSet? {
-        guard let text = try form.single("scope") else { return nil }
-        guard let scopes = ScopeSet(text) else {
-            throw OAuthError(.invalidScope, "scope is not a list of scope tokens separated by single spaces")
-        }
+        guard let text = try form.single("scope"), let scopes = try RequestedScopes.parse(text) else { return nil }
         return scopes.subtracting(["offline_access"])
+    }
+
+    /// What is left of granted scopes when a client names scopes at the token endpoint: never more than was granted (RFC 6749 §6). Clients repeat
+    /// what they asked for at first, of which the user may have allowed a part.
+    ///
+    /// Throws `invalid_scope` when nothing is left, and under `UnknownScopes.refuse` when something was not granted.
+    func narrowed(_ form: Form, to granted: ScopeSet) throws(OAuthError) -> ScopeSet {
+        guard let requested = try requestedScopes(form), !requested.isEmpty else { return granted }
+        return try narrowed(requested, to: granted)
+    }
+
+    func narrowed(_ requested: ScopeSet, to granted: ScopeSet) throws(OAuthError) -> ScopeSet {
+        let scopes = granted.intersection(requested)
+        guard !scopes.isEmpty, configuration.unknownScopes == .ignore || requested.isSubset(of: granted) else {
+            throw OAuthError(.invalidScope, "no more can be had than the user allowed: \(granted.text)")
+        }
+        return scopes
     }
 
     /// The answer of the token endpoint (RFC 6749 §5.1, RFC 9449 §5).

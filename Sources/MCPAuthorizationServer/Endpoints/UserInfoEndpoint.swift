@@ -20,6 +20,7 @@ extension AuthorizationServer {
             let isProven: Bool
             switch Credential(call.request) {
             case .none: return challenge(nil, .unauthorized)
+            case .unproven(let why): return withNonce(challenge(OAuthError(.invalidDPoPProof, why), .unauthorized, scheme: "DPoP"))
             case .malformed(let why): return challenge(OAuthError(.invalidRequest, why), .badRequest)
             case .bearer(let token): (text, isProven) = (token.text, false)
             case .proven(let token, _): (text, isProven) = (token.text, true)
@@ -46,6 +47,7 @@ extension AuthorizationServer {
             guard scopes.contains("openid") else {
                 return challenge(OAuthError(.insufficientScope, "the token has not the scope openid"), .forbidden)
             }
+            uses.note(tokenID, Operation(kind: "userinfo", name: ""), issuedAt: claims.issuedAt, at: clock.now)
             return .json(.object(IDTokens.claims(about: user, scopes: scopes)))
         } catch { return failure(error, call) }
     }

@@ -4,7 +4,8 @@ import Logging
 import MCPAuth
 import OAuth
 
-/// Grants for what somebody else says of a user or a program (RFC 7523 §2.1): an enterprise's identity provider (ID-JAG), or the platform that a workload runs on.
+/// Grants for what somebody else says of a user or a program (RFC 7523 §2.1): an enterprise's identity provider (ID-JAG), or the platform that a
+/// workload runs on.
 extension AuthorizationServer {
     /// Seconds that an assertion may live.
     private static let maximumLife: Int64 = 3600
@@ -76,7 +77,9 @@ extension AuthorizationServer {
         }
         guard provider.admitsNewUsers else { throw refuse("unknown_user", "this user is not known here") }
         let display = claims["name"]?.string ?? claims["preferred_username"]?.string
-        let person = SignedInPerson(issuer: identity.issuer, subject: identity.subject, displayName: display)
+        let person = SignedInPerson(
+            issuer: identity.issuer, subject: identity.subject, displayName: display, email: claims["email"]?.string,
+            isEmailVerified: claims["email_verified"]?.bool ?? false)
         guard let user = try await user(person, nil) else { throw refuse("user_disabled", "this user is not let in") }
         return user
     }

@@ -16,7 +16,7 @@ extension AuthorizationServer {
             record("token.issued", .denied, call, reason: found == nil ? "unknown_code" : "foreign_code", client: client.id)
             throw refusal
         }
-        if let redirectURI = try form.single("redirect_uri"), !redirectURI.utf8.elementsEqual(code.redirectURI.utf8) {
+        if let redirectURI = try form.single("redirect_uri"), !RedirectURI.areSame(redirectURI, code.redirectURI) {
             record("token.issued", .denied, call, reason: "wrong_redirect_uri", client: client.id)
             throw refusal
         }
@@ -31,10 +31,10 @@ extension AuthorizationServer {
         if let target = try target(form), !target.utf8.elementsEqual(code.resource.utf8) {
             throw OAuthError(.invalidTarget, "the user allowed access to \(code.resource) only")
         }
-        if let scopes = try requestedScopes(form), !scopes.isSubset(of: code.scopes) {
-            throw OAuthError(.invalidScope, "the scopes of a code are fixed")
-        }
+        // Clients repeat here what they once asked for; the user may have allowed less, and the answer says what.
+        _ = try narrowed(form, to: code.scopes)
         let resource = try grantedResource(code.resource)
+        let user = try await checkUser(code.userID, refusal)
 
         let grant = Grant(
             id: Grant.makeID(random), type: .authorizationCode, clientID: client.id, userID: code.userID, scopes: code.scopes,
@@ -42,8 +42,7 @@ extension AuthorizationServer {
             authenticatedAt: code.authenticatedAt, createdAt: now, expiresAt: now.advanced(by: configuration.grantLifetime), lastUsedAt: now)
         let refreshToken = refreshToken(for: grant, client, at: now)
         // Signed before anything is consumed: a failure here costs nobody their code.
-        let access = try tokens.issue(AccessTokenContents(grant, resource: resource, keyThumbprint: request.proof?.thumbprint), at: now)
-        let user = try await checkUser(code.userID, refusal)
+        let access = try tokens.issue(AccessTokenContents(grant, resource: resource, user: user, keyThumbprint: request.proof?.thumbprint), at: now)
         let idToken =
             grant.scopes.contains("openid")
             ? try IDTokens.make(for: user, grant: grant, nonce: code.nonce, accessToken: access.text, with: tokens, at: now) : nil

@@ -24,9 +24,7 @@ extension AuthorizationServer {
             if let target = try target(form), !target.utf8.elementsEqual(device.resource.utf8) {
                 throw OAuthError(.invalidTarget, "the user allowed access to \(device.resource) only")
             }
-            if let requested = try requestedScopes(form), !requested.isSubset(of: scopes) {
-                throw OAuthError(.invalidScope, "the user allowed no more than: \(scopes.text)")
-            }
+            _ = try narrowed(form, to: scopes)
             let resource = try grantedResource(device.resource)
             let user = try await checkUser(userID, refusal)
             let grant = Grant(
@@ -34,7 +32,8 @@ extension AuthorizationServer {
                 keyThumbprint: client.authenticationMethod == .none ? request.proof?.thumbprint : nil, authenticatedAt: authenticatedAt,
                 createdAt: now, expiresAt: now.advanced(by: configuration.grantLifetime), lastUsedAt: now)
             let refreshToken = refreshToken(for: grant, client, at: now)
-            let access = try tokens.issue(AccessTokenContents(grant, resource: resource, keyThumbprint: request.proof?.thumbprint), at: now)
+            let access = try tokens.issue(
+                AccessTokenContents(grant, resource: resource, user: user, keyThumbprint: request.proof?.thumbprint), at: now)
             let idToken =
                 grant.scopes.contains("openid")
                 ? try IDTokens.make(for: user, grant: grant, nonce: nil, accessToken: access.text, with: tokens, at: now) : nil

@@ -21,24 +21,26 @@ extension AuthorizationServer {
         let successor = Successor(hash: SecretHash(of: successorText), expiresAt: now.advanced(by: configuration.refreshTokenIdleLifetime))
         let signing = Signing()
         let outcome = try await stored {
-            try await store.rotate(token, to: successor, grace: configuration.refreshGrace, at: now) { grant in
+            let rules = RefreshRules(grace: configuration.refreshGrace, recovery: configuration.refreshRecovery)
+            return try await store.rotate(token, to: successor, rules: rules, at: now) { grant in
                 if let objection = self.objection(to: grant, request, target: target, requested: requested) { return objection }
-                signing.begin { () throws(OAuthError) in try self.access(for: grant, request, requested: requested) }
+                signing.begin { () async throws(OAuthError) in try await self.access(for: grant, request, requested: requested) }
                 return nil
             }
         }
         switch outcome {
-        case .rotated(let grant), .repeated(let grant):
-            // Should signing ever fail, the client's next attempt within the grace period gets the same successor.
-            guard let access = try await signing.result else { throw OAuthError(.serverError, "the store did not ask") }
-            let reason = if case .repeated = outcome { "repeated_within_grace" } else { nil as String? }
-            record("token.refreshed", .allowed, call, reason: reason, subject: grant.userID, client: client.id, scopes: access.scopes)
-            return tokenReply(access.token, successorText, access.scopes)
+        case .rotated(let grant): return try await answer(grant, signing, successorText, request, reason: nil)
+        case .repeated(let grant): return try await answer(grant, signing, successorText, request, reason: "repeated_within_grace")
+        case .recovered(let grant, let rotatedAt):
+            // What our own resource server saw in the last seconds may not be written down yet.
+            if let used = uses.pending(grant.id)?.tokenIssuedAt, used >= rotatedAt {
+                try await end(grant: grant.id)
+                throw reuse(of: grant.id, subject: grant.subject, request)
+            }
+            return try await answer(grant, signing, successorText, request, reason: "recovered")
         case .reused(let grantID):
             revocations.insert(.grant(grantID), at: now)
-            let subject = try? await store.grant(grantID)?.subject
-            record("refresh_token.reused", .denied, call, reason: "grant_revoked", subject: subject, client: client.id)
-            throw Self.refusal
+            throw reuse(of: grantID, subject: try? await store.grant(grantID)?.subject, request)
         case .refused(let error):
             record("token.refreshed", .denied, call, reason: error.code.rawValue, client: client.id)
             throw error
@@ -48,14 +50,29 @@ extension AuthorizationServer {
         }
     }
 
+    private func answer(
+        _ grant: Grant, _ signing: Signing, _ successor: String, _ request: TokenRequest, reason: String?
+    ) async throws(OAuthError) -> HTTPReply {
+        // Should signing ever fail, the client's next attempt gets the same successor.
+        guard let access = try await signing.result else { throw OAuthError(.serverError, "the store did not ask") }
+        record(
+            "token.refreshed", .allowed, request.call, reason: reason, subject: grant.userID, client: request.client.id, scopes: access.scopes)
+        return tokenReply(access.token, successor, access.scopes)
+    }
+
+    private func reuse(of grantID: String, subject: String?, _ request: TokenRequest) -> OAuthError {
+        record("refresh_token.reused", .denied, request.call, reason: "grant_revoked", subject: subject, client: request.client.id)
+        return Self.refusal
+    }
+
     /// Tokens name their grant, unless they are from before they did.
     private func grantID(of token: RefreshTokenReference) async throws(OAuthError) -> String? {
         if let grantID = token.grantID { return grantID }
         return try await stored { try await store.grant(of: token)?.id }
     }
 
-    /// Why this request may not exchange a token of this grant. Whoever is not the client of the token, or has not its key, learns nothing and changes
-    /// nothing: reuse handling must not be a weapon.
+    /// Why this request may not exchange a token of this grant. Whoever is not the client of the token, or has not its key, learns nothing and
+    /// changes nothing: reuse handling must not be a weapon.
     private func objection(to grant: Grant, _ request: TokenRequest, target: String?, requested: ScopeSet?) -> OAuthError? {
         guard grant.clientID == request.client.id, grant.keyThumbprint == nil || grant.keyThumbprint == request.proof?.thumbprint else {
             return Self.refusal
@@ -69,18 +86,21 @@ extension AuthorizationServer {
         guard configuration.resource(grant.resource) != nil else {
             return OAuthError(.invalidTarget, "\(grant.resource) is no longer a resource of this server; sign in again for another")
         }
-        if let requested, !requested.isSubset(of: grant.scopes) {
-            return OAuthError(.invalidScope, "a refresh cannot get more than was granted: \(grant.scopes.text)")
+        if let requested, !requested.isEmpty {
+            do throws(OAuthError) { _ = try narrowed(requested, to: grant.scopes) } catch { return error }
         }
         return nil
     }
 
-    private func access(for grant: Grant, _ request: TokenRequest, requested: ScopeSet?) throws(OAuthError) -> Signing.Token {
+    private func access(for grant: Grant, _ request: TokenRequest, requested: ScopeSet?) async throws(OAuthError) -> Signing.Token {
         let resource = try grantedResource(grant.resource)
         // What the operator has taken away since is not given again.
-        var scopes = (requested ?? grant.scopes).intersection(resource.allScopes.union(identityScopes))
+        let wanted = requested.flatMap { $0.isEmpty ? nil : $0 } ?? grant.scopes
+        var scopes = grant.scopes.intersection(wanted).intersection(resource.allScopes.union(identityScopes))
         if let limit = request.client.scopes { scopes = scopes.intersection(limit.union(identityScopes)) }
-        let contents = AccessTokenContents(grant, scopes: scopes, resource: resource, keyThumbprint: request.proof?.thumbprint)
+        var user: User?
+        if IdentityScope.isPersonal(scopes), let userID = grant.userID { user = try await stored { try await store.user(id: userID) } }
+        let contents = AccessTokenContents(grant, scopes: scopes, resource: resource, user: user, keyThumbprint: request.proof?.thumbprint)
         return (try tokens.issue(contents, at: request.now), scopes)
     }
 }
@@ -90,9 +110,9 @@ private final class Signing: Sendable {
     typealias Token = (token: IssuedAccessToken, scopes: ScopeSet)
     private let task = Mutex<Task<Result<Token, OAuthError>, Never>?>(nil)
 
-    func begin(_ make: @escaping @Sendable () throws(OAuthError) -> Token) {
+    func begin(_ make: @escaping @Sendable () async throws(OAuthError) -> Token) {
         let task = Task { () -> Result<Token, OAuthError> in
-            do throws(OAuthError) { return .success(try make()) } catch { return .failure(error) }
+            do throws(OAuthError) { return .success(try await make()) } catch { return .failure(error) }
         }
         self.task.withLock { $0 = task }
     }

@@ -9,8 +9,15 @@ struct Page: Sendable {
     let language: PageLanguage
     let logo: Branding.Logo?
 
-    /// A whole answer. `leadsAway`: a form of this page may end up at another site.
-    func reply(_ status: HTTPResponse.Status = .ok, leadsAway: Bool = false, @HTMLBuilder _ content: () -> HTML) -> HTTPReply {
+    /// A whole answer.
+    ///
+    /// - Parameters:
+    ///   - leadsAway: a form of this page may end up at another site.
+    ///   - isIsolated: no page that opened this one in a window keeps a hold of it. Not for pages on the way of an authorization: clients in web
+    ///     pages open them in a window of their own, and wait there for the answer.
+    func reply(_ status: HTTPResponse.Status = .ok, leadsAway: Bool = false, isIsolated: Bool = false, @HTMLBuilder _ content: () -> HTML)
+        -> HTTPReply
+    {
         let document = HTML.tag("html", ["lang": language.tag]) {
             HTML.tag("head") {
                 HTML.void("meta", ["charset": "utf-8"])
@@ -31,6 +38,7 @@ struct Page: Sendable {
         }
         var reply = HTTPReply(status, [.contentType: "text/html; charset=utf-8", .contentLanguage: language.tag], body: document.document)
         PageHeaders.apply(to: &reply, isSecure: routes.issuer.url.isSecure, leadsAway: leadsAway, hasImages: logo != nil)
+        if isIsolated { reply.response.headerFields[.crossOriginOpenerPolicy] = "same-origin" }
         return reply
     }
 
@@ -48,16 +56,21 @@ struct Page: Sendable {
     }
 }
 
+extension HTTPField.Name {
+    static let crossOriginOpenerPolicy = HTTPField.Name("Cross-Origin-Opener-Policy")!
+}
+
 /// Headers of everything that a browser shows (R63, B-01, B-12).
 enum PageHeaders {
     static func apply(to reply: inout HTTPReply, isSecure: Bool, leadsAway: Bool = false, hasImages: Bool = false) {
-        // Browsers hold every redirect after a form to form-action, and where a client's callback leads on to, its program perhaps, is not ours to know.
+        // Browsers hold every redirect after a form to form-action, and where a client's callback leads on to, its program perhaps, is not ours to
+        // know.
         let forms = leadsAway ? "" : "form-action 'self'; "
         reply.response.headerFields[.contentSecurityPolicy] =
             "default-src 'none'; style-src 'self'; " + (hasImages ? "img-src 'self'; " : "")
             + forms + "base-uri 'none'; frame-ancestors 'none'"
         for (name, value) in [
-            ("X-Frame-Options", "DENY"), ("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("X-Frame-Options", "DENY"), ("X-Content-Type-Options", "nosniff"),
             ("Cross-Origin-Resource-Policy", "same-origin"), ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
             // Not no-referrer: browsers would then send "Origin: null" with our own forms, and we check it.
             ("Referrer-Policy", "same-origin"), ("Cache-Control", "no-store"),

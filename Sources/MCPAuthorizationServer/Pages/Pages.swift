@@ -73,6 +73,8 @@ struct Pages: Sendable {
         var action: String
         /// Whether each permission can be left out.
         var isChoosing = false
+        /// Which of them are ticked.
+        var ticked: ScopeSet = []
         var problem: String?
     }
 
@@ -80,7 +82,7 @@ struct Pages: Sendable {
         let page = page(words.allowTitle)
         let redirect = question.redirectURI.flatMap { try? RedirectURI($0) }
         let client = question.client
-        let descriptions = configuration.resource(question.resource)?.scopes.filter { question.scopes.contains($0.scope) } ?? []
+        let permissions = permissions(question.scopes, resource: question.resource)
         return page.reply(
             question.problem == nil ? .ok : .badRequest, leadsAway: redirect != nil
         ) {
@@ -93,12 +95,12 @@ struct Pages: Sendable {
             }
             HTML.tag("form", ["method": "post", "action": routes.path(question.action)]) {
                 page.hidden("transaction", transaction)
-                if descriptions.isEmpty {
+                if permissions.isEmpty {
                     HTML.tag("p") { words.onlyIdentity }
                 } else {
                     if question.isChoosing { page.hidden("choice", "offered") }
-                    scopeList(descriptions, isChoosing: question.isChoosing)
-                    if descriptions.count > 1, !question.isChoosing {
+                    scopeList(permissions, ticked: question.isChoosing ? question.ticked : nil)
+                    if permissions.count(where: \.isOptional) > 1, !question.isChoosing {
                         HTML.tag("button", ["type": "submit", "name": "decision", "value": "choose", "class": "link"]) { words.chooseLess }
                     }
                 }
@@ -107,8 +109,8 @@ struct Pages: Sendable {
                     HTML.tag("p", ["class": "warning"]) { page.words(words.deviceWarning, userCode) }
                 } else if redirect?.kind == .loopback {
                     HTML.tag("p", ["class": "warning"]) { words.loopbackWarning }
-                } else if redirect?.kind == .privateUse {
-                    HTML.tag("p", ["class": "warning"]) { words.appWarning }
+                } else if let redirect, redirect.kind == .privateUse {
+                    HTML.tag("p", ["class": "warning"]) { page.words(words.appWarning, redirect.scheme + ":") }
                 }
                 if client.isConfidential, question.redirectURI != nil {
                     HTML.tag("label", ["class": "check"]) {
@@ -127,32 +129,57 @@ struct Pages: Sendable {
         }
     }
 
-    /// Each scope in words, with its risk.
-    private func scopeList(_ descriptions: [ScopeDescription], isChoosing: Bool) -> HTML {
+    /// A scope in words.
+    private struct Permission {
+        let scope: Scope
+        let text: String
+        let isSensitive: Bool
+        /// Whether it can be left out.
+        let isOptional: Bool
+    }
+
+    /// What is asked for: the scopes of the resource first, then what is shared of the person.
+    private func permissions(_ scopes: ScopeSet, resource: String) -> [Permission] {
+        let known = configuration.resource(resource)?.scopes.filter { scopes.contains($0.scope) } ?? []
+        let identity: [(Scope, String)] = [
+            (IdentityScope.profile, words.seeProfile), (IdentityScope.email, words.seeEmail), (IdentityScope.openID, words.seeIdentity),
+        ]
+        return known.map { Permission(scope: $0.scope, text: text($0), isSensitive: $0.isSensitive, isOptional: true) }
+            + identity.filter { scopes.contains($0.0) }.map { scope, text in
+                Permission(scope: scope, text: text, isSensitive: false, isOptional: scope != IdentityScope.openID)
+            }
+    }
+
+    /// Each permission in words, with its risk. `ticked`: which boxes are ticked where the user chooses; nil where they do not.
+    private func scopeList(_ permissions: [Permission], ticked: ScopeSet?) -> HTML {
         .tag("fieldset") {
             HTML.tag("legend") { words.itWill }
             HTML.tag("ul", ["class": "scopes"]) {
-                for description in descriptions {
-                    HTML.tag("li", ["class": description.isSensitive ? "sensitive" : "plain"]) {
-                        if isChoosing {
+                for permission in permissions {
+                    HTML.tag("li", ["class": permission.isSensitive ? "sensitive" : "plain"]) {
+                        if let ticked, permission.isOptional {
                             HTML.tag("label", ["class": "check"]) {
-                                HTML.void("input", ["type": "checkbox", "name": "scope", "value": description.scope.text, "checked": ""])
-                                HTML.tag("span") { inWords(description) }
+                                if ticked.contains(permission.scope) {
+                                    HTML.void("input", ["type": "checkbox", "name": "scope", "value": permission.scope.text, "checked": ""])
+                                } else {
+                                    HTML.void("input", ["type": "checkbox", "name": "scope", "value": permission.scope.text])
+                                }
+                                HTML.tag("span") { inWords(permission) }
                             }
                         } else {
-                            inWords(description)
+                            inWords(permission)
                         }
                     }
                 }
             }
-            if isChoosing { HTML.tag("p", ["class": "quiet"]) { words.untick } }
+            if let ticked { HTML.tag("p", ["class": "quiet"]) { ticked.isEmpty ? words.tick : words.untick } }
         }
     }
 
-    private func inWords(_ description: ScopeDescription) -> HTML {
+    private func inWords(_ permission: Permission) -> HTML {
         .joined([
-            .text(text(description)), description.isSensitive ? .tag("span", ["class": "flag"]) { words.cannotBeUndone } : .empty,
-            .tag("code") { description.scope.text },
+            .text(permission.text), permission.isSensitive ? .tag("span", ["class": "flag"]) { words.cannotBeUndone } : .empty,
+            .tag("code") { permission.scope.text },
         ])
     }
 
@@ -212,7 +239,7 @@ struct Pages: Sendable {
 
     func account(_ transaction: String, user: User, connections: [Connection]) -> HTTPReply {
         let page = page(words.connectedApplications)
-        return page.reply {
+        return page.reply(isIsolated: true) {
             HTML.tag("h1") { words.connectedApplications }
             HTML.tag("p") {
                 words.signedInAs; " "; HTML.tag("strong") { displayName(user) }
@@ -311,7 +338,7 @@ struct Pages: Sendable {
     }
 
     private func scopeTexts(_ grant: Grant) -> [String] {
-        let known = (configuration.resource(grant.resource)?.scopes ?? []).filter { grant.scopes.contains($0.scope) }.map(text)
+        let known = permissions(grant.scopes, resource: grant.resource).map(\.text)
         return known.isEmpty ? [words.knowsWhoYouAre] : known
     }
 }

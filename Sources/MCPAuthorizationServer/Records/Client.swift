@@ -30,6 +30,8 @@ public struct Client: Sendable, Hashable {
     public var name: String?
     public var redirectURIs: [RedirectURI]
     public var authenticationMethod: AuthenticationMethod
+    /// Whether it may send its secret in either way, since it named no method when it registered. One that named a method keeps to it.
+    public var acceptsEitherSecretMethod = false
     /// Several while one replaces another.
     public var secrets: [ClientSecret]
     public var keys: Keys?
@@ -79,6 +81,11 @@ public struct Client: Sendable, Hashable {
 
     /// Whether nobody but the client can redeem what is sent to it: it proves who it is, and its callbacks are on the web.
     public var isConfidential: Bool { authenticationMethod != .none && redirectURIs.allSatisfy { $0.kind == .web } }
+
+    /// Whether it authenticates in this way.
+    func uses(_ method: AuthenticationMethod) -> Bool {
+        method == authenticationMethod || (acceptsEitherSecretMethod && authenticationMethod.usesSecret && method.usesSecret)
+    }
 
     /// Whether one of its secrets that are good at a moment is this one. Takes as long for a wrong one.
     public func hasSecret(_ secret: String, at now: NumericDate) -> Bool {

@@ -58,15 +58,18 @@ public struct GrantUse: Sendable, Hashable {
     public let grantID: String
     public let operation: String
     public let time: NumericDate
+    /// When the youngest access token was issued that was used. Nil where that is not known.
+    public var tokenIssuedAt: NumericDate?
 
-    public init(grantID: String, operation: String, time: NumericDate) {
+    public init(grantID: String, operation: String, time: NumericDate, tokenIssuedAt: NumericDate? = nil) {
         self.grantID = grantID
         self.operation = operation
         self.time = time
+        self.tokenIssuedAt = tokenIssuedAt
     }
 }
 
-/// What a refresh token says of itself, once it is known that this server made it; or, without a grant, that it could be one of before.
+/// What a refresh token says of itself, once it is known that this server made it; or, without a grant, that it could be one of an earlier version.
 public struct RefreshTokenReference: Sendable, Hashable {
     /// Of its text.
     public let hash: SecretHash

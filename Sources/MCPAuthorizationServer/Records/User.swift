@@ -9,6 +9,9 @@ public struct User: Sendable, Hashable {
     public let name: String
     /// What people call them, where it differs from the name.
     public var displayName: String?
+    public var email: String?
+    /// Whether the operator, or the provider that named the address, vouches that it is this user's.
+    public var isEmailVerified: Bool
     public var passwordHash: PasswordHash?
     /// Who they are at another identity provider. Never an e-mail address: those are given to other people later.
     public let identity: ExternalIdentity?
@@ -18,17 +21,31 @@ public struct User: Sendable, Hashable {
     public let createdAt: NumericDate
 
     public init(
-        id: String, name: String, displayName: String? = nil, passwordHash: PasswordHash?, identity: ExternalIdentity? = nil,
+        id: String, name: String, displayName: String? = nil, email: String? = nil, isEmailVerified: Bool = false, passwordHash: PasswordHash?,
+        identity: ExternalIdentity? = nil,
         sealedOneTimeSecret: [UInt8]? = nil, isDisabled: Bool = false, createdAt: NumericDate
     ) {
         self.id = id
         self.name = name
         self.displayName = displayName
+        self.email = email
+        self.isEmailVerified = isEmailVerified
         self.passwordHash = passwordHash
         self.identity = identity
         self.sealedOneTimeSecret = sealedOneTimeSecret
         self.isDisabled = isDisabled
         self.createdAt = createdAt
+    }
+
+    /// An e-mail address as it is stored, or nil for what can be none: something, one `@`, and something, without spaces and control characters, at
+    /// most 254 bytes (RFC 5321 §4.5.3.1.3). Whether it exists, nobody asks.
+    public static func validEmail(_ text: String) -> String? {
+        let parts = text.utf8.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false)
+        guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }), text.utf8.count <= 254,
+            text.unicodeScalars.allSatisfy({ $0.value > 0x20 && $0.value != 0x7F && !$0.properties.isWhitespace }),
+            DisplayText.clean(text, limit: 254).utf8.elementsEqual(text.utf8)
+        else { return nil }
+        return text
     }
 
     /// The name as it is stored, or nil: 1 to 64 of the letters a-z, digits, and `. _ - @ +`. Upper-case ASCII is lowered.

@@ -1,5 +1,6 @@
 import Crypto
 import JOSE
+import MCPAuth
 import OAuth
 
 /// What a person is in the middle of: carried by the pages themselves, sealed, so that nobody can change it and no memory is spent on strangers.
@@ -18,6 +19,8 @@ struct Transaction: Sendable {
     let browser: SecretHash
     /// The session that a consent page was shown to. Nil before sign-in.
     let session: SecretHash?
+    /// The user whom a consent page was shown to.
+    let userID: String?
     /// Who has given their password and owes a one-time code still.
     var halfSignedIn: Half?
     /// What the client had said of itself when the question was asked, for a client whose document could change meanwhile (S-12).
@@ -37,26 +40,33 @@ struct Transaction: Sendable {
     var hash: SecretHash { SecretHash(of: id) }
 
     init(
-        id: String, purpose: Purpose, browser: SecretHash, session: SecretHash? = nil, halfSignedIn: Half? = nil, clientRevision: SecretHash? = nil,
-        expiresAt: NumericDate
+        id: String, purpose: Purpose, browser: SecretHash, session: SecretHash? = nil, userID: String? = nil, halfSignedIn: Half? = nil,
+        clientRevision: SecretHash? = nil, expiresAt: NumericDate
     ) {
         self.id = id
         self.purpose = purpose
         self.browser = browser
         self.session = session
+        self.userID = userID
         self.halfSignedIn = halfSignedIn
         self.clientRevision = clientRevision
         self.expiresAt = expiresAt
     }
 
     /// The same, as a question that somebody is asked.
-    func shown(to session: SecretHash, asking client: Client? = nil) -> Transaction {
-        Transaction(id: id, purpose: purpose, browser: browser, session: session, clientRevision: client?.revision, expiresAt: expiresAt)
+    func shown(to session: Session, asking client: Client? = nil) -> Transaction {
+        Transaction(
+            id: id, purpose: purpose, browser: browser, session: session.hash, userID: session.userID, clientRevision: client?.revision,
+            expiresAt: expiresAt)
     }
+
+    /// Whether it was shown to this session, or to another one of the same user in this browser, such as the one before they signed in again in
+    /// another tab.
+    func isShown(to session: Session) -> Bool { self.session == session.hash || (self.session != nil && userID == session.userID) }
 
     /// The same with a user code.
     func with(userCode: String) -> Transaction {
-        Transaction(id: id, purpose: .device(userCode: userCode), browser: browser, session: session, expiresAt: expiresAt)
+        Transaction(id: id, purpose: .device(userCode: userCode), browser: browser, session: session, userID: userID, expiresAt: expiresAt)
     }
 }
 
@@ -86,6 +96,7 @@ struct TransactionSealer: Sendable {
             "exp": .int(transaction.expiresAt.seconds),
         ]
         json["session"] = transaction.session.map { .string(Base64URL.encode($0.bytes)) }
+        json["user"] = transaction.userID.map { .string($0) }
         json["half"] = transaction.halfSignedIn.map { ["id": .string($0.userID), "name": .string($0.name), "credential": .string($0.credential)] }
         json["revision"] = transaction.clientRevision.map { .string(Base64URL.encode($0.bytes)) }
         switch transaction.purpose {
@@ -113,7 +124,7 @@ struct TransactionSealer: Sendable {
             purpose = .account
         }
         return Transaction(
-            id: id, purpose: purpose, browser: owner, session: Self.hash(json["session"]),
+            id: id, purpose: purpose, browser: owner, session: Self.hash(json["session"]), userID: json["user"]?.string,
             halfSignedIn: json["half"].flatMap(Transaction.Half.init(json:)),
             clientRevision: Self.hash(json["revision"]), expiresAt: NumericDate(seconds: Int64(expiry)))
     }
@@ -135,6 +146,7 @@ extension AuthorizationRequest {
         json["nonce"] = nonce.map { .string($0) }
         json["dpop_jkt"] = keyThumbprint.map { .string($0) }
         if !locales.isEmpty { json["ui_locales"] = .strings(locales) }
+        if isChoiceNeeded { json["choice_needed"] = true }
         return .object(json)
     }
 
@@ -144,8 +156,9 @@ extension AuthorizationRequest {
             let resource = json["resource"]?.string
         else { return nil }
         self.init(
-            clientID: client, redirectURI: redirect, state: json["state"]?.string, challenge: challenge, scopes: scopes, resource: resource,
-            prompt: Set(json["prompt"]?.strings ?? []), maximumAge: json["max_age"]?.int.map(Int64.init), loginHint: json["login_hint"]?.string,
+            clientID: client, redirectURI: redirect, state: json["state"]?.string, challenge: challenge, scopes: scopes,
+            isChoiceNeeded: json["choice_needed"]?.bool ?? false, resource: resource, prompt: Set(json["prompt"]?.strings ?? []),
+            maximumAge: json["max_age"]?.int.map(Int64.init), loginHint: json["login_hint"]?.string,
             nonce: json["nonce"]?.string, keyThumbprint: json["dpop_jkt"]?.string, locales: json["ui_locales"]?.strings ?? [])
     }
 }

@@ -6,18 +6,6 @@ struct MemoryCode {
     var grantID: String?
 }
 
-/// The latest refresh token of a grant, and the one before it.
-struct MemoryRefreshChain {
-    var latest: SecretHash
-    var expiresAt: NumericDate
-    var predecessor: (hash: SecretHash, usedAt: NumericDate)?
-
-    init(_ token: RefreshToken) {
-        latest = token.hash
-        expiresAt = token.expiresAt
-    }
-}
-
 struct MemoryDevice {
     var device: DeviceAuthorization
     var interval: Int64
@@ -32,7 +20,7 @@ struct MemoryState {
     var transactions: [SecretHash: NumericDate] = [:]
     var codes: [SecretHash: MemoryCode] = [:]
     var grants: [String: Grant] = [:]
-    var refreshChains: [String: MemoryRefreshChain] = [:]
+    var refreshChains: [String: RefreshChain] = [:]
     var revokedTokens: [String: (until: NumericDate, at: NumericDate)] = [:]
     var revokedClients: [ClientID: NumericDate] = [:]
     var consents: Set<RememberedConsent> = []

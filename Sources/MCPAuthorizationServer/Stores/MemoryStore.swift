@@ -133,7 +133,7 @@ public final class MemoryStore: AuthorizationServerStore {
             guard now < entry.code.expiresAt else { return .unknown }
             state.codes[hash]?.grantID = grant.id
             state.grants[grant.id] = grant
-            state.refreshChains[grant.id] = refreshToken.map(MemoryRefreshChain.init)
+            state.refreshChains[grant.id] = refreshToken.map { RefreshChain(latest: $0.hash, expiresAt: $0.expiresAt) }
             return .redeemed
         }
     }
@@ -141,30 +141,27 @@ public final class MemoryStore: AuthorizationServerStore {
     public func grant(of token: RefreshTokenReference) -> Grant? { token.grantID.flatMap { grant($0) } }
 
     public func rotate(
-        _ token: RefreshTokenReference, to successor: Successor, grace: Int64, at now: NumericDate, unless refusal: @Sendable (Grant) -> OAuthError?
+        _ token: RefreshTokenReference, to successor: Successor, rules: RefreshRules, at now: NumericDate,
+        unless refusal: @Sendable (Grant) -> OAuthError?
     ) -> Rotation {
         state.withLock { state in
             guard let grantID = token.grantID, var grant = state.grants[grantID], grant.isLive(at: now), state.isActive(grant.userID),
-                var chain = state.refreshChains[grantID]
+                let chain = state.refreshChains[grantID]
             else { return .unknown }
             if let error = refusal(grant) { return .refused(error) }
-            guard token.hash == chain.latest else {
-                if let predecessor = chain.predecessor, predecessor.hash == token.hash,
-                    RefreshGrace.covers(predecessor.usedAt, at: now, grace: grace)
-                {
-                    return successor.hash == chain.latest ? .repeated(grant) : .unknown
-                }
+            switch chain.decision(on: token.hash, successor: successor.hash, rules: rules, at: now) {
+            case .unknown: return .unknown
+            case .repeated: return .repeated(grant)
+            case .recovered(let rotatedAt): return .recovered(grant, rotatedAt: rotatedAt)
+            case .reused:
                 state.revoke(grantID, now)
                 return .reused(grantID: grantID)
+            case .rotate:
+                state.refreshChains[grantID] = chain.rotated(token.hash, to: successor, of: grant, at: now)
+                grant.lastUsedAt = now
+                state.grants[grantID] = grant
+                return .rotated(grant)
             }
-            guard now < chain.expiresAt else { return .unknown }
-            chain.predecessor = (token.hash, now)
-            chain.latest = successor.hash
-            chain.expiresAt = min(successor.expiresAt, grant.expiresAt)
-            state.refreshChains[grantID] = chain
-            grant.lastUsedAt = now
-            state.grants[grantID] = grant
-            return .rotated(grant)
         }
     }
 
@@ -189,6 +186,13 @@ public final class MemoryStore: AuthorizationServerStore {
             for use in uses where state.grants[use.grantID] != nil {
                 state.grants[use.grantID]?.lastUsedAt = use.time
                 state.grants[use.grantID]?.lastOperation = use.operation
+                if let chain = state.refreshChains[use.grantID], let issuedAt = use.tokenIssuedAt,
+                    issuedAt > chain.youngestUse ?? issuedAt.advanced(by: -1)
+                {
+                    state.refreshChains[use.grantID] = RefreshChain(
+                        latest: chain.latest, expiresAt: chain.expiresAt, predecessor: chain.predecessor, rotatedAt: chain.rotatedAt,
+                        youngestUse: issuedAt)
+                }
             }
         }
     }

@@ -72,7 +72,7 @@ extension MemoryStore {
             else { return false }
             state.devices[hash]?.device.state = .redeemed
             state.grants[grant.id] = grant
-            state.refreshChains[grant.id] = refreshToken.map(MemoryRefreshChain.init)
+            state.refreshChains[grant.id] = refreshToken.map { RefreshChain(latest: $0.hash, expiresAt: $0.expiresAt) }
             return true
         }
     }

@@ -10,6 +10,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case conflict
         /// A bound was reached.
         case full
+        /// The data is damaged, lost, or not this program's: an operator has to look. Only when a store is opened.
+        case unusable
     }
 
     public let kind: Kind
@@ -26,12 +28,13 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
 public protocol ClientStore: Sendable {
     func client(_ id: ClientID) async throws(StoreError) -> Client?
-    /// Adds a client, or replaces the one of the same ID. When there would be more than `limit` clients of its origin, dynamic ones that are older than
-    /// ten minutes and of no use (no grant, no code) go first, oldest before newest; if there are none, throws `full`.
+    /// Adds a client, or replaces the one of the same ID. When there would be more than `limit` clients of its origin, dynamic ones that are older
+    /// than ten minutes and of no use (no grant, no code) go first, oldest before newest; if there are none, throws `full`.
     func save(_ client: Client, limit: Int) async throws(StoreError)
     /// Changes a client that is exactly as it was read. False, and nothing changed, when somebody else changed or deleted it since.
     func replace(_ client: Client, expecting previous: Client) async throws(StoreError) -> Bool
-    /// Also ends every grant and access token of the client, and forgets what was remembered of it, its codes and its devices: another client of this identifier begins anew.
+    /// Also ends every grant and access token of the client, and forgets what was remembered of it, its codes and its devices: another client of
+    /// this identifier begins anew.
     func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError)
     /// In the order of their identifiers, those after `id`, at most `limit`.
     func clients(after id: String, limit: Int) async throws(StoreError) -> [Client]
@@ -45,8 +48,8 @@ public protocol UserStore: Sendable {
     func user(_ identity: ExternalIdentity) async throws(StoreError) -> User?
     /// Throws `conflict` when the name, the ID or the identity is taken.
     func add(_ user: User) async throws(StoreError)
-    /// Changes everything but ID, name, identity and age of a user who is exactly as they were read. False, and nothing changed, when somebody else changed
-    /// them since: a decision that took a while never undoes another.
+    /// Changes everything but ID, name, identity and age of a user who is exactly as they were read. False, and nothing changed, when somebody else
+    /// changed them since: a decision that took a while never undoes another.
     func update(_ user: User, expecting previous: User) async throws(StoreError) -> Bool
     /// In the order of their names, those after `name`, at most `limit`.
     func users(after name: String, limit: Int) async throws(StoreError) -> [User]
@@ -82,12 +85,12 @@ public protocol GrantStore: Sendable {
     ) async throws(StoreError) -> CodeRedemption
     /// The grant of a refresh token, however old the token is. Looks, without consuming anything.
     func grant(of token: RefreshTokenReference) async throws(StoreError) -> Grant?
-    /// Exchanges a refresh token for its successor, in one step, by the rules of `Rotation`.
+    /// Exchanges a refresh token for its successor, in one step, as `RefreshChain.decision` decides.
     ///
-    /// `refusal` is asked first, about the token's live grant: when it gives an error, nothing changes, however often the token was used. It may be called
-    /// on any thread, inside the store's transaction, so it computes and does not wait.
+    /// `refusal` is asked first, about the token's live grant: when it gives an error, nothing changes, however often the token was used. It may be
+    /// called on any thread, inside the store's transaction, so it computes and does not wait.
     func rotate(
-        _ token: RefreshTokenReference, to successor: Successor, grace: Int64, at now: NumericDate,
+        _ token: RefreshTokenReference, to successor: Successor, rules: RefreshRules, at now: NumericDate,
         unless refusal: @escaping @Sendable (Grant) -> OAuthError?
     ) async throws(StoreError) -> Rotation
     /// Keeps a grant that came of no code. `consuming` is something that may be used once, with the moment until which that has to be remembered.
@@ -98,7 +101,7 @@ public protocol GrantStore: Sendable {
     func grants(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Grant]
     /// Live grants of everybody, newest first.
     func grants(limit: Int, at now: NumericDate) async throws(StoreError) -> [Grant]
-    /// Keeps when grants were used, and for what.
+    /// Keeps when grants were used, for what, and when the youngest access token that was used was issued, which never goes back.
     func note(_ uses: [GrantUse]) async throws(StoreError)
     /// Idempotent.
     func revokeGrant(_ id: String, at now: NumericDate) async throws(StoreError)
@@ -125,22 +128,15 @@ public enum Rotation: Sendable, Hashable {
     case rotated(Grant)
     /// It is the immediate predecessor of the latest token, which is the successor at hand, and was used within the grace window: nothing changes.
     case repeated(Grant)
+    /// The same, later, while its successor was not used as far as the store knows: nothing changes. The caller, who may know of a use that is not
+    /// written down yet, then ends the grant.
+    case recovered(Grant, rotatedAt: NumericDate)
     /// It is neither, though it was issued for this grant: somebody uses it again, or the store has gone back in time. The grant is now revoked.
     case reused(grantID: String)
     /// It expired, or its grant or its user ended, or there is none, or it is a predecessor whose successor cannot be said again.
     case unknown
     /// It may not be exchanged by this caller.
     case refused(OAuthError)
-}
-
-/// For how long the immediate predecessor of a token may be sent again.
-public enum RefreshGrace {
-    /// Requests that came in together may be decided in another order, and clocks may differ by a little: that is no theft. A use that lies further in the
-    /// future is no grace.
-    public static func covers(_ usedAt: NumericDate, at now: NumericDate, grace: Int64) -> Bool {
-        let age = now.seconds(since: usedAt)
-        return age > -60 && age < grace
-    }
 }
 
 /// What a refresh token is exchanged for: always the same for the same token.
@@ -199,8 +195,8 @@ public protocol DeviceStore: Sendable {
     func decide(_ state: DeviceAuthorization.State, userCode: SecretHash, at now: NumericDate) async throws(StoreError) -> Bool
     /// What a client that asks is told. Changes how often it may ask.
     func poll(_ hash: SecretHash, by clientID: ClientID, at now: NumericDate) async throws(StoreError) -> DevicePoll
-    /// Exchanges an approved device code for a grant and its first refresh token, once. False when it was exchanged before, or its user or client is gone or
-    /// disabled.
+    /// Exchanges an approved device code for a grant and its first refresh token, once. False when it was exchanged before, or its user or client
+    /// is gone or disabled.
     func redeemDevice(
         _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
     ) async throws(StoreError) -> Bool
@@ -209,8 +205,8 @@ public protocol DeviceStore: Sendable {
 public protocol KeyStore: Sendable {
     /// Oldest first.
     func signingKeys() async throws(StoreError) -> [SealedKey]
-    /// Adds a key unless one of its algorithm is there that becomes active after `moment` and not after `limit`; in any case returns all, so that two servers
-    /// that do this at once agree.
+    /// Adds a key unless one of its algorithm is there that becomes active after `moment` and not after `limit`; in any case returns all, so that
+    /// two servers that do this at once agree.
     func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate, upTo limit: NumericDate) async throws(StoreError) -> [SealedKey]
     /// Idempotent.
     func removeSigningKey(_ keyID: String) async throws(StoreError)
@@ -222,7 +218,8 @@ public protocol KeyStore: Sendable {
 
 /// Everything an authorization server stores. `MCPAuthTesting` proves a store with `StoreConformance`.
 public protocol AuthorizationServerStore: ClientStore, UserStore, SessionStore, GrantStore, ConsentStore, SingleUseStore, DeviceStore, KeyStore {
-    /// Forgets what expired, and dynamic clients of a day ago that have neither grant nor code, at most `limit` rows of each kind. Returns how many rows went.
+    /// Forgets what expired, and dynamic clients of a day ago that have neither grant nor code, at most `limit` rows of each kind. Returns how many
+    /// rows went.
     func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int
     /// Ends every session, code, device code and grant: after a backup was restored, what was used or revoked since would be good again (M-09).
     func endEverything(at now: NumericDate) async throws(StoreError)

@@ -1,4 +1,5 @@
 import JOSE
+import MCPAuth
 import OAuth
 
 /// What an access token says beside its grant.
@@ -8,6 +9,8 @@ struct AccessTokenContents: Sendable {
     var scopes: ScopeSet
     /// Another than the grant's after an exchange.
     var resource: ProtectedResource
+    /// Of whom it says something, where its scopes allow that.
+    var user: User?
     /// The client that holds it, where that is not the grant's.
     var clientID: ClientID
     /// The key that it is bound to (RFC 9449 §6.1).
@@ -17,10 +20,11 @@ struct AccessTokenContents: Sendable {
     /// It does not live longer than this.
     var notAfter: NumericDate?
 
-    init(_ grant: Grant, scopes: ScopeSet? = nil, resource: ProtectedResource, keyThumbprint: String?) {
+    init(_ grant: Grant, scopes: ScopeSet? = nil, resource: ProtectedResource, user: User? = nil, keyThumbprint: String?) {
         self.grant = grant
         self.scopes = scopes ?? grant.scopes
         self.resource = resource
+        self.user = user
         self.clientID = grant.clientID
         self.keyThumbprint = keyThumbprint
     }
@@ -57,6 +61,7 @@ struct AccessTokens: Sendable {
         if !contents.scopes.isEmpty { claims["scope"] = .string(contents.scopes.text) }
         if let thumbprint = contents.keyThumbprint { claims["cnf"] = ["jkt": .string(thumbprint)] }
         claims["act"] = contents.actor
+        if let user = contents.user { for member in IdentityScope.claims(about: user, contents.scopes) { claims[member.name] = member.value } }
         let payload = JSONValue.object(claims).serialized
         let text: String
         switch contents.resource.tokenFormat {

@@ -3,11 +3,27 @@ import MCPAuth
 import OAuth
 import Synchronization
 
-/// What grants were last used for, collected in memory and written down now and then: no request waits for a disk because of it, and none copies a text.
+/// What grants were last used for, collected in memory and written down now and then: no request waits for a disk because of it, and none copies a
+/// text.
 final class GrantUses: Sendable {
     private struct Use {
         let operation: Operation
         let time: NumericDate
+        /// What says when the token was issued, looked at only when uses are written down.
+        let issuedAt: IssuedAt
+    }
+
+    enum IssuedAt: Sendable {
+        case known(NumericDate?)
+        /// One reference, which costs nothing to keep for some seconds.
+        case claim(of: Principal)
+
+        var date: NumericDate? {
+            switch self {
+            case .known(let date): date
+            case .claim(let principal): principal.claims["iat"]?.number?.int64.map { NumericDate(seconds: $0) }
+            }
+        }
     }
 
     /// By the `jti` of the token, as it is.
@@ -16,10 +32,18 @@ final class GrantUses: Sendable {
     /// More tokens than this in one interval are not remembered.
     private static let capacity = 20_000
 
-    func note(_ tokenID: String, _ operation: Operation, at now: NumericDate) {
+    func note(_ tokenID: String, _ operation: Operation, of principal: Principal, at now: NumericDate) {
+        note(tokenID, Use(operation: bounded(operation), time: now, issuedAt: .claim(of: principal)))
+    }
+
+    func note(_ tokenID: String, _ operation: Operation, issuedAt: NumericDate?, at now: NumericDate) {
+        note(tokenID, Use(operation: bounded(operation), time: now, issuedAt: .known(issuedAt)))
+    }
+
+    private func note(_ tokenID: String, _ use: Use) {
         uses.withLock { uses in
             guard uses.count < Self.capacity || uses[tokenID] != nil else { return }
-            uses[tokenID] = Use(operation: bounded(operation), time: now)
+            uses[tokenID] = use
         }
     }
 
@@ -44,8 +68,14 @@ final class GrantUses: Sendable {
         var latest: [String: GrantUse] = [:]
         for (tokenID, use) in uses {
             let grantID = TokenIdentifier.grantID(of: tokenID)
-            if let other = latest[grantID], other.time > use.time { continue }
-            latest[grantID] = GrantUse(grantID: grantID, operation: DisplayText.clean(use.operation.description, limit: 120), time: use.time)
+            let issuedAt = use.issuedAt.date
+            if let other = latest[grantID], other.time > use.time {
+                latest[grantID]?.tokenIssuedAt = [other.tokenIssuedAt, issuedAt].compactMap(\.self).max()
+                continue
+            }
+            latest[grantID] = GrantUse(
+                grantID: grantID, operation: DisplayText.clean(use.operation.description, limit: 120), time: use.time,
+                tokenIssuedAt: [latest[grantID]?.tokenIssuedAt, issuedAt].compactMap(\.self).max())
         }
         return latest
     }

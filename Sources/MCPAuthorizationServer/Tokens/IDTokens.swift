@@ -6,13 +6,10 @@ import OAuth
 enum IDTokens {
     static let lifetime: Int64 = 600
 
-    /// What the scopes let a client know of a user (OpenID Connect Core §5.4).
+    /// What the scopes let a client know of a user, and the subject.
     static func claims(about user: User, scopes: ScopeSet) -> JSONObject {
-        var claims: JSONObject = ["sub": .string(user.id)]
-        if scopes.contains("profile") {
-            claims["preferred_username"] = .string(user.name)
-            claims["name"] = .string(user.displayName ?? user.name)
-        }
+        var claims = IdentityScope.claims(about: user, scopes)
+        claims["sub"] = .string(user.id)
         return claims
     }
 

@@ -3,7 +3,8 @@ import MCPAuth
 import OAuth
 import Synchronization
 
-/// The signing keys of a server: made on its first start, sealed in its store, found again on every later one, and replaced while it runs (requirement 132).
+/// The signing keys of a server: made on its first start, sealed in its store, found again on every later one, and replaced while it runs
+/// (requirement 132).
 ///
 /// Which key signs is a function of the stored keys and the time, so that several servers on one store agree without talking to each other.
 final class KeyRing: KeySource {
@@ -27,8 +28,8 @@ final class KeyRing: KeySource {
 
     /// Keys are sealed for one issuer, so that a store belongs to one issuer: codes and grants of another could be redeemed here otherwise (T-08).
     ///
-    /// Throws `temporarily_unavailable` when the store fails, `invalid_configuration` when master key or issuer are not those that the keys were sealed
-    /// with.
+    /// Throws `temporarily_unavailable` when the store fails, `invalid_configuration` when master key or issuer are not those that the keys were
+    /// sealed with.
     init(
         _ store: any KeyStore, _ master: MasterKey, issuer: Issuer, algorithms: [SigningAlgorithm], rotation: KeyRotation, at now: NumericDate
     ) async throws(OAuthError) {
@@ -37,16 +38,25 @@ final class KeyRing: KeySource {
         self.algorithms = algorithms
         self.rotation = rotation
         sealer = master.sealer(for: "signing keys")
-        // What is there is opened before anything is written, so that a start with the wrong key leaves no trace.
+        // What is there is opened before anything is written, so that a start with the wrong key, or under another address, leaves no trace.
+        let known = try await Self.stored { () async throws(StoreError) in try await store.issuer() }
+        if let known, !known.utf8.elementsEqual(issuer.text.utf8) { throw Self.otherIssuer(known, issuer) }
         try await reload()
         let owner = try await Self.stored { () async throws(StoreError) in try await store.claim(issuer: issuer.text) }
-        guard owner.utf8.elementsEqual(issuer.text.utf8) else { throw Self.foreign }
+        guard owner.utf8.elementsEqual(issuer.text.utf8) else { throw Self.otherIssuer(owner, issuer) }
         try await turn(at: now, removesOld: false)
     }
 
-    private static let foreign = OAuthError(
+    private static func otherIssuer(_ known: String, _ issuer: Issuer) -> OAuthError {
+        OAuthError(
+            .invalidConfiguration,
+            "the store belongs to the issuer \(known), and this server calls itself \(issuer). Start it under the address of the store, or use an empty store for the new one"
+        )
+    }
+
+    private static let wrongKey = OAuthError(
         .invalidConfiguration,
-        "the store was begun under another issuer (another address or port), or with another master key; use those again, or start with an empty store"
+        "the signing keys in the store were sealed with another master key. Put back the master key that belongs to this store, or start with an empty store"
     )
 
     /// The one that signs at a moment.
@@ -65,8 +75,8 @@ final class KeyRing: KeySource {
 
     // MARK: Turning
 
-    /// Learns what other servers did, makes the next key when it is time, and takes away what no token can be signed with any more, unless the clock is in
-    /// doubt: a key that is gone does not come back when the clock is set right.
+    /// Learns what other servers did, makes the next key when it is time, and takes away what no token can be signed with any more, unless the
+    /// clock is in doubt: a key that is gone does not come back when the clock is set right.
     func turn(at now: NumericDate, removesOld: Bool) async throws(OAuthError) {
         try await reload()
         for algorithm in algorithms {
@@ -141,7 +151,7 @@ final class KeyRing: KeySource {
             guard let algorithm = SigningAlgorithm(rawValue: entry.algorithm),
                 let pem = sealer.open(entry.sealed, owner: issuer.text + " " + entry.keyID),
                 let key = try? SigningKey(pem: String(decoding: pem, as: UTF8.self), algorithm: algorithm, keyID: entry.keyID)
-            else { throw Self.foreign }
+            else { throw Self.wrongKey }
             entries.append(Entry(sealed: entry, key: key))
         }
         let published = JWKSet(entries.map(\.key.verificationKey))
