@@ -16,13 +16,17 @@ struct MCPAuthCommand: AsyncParsableCommand {
               mcp-auth grants list     who allowed what to whom
               mcp-auth keys list       signing keys
               mcp-auth audit verify    whether the audit log is whole
+              mcp-auth store check     whether the database is intact
 
             Completion scripts: mcp-auth --generate-completion-script bash|zsh|fish
 
             Exit codes: 0 success, 64 wrong usage, 69 something needed is not available, 78 wrong configuration, 1 anything else.
             """,
         version: Version.text,
-        subcommands: [DemoCommand.self, UsersCommand.self, ClientsCommand.self, GrantsCommand.self, KeysCommand.self, AuditCommand.self])
+        subcommands: [
+            DemoCommand.self, UsersCommand.self, ClientsCommand.self, GrantsCommand.self, KeysCommand.self, AuditCommand.self,
+            StoreCommand.self,
+        ])
 }
 
 enum Version {

@@ -3,11 +3,13 @@ import Foundation
 import GRDB
 import HTTPTypes
 import JOSE
+import MCPAuth
 import MCPAuthSQLite
 import MCPAuthorizationServer
 import OAuth
 
-/// Durable refreshes through the token endpoint, beside the bare transaction that any store would need for one: select, update, insert, commit to disk.
+/// Durable refreshes through the token endpoint, beside the bare transaction that any store would need for one: select, update, insert, commit to
+/// disk.
 enum RefreshBenchmark {
     static let resource = "https://mcp.example.com/mcp"
 

@@ -14,10 +14,13 @@ struct AdministrationOptions: ParsableArguments {
     @Flag(help: "Print JSON, for programs.")
     var json = false
 
+    @Flag(help: "Accept a master.key that other users of this machine can read.")
+    var insecureAllowReadableKey = false
+
     /// The server of the folder. What is changed here counts for a running server within five seconds.
     func server() async throws -> AuthorizationServer {
         do {
-            guard let folder = try DataFolder(existing: data) else {
+            guard let folder = try DataFolder(existing: data, insecureAllowReadableKey: insecureAllowReadableKey) else {
                 throw OAuthError(.invalidConfiguration, "there is no auth.db in \(data); name the folder of your server with --data")
             }
             return try await AuthorizationServer(administering: folder, audit: AuditLog([try AuditFile(path: folder.path("audit.jsonl"))]))

@@ -64,8 +64,8 @@ struct ClientsCommand: AsyncParsableCommand {
         var keys: String?
         @Option(help: ArgumentHelp("It is the resource server of this resource, and may introspect its tokens.", valueName: "resource"))
         var introspects: String?
-        @Option(help: ArgumentHelp("How it sends its secret: client_secret_basic or client_secret_post.", valueName: "method"))
-        var authentication = "client_secret_basic"
+        @Option(help: ArgumentHelp("How it sends its secret: client_secret_basic or client_secret_post; either unless given.", valueName: "method"))
+        var authentication: String?
         @Flag(help: "It keeps no secret.")
         var `public` = false
         @OptionGroup var options: AdministrationOptions
@@ -95,7 +95,9 @@ struct ClientsCommand: AsyncParsableCommand {
                 }
                 jwks = .inline(String(decoding: data, as: UTF8.self))
             }
-            let grants = grant.isEmpty ? [GrantType.authorizationCode, .refreshToken] : grant.map { GrantType(rawValue: $0) }
+            // A resource server only asks about tokens, unless it is said to get some.
+            let usual: [GrantType] = introspects != nil && redirectURI.isEmpty ? [] : [.authorizationCode, .refreshToken]
+            let grants = grant.isEmpty ? usual : grant.map { GrantType(rawValue: $0) }
             let known: Set<GrantType> = [.authorizationCode, .refreshToken, .clientCredentials, .deviceCode, .tokenExchange, .jwtBearer]
             guard Set(grants).isSubset(of: known) else {
                 throw OAuthError(.invalidRequest, "--grant is one of \(known.map(\.rawValue).sorted().joined(separator: ", "))")
@@ -103,13 +105,16 @@ struct ClientsCommand: AsyncParsableCommand {
             guard !grants.contains(.authorizationCode) || !redirectURI.isEmpty else {
                 throw OAuthError(.invalidRequest, "say where answers go: --redirect-uri https://app.example.com/callback")
             }
-            guard let method = Client.AuthenticationMethod(rawValue: authentication), method == .basic || method == .post else {
+            guard let method = Client.AuthenticationMethod(rawValue: authentication ?? "client_secret_basic"), method == .basic || method == .post
+            else {
                 throw OAuthError(.invalidRequest, "--authentication is client_secret_basic or client_secret_post; see also --keys and --public")
             }
-            return Client(
+            var client = Client(
                 id: try identified.clientID, name: name ?? identified.id, redirectURIs: try redirectURI.map { try RedirectURI($0) },
                 authenticationMethod: jwks != nil ? .privateKeyJWT : self.public ? .none : method, keys: jwks, grantTypes: grants, scopes: scopes,
                 origin: .configured, createdAt: Clock.system.now, introspects: introspects)
+            client.acceptsEitherSecretMethod = authentication == nil && (method == client.authenticationMethod)
+            return client
         }
     }
 

@@ -27,10 +27,10 @@ struct UsersCommand: AsyncParsableCommand {
         func run() async throws {
             try await options.attempt { server in
                 options.show(
-                    ["name", "display_name", "subject", "state", "one_time_codes", "identity", "created"],
+                    ["name", "display_name", "email", "subject", "state", "one_time_codes", "identity", "created"],
                     try await server.allUsers().map { user in
                         [
-                            user.name, user.displayName, user.id, user.isDisabled ? "disabled" : "active",
+                            user.name, user.displayName, user.email, user.id, user.isDisabled ? "disabled" : "active",
                             user.sealedOneTimeSecret == nil ? "no" : "yes",
                             user.identity.map { "\($0.issuer) \($0.subject)" }, user.createdAt.iso8601,
                         ]
@@ -42,14 +42,21 @@ struct UsersCommand: AsyncParsableCommand {
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Add somebody who signs in with a password.")
         @OptionGroup var named: Named
-        @Option(help: ArgumentHelp("What people call them.", valueName: "text"))
+        @Option(
+            name: [.customLong("name"), .customLong("display-name")],
+            help: ArgumentHelp("What people call them; clients with the scope profile see it.", valueName: "text"))
         var displayName: String?
+        @Option(help: ArgumentHelp("Their e-mail address; clients with the scope email see it.", valueName: "address"))
+        var email: String?
+        @Flag(help: "You vouch that the e-mail address is theirs.")
+        var emailVerified = false
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
                 let user = try await server.addUser(
-                    named: named.name, password: try Console.secret("Password of \(named.name): "), displayName: displayName)
+                    named: named.name, password: try Console.secret("Password of \(named.name): "), displayName: displayName, email: email,
+                    isEmailVerified: emailVerified)
                 options.report("\(user.name) can sign in.", ["name": .string(user.name), "subject": .string(user.id)])
             }
         }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import HTTPTypes
 import Hummingbird
 import JOSE
 import Logging
@@ -51,6 +52,20 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("What clients are told to ask for at first, for trying out step-up; all scopes unless given.", valueName: "scopes"))
     var initialScope: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "A web page's origin that may call the server, such as https://app.example.com; may be given several times.", valueName: "origin"))
+    var allowOrigin: [String] = []
+
+    @Flag(help: "Count requests from this machine for rate limits, for a proxy on this machine that is not counted in --trusted-proxies.")
+    var rateLimitLoopback = false
+
+    @Flag(help: "Begin with an empty store; the old files are kept beside it under other names.")
+    var newStore = false
+
+    @Flag(help: "Accept a master.key that other users of this machine can read, as containers mount secrets.")
+    var insecureAllowReadableKey = false
+
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel = "warning"
 
@@ -64,6 +79,11 @@ struct DemoCommand: AsyncParsableCommand {
         }
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError("--log-level is trace, debug, info, notice, warning, error or critical")
+        }
+        for origin in allowOrigin {
+            guard WebURL(origin)?.origin == origin else {
+                throw ValidationError("--allow-origin is a scheme and a host, with a port where it is not the default: https://app.example.com")
+            }
         }
         if let initialScope, ScopeSet(initialScope) == nil { throw ValidationError("--initial-scope is a list of scopes separated by spaces") }
     }
@@ -92,31 +112,47 @@ struct DemoCommand: AsyncParsableCommand {
             return try await AuthorizationServer(origin, configuration: configuration, in: folder, fetcher: GuardedHTTPClient.shared, audit: audit)
         } catch {
             guard error.code == .invalidConfiguration else { throw error }
-            throw OAuthError(error.code, error.message + ". Here: start with the --port (or --origin) of before, or name another folder with --data")
+            let hint =
+                error.message.contains("--new-store")
+                ? "" : ". Start with the --port or --origin of that store, name another folder with --data, or begin anew with --new-store"
+            throw OAuthError(error.code, error.message + hint)
         }
     }
 
     private func serve(_ metrics: PrometheusMetrics) async throws {
-        let folder = try DataFolder(data)
+        let folder = try DataFolder(data, insecureAllowReadableKey: insecureAllowReadableKey)
         let certificate = tlsCertificate.flatMap { chain in tlsKey.map { ServerCertificate(chain: chain, key: $0) } }
         let origin = origin ?? "\(certificate == nil ? "http" : "https")://127.0.0.1:\(port)"
         let transport: MCPServer.Transport = certificate.map { .https(port: port, certificate: $0) } ?? .http(port: port)
         let resource = origin + "/mcp"
         let audit = AuditLog([try AuditFile(path: folder.path("audit.jsonl"))])
+        if newStore {
+            let moved = try folder.setAside(["auth.db", "master.key", "tasks.db"])
+            for name in moved { Console.note("kept the old file as \(name)") }
+            audit.record(AuditEvent("store.set_aside", .allowed, at: Clock.system.now, detail: moved.joined(separator: " ")))
+        }
 
-        let configuration = try DemoConfiguration.make(origin, resource, folder, tokenLifetime)
+        var configuration = try DemoConfiguration.make(origin, resource, folder, tokenLifetime)
+        configuration.rateLimits.countsLoopback = rateLimitLoopback
         let issuer = try await authorizationServer(origin, configuration, folder, audit)
         let passwords = try await DemoUsers.create(on: issuer)
 
         var policy = TaskServer.policy
         policy.initialScopes = initialScope.flatMap { ScopeSet($0) }
+        // Clients that ask for it let a tool greet its caller by name.
+        policy.advertised = ["profile"]
         let tasks = TaskServer.make(try TaskStore(path: folder.path("tasks.db")))
         let auth = try ResourceServer(
-            resource, trusting: .local(issuer), policy: policy, metadata: { $0.resourceName = "Tasks (demo)" }, audit: audit)
+            resource, trusting: .local(issuer), policy: policy, metadata: { $0.resourceName = "Tasks (demo)" },
+            allowedOrigins: Set(allowOrigin), audit: audit)
         let application = try MCPApplication.make(tasks, transport, protectedBy: auth, authorizationServer: issuer, trustedProxies: trustedProxies) {
             router in
-            router.get("health") { _, _ in
-                Response(status: .ok, headers: [.contentType: "application/json"], body: .init(byteBuffer: .init(string: #"{"status":"ok"}"#)))
+            for method in [HTTPRequest.Method.get, .head] {
+                router.on("health", method: method) { _, _ in
+                    Response(
+                        status: .ok, headers: [.contentType: "application/json"],
+                        body: method == .head ? .init() : .init(byteBuffer: .init(string: #"{"status":"ok"}"#)))
+                }
             }
             router.get("metrics") { request, _ in
                 // As everything else here, for this machine's own names only: a page elsewhere could rebind its name to this address.

@@ -26,6 +26,8 @@ enum TaskServer {
     struct Deleted: Codable, Sendable { let deleted: Int64 }
 
     struct Identity: Codable, Sendable {
+        let name: String?
+        let login: String?
         let subject: String
         let issuer: String
         let client: String?
@@ -63,7 +65,8 @@ enum TaskServer {
             }
             Tool("whoami", "Say who is calling", requires: .authenticated, annotations: .init(title: "Who am I?", isReadOnly: true)) { call in
                 Identity(
-                    subject: call.principal.subject, issuer: call.principal.issuer, client: call.principal.clientID,
+                    name: call.principal.name, login: call.principal.preferredUsername, subject: call.principal.subject,
+                    issuer: call.principal.issuer, client: call.principal.clientID,
                     scopes: call.principal.scopes.map(\.text))
             }
         }

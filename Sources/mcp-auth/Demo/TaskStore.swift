@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import MCPAuthSQLite
 
 /// The demo's tasks: each row belongs to one owner, and every statement says whose rows it means.
 struct TaskStore: Sendable {
@@ -14,10 +15,9 @@ struct TaskStore: Sendable {
         var configuration = Configuration()
         configuration.journalMode = .wal
         configuration.busyMode = .timeout(5)
-        // Made for its owner only before anything is in it; SQLite gives the files beside it the same permissions.
-        close(open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600))
-        chmod(path, 0o600)
-        database = try DatabaseQueue(path: path, configuration: configuration)
+        // "MCPT".
+        let file = DatabaseFile(path, applicationID: 0x4D43_5054, tables: ["tasks"])
+        database = try file.open(configuration)
         try database.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA synchronous = FULL") }
         try database.write { db in
             try db.execute(
@@ -25,7 +25,9 @@ struct TaskStore: Sendable {
                     CREATE TABLE IF NOT EXISTS tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, text TEXT NOT NULL) STRICT;
                     CREATE INDEX IF NOT EXISTS tasks_by_owner ON tasks (owner, id);
                     """)
+            try file.stamp(db)
         }
+        try file.mark()
     }
 
     func search(_ text: String, owner: String, limit: Int) async throws -> [Item] {
