@@ -112,7 +112,7 @@ async def main(url):
             print("Tasks: " + ", ".join(task["text"] for task in found.structured_content["tasks"]))
 
             me = (await client.call_tool("whoami", {})).structured_content
-            print(f"You are {me['subject']}, and this client may: {' '.join(me['scopes'])}")
+            print(f"You are {me.get('name') or me.get('login') or me['subject']}, and this client may: {' '.join(me['scopes'])}")
 
 
 if __name__ == "__main__":

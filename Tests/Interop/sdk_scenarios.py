@@ -97,7 +97,7 @@ def define(connect, version=MODERN, tag=""):
             except ToolFailed as error:
                 check("no task" in str(error), error)
             me = await c.call("whoami")
-            equal(set(me["scopes"]), SCOPES, "scopes")
+            equal(set(me["scopes"]), SCOPES | {"profile"}, "scopes")
             equal((me["issuer"], me["client"]), (server.origin, c.client_id), "whoami")
             check(me["subject"].startswith("user-"), me)
         equal((browser.visits, browser.sign_ins, browser.consents), (1, 1, 1), "visits, sign-ins, consents")

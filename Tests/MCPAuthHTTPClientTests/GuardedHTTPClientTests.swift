@@ -198,7 +198,7 @@ struct GuardedHTTPClientTests {
         try await withServer { port in
             let client = GuardedHTTPClient(.development)
             let url = try #require(WebURL("http://127.0.0.1:\(port)/fields"))
-            let reply = try await client.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"]))
+            let reply = try await client.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"], timeout: .seconds(60)))
             #expect(
                 Set(String(decoding: reply.body, as: UTF8.self).split(separator: " ").map(String.init)).isSubset(of: ["accept", "content-length"]))
             await client.shutdown()
