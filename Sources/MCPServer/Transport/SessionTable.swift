@@ -9,7 +9,8 @@ final class SessionTable: Sendable {
     private struct Entry {
         let owner: [UInt8]?
         var usedAt: NumericDate
-        var running: [String: RunningCall] = [:]
+        /// By the identifier of the request. The protocol wants these to differ; where a client uses one twice at once, cancelling it cancels both.
+        var running: [String: [RunningCall]] = [:]
         var level: LogLevel?
         /// Until then it must be remembered that the client ended the session.
         var endedUntil: NumericDate?
@@ -54,27 +55,24 @@ final class SessionTable: Sendable {
             entry.endedUntil = session.expiresAt
             return entry.running
         }
-        for call in running.values { call.cancel() }
+        for call in running.values.joined() { call.cancel() }
     }
 
-    /// False when a call of this id is running in the session already.
-    func register(_ call: RunningCall, _ id: String, in session: SessionContents, at now: NumericDate) -> Bool {
-        change(session, now) { entry in
-            guard entry.running[id] == nil else { return false }
-            entry.running[id] = call
-            return true
-        }
+    func register(_ call: RunningCall, _ id: String, in session: SessionContents, at now: NumericDate) {
+        change(session, now) { $0.running[id, default: []].append(call) }
     }
 
     func unregister(_ call: RunningCall, _ id: String, in session: SessionContents) {
         state.withLock { state in
-            guard var entry = state.entries[session.id], entry.running[id] === call else { return }
-            entry.running[id] = nil
+            guard var entry = state.entries[session.id], let others = entry.running[id]?.filter({ $0 !== call }) else { return }
+            entry.running[id] = others.isEmpty ? nil : others
             if entry.isWorthKeeping { state.put(entry, session.id) } else { state.remove(session.id) }
         }
     }
 
-    func cancel(_ id: String, in session: SessionContents) { state.withLock { $0.entries[session.id]?.running[id] }?.cancel() }
+    func cancel(_ id: String, in session: SessionContents) {
+        for call in state.withLock({ $0.entries[session.id]?.running[id] }) ?? [] { call.cancel() }
+    }
 
     private func change<Result>(_ session: SessionContents, _ now: NumericDate, _ body: (inout Entry) -> Result) -> Result {
         state.withLock { state in

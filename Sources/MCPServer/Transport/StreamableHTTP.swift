@@ -116,12 +116,12 @@ public final class StreamableHTTP: Sendable {
 
     /// Answers a request whose head was admitted.
     ///
-    /// - Parameter departure: is told when the client closes the connection, which cancels the call.
+    /// - Parameter departure: is told when the client closes the connection, which cancels the call on the wire without sessions.
     public func reply(to call: HTTPCall, from caller: Caller, departure: ClientDeparture? = nil) async -> MCPReply {
         guard call.body.count <= bodyLimit(for: caller) else { return readable(MCPReply(HTTPReply(.contentTooLarge)), call.request) }
         let versions = call.request.headerFields[values: .mcpProtocolVersion]
         let isHandshake = versions.isEmpty || (versions.count == 1 && ProtocolVersion.handshake.contains(versions[0]))
-        return readable(isHandshake ? await handshake(call, caller, departure) : await modern(call, caller, departure), call.request)
+        return readable(isHandshake ? await handshake(call, caller) : await modern(call, caller, departure), call.request)
     }
 
     /// An answer that the page that asked may read, if a page did.
@@ -164,7 +164,7 @@ public final class StreamableHTTP: Sendable {
 
     // MARK: The wire with a handshake
 
-    private func handshake(_ call: HTTPCall, _ caller: Caller, _ departure: ClientDeparture?) async -> MCPReply {
+    private func handshake(_ call: HTTPCall, _ caller: Caller) async -> MCPReply {
         if call.request.method == .delete {
             guard let session = session(of: call.request, caller) else { return Self.noSession }
             sessions.end(session, at: resourceServer.clock.now)
@@ -194,7 +194,8 @@ public final class StreamableHTTP: Sendable {
         case .request(let id, let method, let params):
             if let reply = dispatcher.authorize(caller, method, params) { return MCPReply(reply) }
             let level = sessions.level(of: session) ?? .info
-            return await execute(id, method, params, caller, .handshake, level, call, departure, session: session)
+            // A connection that closes is no cancellation on these wires: they have a message for that.
+            return await execute(id, method, params, caller, .handshake, level, call, nil, session: session)
         }
     }
 
@@ -283,9 +284,7 @@ public final class StreamableHTTP: Sendable {
         guard Self.calls.contains(method) else { return answer(id, await run(method, params, caller, wire, .nowhere, session: session), wire) }
         let running = RunningCall(canStream: MediaType.accepts(call.request.headerFields[values: .accept], "text/event-stream"))
         let key = id.text
-        if let session, !sessions.register(running, key, in: session, at: resourceServer.clock.now) {
-            return answer(id, .error(RPCError(.invalidRequest, "a request of this id is still running")), wire)
-        }
+        if let session { sessions.register(running, key, in: session, at: resourceServer.clock.now) }
         let isAlive: @Sendable () -> Bool = { [resourceServer] in caller.principal.map(resourceServer.stillAccepts) ?? true }
         let beat = heartbeats.add(running, isAlive: isAlive)
         let messages = MessageSink(progressToken: params["_meta"]?["progressToken"], minimumLevel: level, send: running.say)
