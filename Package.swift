@@ -92,6 +92,7 @@ if !coreOnly {
             [
                 "MCPAuthHummingbird", "MCPServer", "MCPAuth", "MCPAuthorizationServer", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, hummingbird,
                 hummingbirdTesting, tracing, .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests(
             "MCPAuthHTTPClientTests",

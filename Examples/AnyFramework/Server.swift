@@ -16,8 +16,9 @@ struct Server {
             print("Set AUTH_ISSUER to the issuer's URL, exactly as its tokens have it.")
             exit(64)
         }
+        let port = ProcessInfo.processInfo.environment["PORT"].flatMap(Int.init) ?? 8000
         let auth = try ResourceServer(
-            "http://127.0.0.1:8000/tasks", trusting: .issuer(issuer, tokens: .anyJWT),
+            "http://127.0.0.1:\(port)/tasks", trusting: .issuer(issuer, tokens: .anyJWT),
             policy: ScopePolicy(operations: [.tool("list-tasks"): "read:tasks", .tool("delete-task"): "delete:tasks"]))
 
         let router = Router()
@@ -39,8 +40,8 @@ struct Server {
             case .rejected(let reply): return answer(reply)
             }
         }
-        print("Listening on http://127.0.0.1:8000/tasks")
-        try await Application(router: router, configuration: .init(address: .hostname("127.0.0.1", port: 8000))).runService()
+        print("Listening on \(auth.resource)")
+        try await Application(router: router, configuration: .init(address: .hostname("127.0.0.1", port: port))).runService()
     }
 
     /// A refusal has status, challenge and body already; it is sent as it is.

@@ -1,10 +1,12 @@
 """The example for people, run as they run it, with a program in place of their browser."""
 
 import os
+import re
 import subprocess
 import sys
+import time
 
-from support import PASSWORD, Server, check, equal, main, test
+from support import PASSWORD, Server, check, equal, free_port, main, send, test
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLE = os.path.join(HERE, "..", "..", "Examples", "clients", "python_sdk.py")
@@ -58,6 +60,31 @@ def _():
         said = result.stdout + result.stderr
         check(result.returncode != 0 and "access_denied" in said, f"{result.returncode} {said[-600:]}")
         equal(len(server.audit("token.issued", "allowed")), 0, "tokens issued")
+
+
+@test("Examples/AnyFramework starts, with a router that takes each path once, and protects its routes")
+def _():
+    port = free_port()
+    environment = dict(os.environ, AUTH_ISSUER="https://issuer.example", PORT=str(port))
+    process = subprocess.Popen([os.path.join(os.path.dirname(os.path.abspath(sys.argv[1])), "example-any-framework")], env=environment, stdout=subprocess.PIPE, text=True)
+    origin = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(100):
+            check(process.poll() is None, lambda: f"ended with {process.returncode}")
+            try:
+                reply = send("GET", origin + "/tasks")
+                break
+            except OSError:
+                time.sleep(0.1)
+        equal(reply.status, 401, "without a token")
+        metadata = re.search(r'resource_metadata="([^"]+)"', reply.header("WWW-Authenticate"))[1]
+        for url in (metadata, origin + "/.well-known/oauth-protected-resource"):
+            document = send("GET", url)
+            equal((document.status, document.json["resource"]), (200, origin + "/tasks"), url)
+        equal(send("DELETE", origin + "/tasks/1").status, 401, "DELETE without a token")
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 if __name__ == "__main__":

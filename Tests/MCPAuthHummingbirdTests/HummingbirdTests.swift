@@ -7,7 +7,10 @@ import MCPAuthHummingbird
 import MCPAuthTesting
 import MCPAuthorizationServer
 import MCPServer
+import NIOCore
+import NIOPosix
 import OAuth
+import Synchronization
 import Testing
 
 @Suite("In front of Hummingbird")
@@ -131,5 +134,73 @@ struct HummingbirdTests {
             #expect(
                 try await status(.post, "/token", [.contentType: "application/x-www-form-urlencoded"], String(repeating: "a", count: 70_000)) == 413)
         }
+    }
+
+    @Test("a client that closes its connection before the answer has begun ends the work on its call")
+    func departure() async throws {
+        let work = Work()
+        let server = MCPServer("x", version: "1") {
+            Tool("work", "Works until it is cancelled") { (call: ToolCall) in
+                work.begin()
+                do { try await Task.sleep(for: .seconds(60)) } catch { work.cancel() }
+                return "done"
+            }
+        }
+        let application = try MCPApplication.make(server, .http(port: 0), protectedBy: auth)
+        let credential = try #require(try token()[.authorization])
+        try await application.test(.live) { client in
+            let body = """
+                {"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"work","arguments":{},"_meta":\
+                {"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}
+                """
+            let head = [
+                "POST /mcp HTTP/1.1", "Host: localhost:80", "Authorization: \(credential)", "Content-Type: application/json",
+                "Accept: application/json, text/event-stream", "MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: work",
+                "Content-Length: \(body.utf8.count)", "", body,
+            ].joined(separator: "\r\n")
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connect(host: "127.0.0.1", port: try #require(client.port)).get()
+            try await channel.writeAndFlush(ByteBuffer(string: head))
+            try await work.reaches(.running)
+            try await channel.close()
+            try await work.reaches(.cancelled)
+        }
+    }
+
+    @Test("a server without tokens listens on loopback and nowhere else")
+    func open() throws {
+        let open = try ResourceServer("http://localhost:80/mcp", trusting: .insecureOpen())
+        let server = MCPServer("x", version: "1") { Tool("whoami", "Who") { (call: ToolCall) in call.principal.subject } }
+        for host in ["127.0.0.1", "localhost", "::1"] { _ = try MCPApplication.make(server, .http(host: host, port: 0), protectedBy: open) }
+        for host in ["0.0.0.0", "::", "192.168.1.2", "example.com"] {
+            let error = #expect(throws: OAuthError.self) { try MCPApplication.make(server, .http(host: host, port: 0), protectedBy: open) }
+            #expect(error?.code == .invalidConfiguration)
+        }
+    }
+
+    @Test("help for clients of MCP 2025-03-26 is served where it was asked for")
+    func legacy() async throws {
+        let fetcher = ScriptedFetcher { _ throws(OAuthError) in throw OAuthError(.fetchFailed, "away") }
+        let server = MCPServer("x", version: "1") { Tool("whoami", "Who") { (call: ToolCall) in call.principal.subject } }
+        for (endpoints, status) in [(LegacyEndpoints(issuer: try Issuer("https://as.test"), fetcher: fetcher), 503), (nil, 404)] {
+            let application = try MCPApplication.make(server, .http(port: 0), protectedBy: auth, legacy: endpoints)
+            try await application.test(.router) { client in
+                try await client.execute(uri: "/authorize", method: .get) { #expect($0.status.code == status) }
+            }
+        }
+    }
+}
+
+/// What a test sees of a handler that waits.
+private final class Work: Sendable {
+    enum Stage { case waiting, running, cancelled }
+    private let stage = Mutex(Stage.waiting)
+
+    func begin() { stage.withLock { $0 = .running } }
+    func cancel() { stage.withLock { $0 = .cancelled } }
+
+    func reaches(_ wanted: Stage) async throws {
+        for _ in 0..<500 where stage.withLock({ $0 }) != wanted { try await Task.sleep(for: .milliseconds(20)) }
+        #expect(stage.withLock { $0 } == wanted)
     }
 }
