@@ -24,6 +24,8 @@ final class Departures: Sendable {
             return false
         }
         if isGone { departure.leave() }
+        // The connection may have been closed, and forgotten, while the head of the request was judged: nobody would forget it again.
+        if !channel.isActive { forget(channel) }
         return departure
     }
 

@@ -50,18 +50,22 @@ public struct DataFolder: Sendable {
     /// The store in `auth.db`. Throws `invalid_configuration` where it is damaged, lost or not this program's, and `temporarily_unavailable`,
     /// saying why it cannot be used.
     public func store() throws(OAuthError) -> SQLiteStore {
-        // The key is made after the store, so where there is one there was a store.
-        let hadStore = FileManager.default.fileExists(atPath: path("master.key"))
+        // The key is made after the store, so beside a key and anything else of ours there was a store. A key alone may have been put there by whoever
+        // keeps the keys, before the first start.
+        let traces = ["auth.db", "auth.db-wal", "audit.jsonl"]
+        let hadStore =
+            FileManager.default.fileExists(atPath: path("master.key")) && traces.contains { FileManager.default.fileExists(atPath: path($0)) }
         do throws(StoreError) { return try SQLiteStore(path: path("auth.db"), expectsData: hadStore) } catch {
             if error.kind == .unusable { throw OAuthError(.invalidConfiguration, error.detail) }
             throw OAuthError(.temporarilyUnavailable, "\(path("auth.db")) cannot be used: \(error.detail)")
         }
     }
 
-    /// Moves files out of the way, to begin anew on purpose: each gets `.old-TIME` behind its name, so nothing is lost. No server may be using
-    /// them. The audit log stays, and goes on. Returns the new names; throws `invalid_configuration` when a file cannot be moved.
+    /// Moves files out of the way and begins an empty store, on purpose: each gets `.old-TIME` behind its name, so nothing is lost. No server may be using
+    /// them. The audit log stays, and goes on, and so does the master key, which may be shared with others. Returns the new names; throws
+    /// `invalid_configuration` when a file cannot be moved.
     @discardableResult
-    public func setAside(_ names: [String] = ["auth.db", "master.key"], at now: NumericDate = Clock.system.now) throws(OAuthError) -> [String] {
+    public func setAside(_ names: [String] = ["auth.db"], at now: NumericDate = Clock.system.now) throws(OAuthError) -> [String] {
         let suffix = ".old-" + now.iso8601.filter { $0.isLetter || $0.isNumber }
         var moved: [String] = []
         for name in names.flatMap({ [$0, $0 + "-wal", $0 + "-shm", DatabaseFile.markPath($0)] })
@@ -70,6 +74,9 @@ public struct DataFolder: Sendable {
                 throw OAuthError(.invalidConfiguration, "\(path(name)) cannot be moved out of the way: \(String(cString: strerror(errno)))")
             }
             moved.append(name + suffix)
+        }
+        do throws(StoreError) { _ = try SQLiteStore(path: path("auth.db")) } catch {
+            throw OAuthError(.invalidConfiguration, "\(path("auth.db")) cannot be made: \(error.detail)")
         }
         return moved
     }

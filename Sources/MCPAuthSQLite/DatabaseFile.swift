@@ -94,17 +94,19 @@ package struct DatabaseFile: Sendable {
         close(descriptor)
         var isLogged = stat()
         let hasLog = stat(path + "-wal", &isLogged) == 0 && isLogged.st_size > 0
-        if count == 0, !hasLog {
+        if count == 0 {
+            // SQLite would delete that log, which may hold all there is, as soon as it looked at the file.
+            guard !hasLog else {
+                throw unusable("is empty, and \(name)-wal beside it is not: its beginning was lost. Keep both. \(Self.waysOut)")
+            }
             guard !expectsData else { throw unusable("is empty, though there was data in it. \(Self.waysOut)") }
             return
         }
-        if count > 0 {
-            guard count == header.count, header.starts(with: Array("SQLite format 3".utf8) + [0]) else {
-                throw unusable("is not a SQLite database, or its beginning was overwritten. \(Self.waysOut)")
-            }
-            let found = Int32(bitPattern: header[68..<72].reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
-            guard found == 0 || found == applicationID else { throw foreign }
+        guard count == header.count, header.starts(with: Array("SQLite format 3".utf8) + [0]) else {
+            throw unusable("is not a SQLite database, or its beginning was overwritten. \(Self.waysOut)")
         }
+        let found = Int32(bitPattern: header[68..<72].reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+        guard found == 0 || found == applicationID else { throw foreign }
         try Onlooker(self, isLogged: hasLog).identify(expectsData: expectsData)
     }
 

@@ -102,7 +102,8 @@ extension Row {
             guard let latest = try hash(13), let expiry: Int64 = self[14] else { return nil }
             func date(_ index: Int) -> NumericDate? { (self[index] as Int64?).map { NumericDate(seconds: $0) } }
             return RefreshChain(
-                latest: latest, expiresAt: NumericDate(seconds: expiry), predecessor: try hash(15), rotatedAt: date(16), youngestUse: date(17))
+                latest: latest, expiresAt: NumericDate(seconds: expiry), predecessor: try hash(15), rotatedAt: date(16), youngestUse: date(17),
+                isRecovered: (self[18] as Int) & 1 != 0, followsRecovery: (self[18] as Int) & 2 != 0)
         }
     }
 
@@ -181,4 +182,9 @@ extension SecretHash {
 extension ScopeSet {
     /// The same text for the same set, whatever the order.
     var canonicalText: String { map(\.text).sorted().joined(separator: " ") }
+}
+
+extension RefreshChain {
+    /// The column of that name: 1 for this generation, 2 for the one before.
+    var recoveries: Int { (isRecovered ? 1 : 0) + (followsRecovery ? 2 : 0) }
 }

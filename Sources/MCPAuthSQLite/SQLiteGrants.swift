@@ -63,7 +63,9 @@ extension SQLiteStore {
             switch chain.decision(on: token.hash, successor: successor.hash, rules: rules, at: now) {
             case .unknown: return .unknown
             case .repeated: return .repeated(grant)
-            case .recovered(let rotatedAt): return .recovered(grant, rotatedAt: rotatedAt)
+            case .recovered(let rotatedAt):
+                try db.cachedStatement(sql: "UPDATE grants SET recoveries = ? WHERE id = ?").execute(arguments: [chain.recovered.recoveries, grantID])
+                return .recovered(grant, rotatedAt: rotatedAt)
             case .reused:
                 try Self.revoke(grantID, now, db)
                 return .reused(grantID: grantID)
@@ -73,11 +75,11 @@ extension SQLiteStore {
             // The row alone: a refresh writes one page.
             let use = try db.cachedStatement(
                 sql: """
-                    UPDATE grants SET refresh_hash = ?, refresh_expires_at = ?, previous_refresh_hash = ?, refreshed_at = ?, last_used_at = ?
-                    WHERE id = ?
+                    UPDATE grants SET refresh_hash = ?, refresh_expires_at = ?, previous_refresh_hash = ?, refreshed_at = ?, last_used_at = ?,
+                    recoveries = ? WHERE id = ?
                     """)
             try use.execute(arguments: [
-                next.latest.data, next.expiresAt.seconds, token.hash.data, now.seconds, now.seconds, grantID,
+                next.latest.data, next.expiresAt.seconds, token.hash.data, now.seconds, now.seconds, next.recoveries, grantID,
             ])
             grant.lastUsedAt = now
             return .rotated(grant)
@@ -185,7 +187,7 @@ extension SQLiteStore {
     }
 
     static func insert(_ grant: Grant, _ token: RefreshToken?, _ db: Database) throws {
-        try db.cachedStatement(sql: "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)").execute(
+        try db.cachedStatement(sql: "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, 0)").execute(
             arguments: [
                 grant.id, grant.clientID.text, grant.userID ?? "", grant.scopes.text, grant.resource, grant.createdAt.seconds,
                 grant.expiresAt.seconds,
@@ -203,7 +205,7 @@ extension SQLiteStore {
         return try withExtendedLifetime(rows) {
             guard let row = try rows.next() else { return nil }
             let grant = try row.grant
-            guard grant.userID == nil || (row[18] as Bool?) == false, let chain = try row.refreshChain else { return nil }
+            guard grant.userID == nil || (row[19] as Bool?) == false, let chain = try row.refreshChain else { return nil }
             return (grant, chain)
         }
     }

@@ -131,6 +131,7 @@ enum Schema {
         ALTER TABLE users ADD COLUMN email TEXT;
         ALTER TABLE users ADD COLUMN email_verified INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE grants ADD COLUMN used_token_issued_at INTEGER;
+        ALTER TABLE grants ADD COLUMN recoveries INTEGER NOT NULL DEFAULT 0;
         UPDATE grants SET used_token_issued_at = refreshed_at WHERE refreshed_at IS NOT NULL;
         """
 }

@@ -126,7 +126,8 @@ public final class AuthorizationServer: Sendable {
             store, master, issuer: issuer, algorithms: configuration.signingAlgorithms, rotation: configuration.keyRotation, at: clock.now)
         refreshTokens = RefreshTokens(master)
         tokens = AccessTokens(
-            issuer: issuer, keys: keys, lifetime: configuration.accessTokenLifetime, random: random, sealer: master.sealer(for: "access tokens"))
+            issuer: issuer, keys: keys, lifetime: configuration.accessTokenLifetime, random: random,
+            sharesIdentity: configuration.isOpenIDProvider, sealer: master.sealer(for: "access tokens"))
         do throws(StoreError) {
             try await refreshRevocations()
         } catch { throw OAuthError(.temporarilyUnavailable, "the store cannot be read: \(error.detail)") }

@@ -146,15 +146,18 @@ struct HummingbirdTests {
                 return "done"
             }
         }
+        // A path of its own, since traces of one process are all in one place.
+        let auth = try ResourceServer(
+            "http://localhost:80/work", trusting: .keys([mint.key.verificationKey], issuer: mint.issuer), transport: .insecureUnchecked)
         let application = try MCPApplication.make(server, .http(port: 0), protectedBy: auth)
-        let credential = try #require(try token()[.authorization])
+        let credential = "Bearer " + (try mint.token(subject: "ada", audience: auth.resource.text))
         try await application.test(.live) { client in
             let body = """
                 {"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"work","arguments":{},"_meta":\
                 {"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}
                 """
             let head = [
-                "POST /mcp HTTP/1.1", "Host: localhost:80", "Authorization: \(credential)", "Content-Type: application/json",
+                "POST /work HTTP/1.1", "Host: localhost:80", "Authorization: \(credential)", "Content-Type: application/json",
                 "Accept: application/json, text/event-stream", "MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: work",
                 "Content-Length: \(body.utf8.count)", "", body,
             ].joined(separator: "\r\n")

@@ -74,6 +74,10 @@ struct IssuerHabitTests {
         #expect(try await principal(trust(.exactly(["dex-client"])), token) == nil)
         #expect(try await principal(trust(.exactly(["dex-client"]), .insecureAllowIDTokens), token) != nil)
         #expect(try await principal(trust(.exactly(["other"]), .insecureAllowIDTokens), token) == nil)
+        for claims in [["events": [:]], ["typ": "Refresh"], ["typ": "Logout"]] as [JSONObject] {
+            let other = try mint.token(audience: "dex-client", claims: claims, type: nil)
+            #expect(try await principal(trust(.exactly(["dex-client"]), .insecureAllowIDTokens), other) == nil, "neither an access nor an ID token")
+        }
         let proof = try mint.token(audience: "dex-client", type: "dpop+jwt")
         #expect(try await principal(trust(.exactly(["dex-client"]), .insecureAllowIDTokens), proof) == nil)
     }

@@ -180,6 +180,25 @@ struct HandshakeWireTests {
         #expect(await send("[\(whoami)]", session: session, token: try server.token(subject: "grace")).status == 404)
     }
 
+    @Test("R-12: nothing more of a batch runs, and nothing is delivered, once its session or its token has ended", arguments: [true, false])
+    func endedBatch(_ isSession: Bool) async throws {
+        let gate = Gate()
+        let server = try Harness(gate: gate)
+        let token = try server.token()
+        let session = try await server.open(token: token, version: "2025-03-26")
+        let calls = ["work", "whoami"].map { #"{"jsonrpc":"2.0","id":"\#($0)","method":"tools/call","params":{"name":"\#($0)"}}"# }
+        async let answer = server.send(Array("[\(calls.joined(separator: ","))]".utf8), token: token, [.mcpSessionID: session])
+        try await Task.sleep(for: .milliseconds(50))
+        if isSession {
+            #expect(await server.send([], token: token, [.mcpSessionID: session], method: .delete).status < 300)
+        } else {
+            server.time.advance(by: 100_000)
+        }
+        gate.open()
+        let end = await answer
+        #expect(end.status == 202 && end.body.isEmpty)
+    }
+
     @Test("9: a missing scope is a real 403 here too, and errors of the protocol are 200 for clients that take all else for the end")
     func statuses() async throws {
         let token = try server.token([])

@@ -34,8 +34,8 @@ package enum CrossOrigin {
             .accessControlAllowOrigin: origin, .accessControlAllowMethods: methods, .accessControlAllowHeaders: allowedHeaders(request),
             .accessControlMaxAge: "600", .vary: "Origin, Access-Control-Request-Headers",
         ]
-        // Browsers ask this before a public page may reach a private address, such as loopback.
-        if request.headerFields[.accessControlRequestPrivateNetwork] == "true" { fields[.accessControlAllowPrivateNetwork] = "true" }
+        // Browsers ask this before a public page may reach a private address, such as loopback. Only pages that were let in by name may.
+        if origin != "*", request.headerFields[.accessControlRequestPrivateNetwork] == "true" { fields[.accessControlAllowPrivateNetwork] = "true" }
         return HTTPReply(.noContent, fields)
     }
 

@@ -6,6 +6,8 @@ public final class JWTVerifier: TokenVerifier {
     private let requirements: JWTRequirements
     private let keys: any KeySource
     private let algorithms: AlgorithmSet
+    /// Where `typ` does not say what a token is, its claims have to.
+    private let knowsTokensByClaims: Bool
     private let refusesIDTokens: Bool
     private let headers = HeaderMemory()
 
@@ -22,7 +24,8 @@ public final class JWTVerifier: TokenVerifier {
         self.requirements = requirements
         self.keys = keys
         self.algorithms = AlgorithmSet(algorithms)
-        if case .absentOrJWT = requirements.type { refusesIDTokens = !insecureAllowIDTokens } else { refusesIDTokens = false }
+        if case .absentOrJWT = requirements.type { knowsTokensByClaims = true } else { knowsTokensByClaims = false }
+        refusesIDTokens = !insecureAllowIDTokens
     }
 
     public var epoch: UInt64 { keys.epoch }
@@ -42,7 +45,7 @@ public final class JWTVerifier: TokenVerifier {
             if let violation = requirements.violation(header: jws.header, claims: claims, now: now) {
                 return .rejected(RejectionReason(violation.rawValue, Self.advice(violation, jws.header)))
             }
-            if refusesIDTokens, Self.isIDToken(claims) {
+            if knowsTokensByClaims, Self.isOtherToken(claims) || (refusesIDTokens && Self.isIDToken(claims)) {
                 return .rejected(RejectionReason("wrong_type", "this is no access token but an ID, refresh or logout token"))
             }
             guard algorithms.contains(jws.header.algorithm) else { return .rejected(RejectionReason(JOSEError.Code.algorithmNotAllowed.rawValue)) }
@@ -71,12 +74,16 @@ public final class JWTVerifier: TokenVerifier {
         return .accepted(principal)
     }
 
-    /// What OpenID Connect puts into ID and logout tokens and nobody into access tokens; `token_use` is Cognito's word for it, `typ` Keycloak's,
-    /// whose access tokens repeat a `nonce` and say `Bearer`.
+    /// Logout tokens (OpenID Connect Back-Channel Logout §2.4), and what Keycloak calls its other tokens in `typ`.
+    private static func isOtherToken(_ claims: JWTClaims) -> Bool {
+        claims["events"] != nil || claims["typ"]?.string.map { ["Refresh", "Offline", "Logout"].contains($0) } ?? false
+    }
+
+    /// What OpenID Connect puts into ID tokens and nobody into access tokens; `token_use` is Cognito's word for it, `typ` Keycloak's, whose access
+    /// tokens repeat a `nonce` and say `Bearer`.
     private static func isIDToken(_ claims: JWTClaims) -> Bool {
         let kind = claims["typ"]?.string
-        return claims["events"] != nil || kind.map { ["ID", "Refresh", "Offline", "Logout"].contains($0) } ?? false
-            || (claims["nonce"] != nil && kind != "Bearer") || claims["at_hash"] != nil || claims["c_hash"] != nil
+        return kind == "ID" || (claims["nonce"] != nil && kind != "Bearer") || claims["at_hash"] != nil || claims["c_hash"] != nil
             || claims["token_use"].map { $0.string != "access" } ?? false
     }
 

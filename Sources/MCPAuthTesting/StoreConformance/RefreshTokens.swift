@@ -38,6 +38,34 @@ extension StoreConformance {
                 throw Failure(description: "expected: the successor goes on")
             }
         },
+        Check(
+            description: "F-04: two parties that take turns are noticed, also where nobody sees their access tokens: no answer is lost twice in a row"
+        ) {
+            store in
+            try await granted(store)
+            _ = try await rotate(store, "r1", "r2")
+            for seconds: Int64 in [40, 80] {
+                guard case .recovered = try await rotate(store, "r1", "r2", at: now.advanced(by: seconds), recovery: 300) else {
+                    throw Failure(description: "expected: recovered, however often it is asked")
+                }
+            }
+            _ = try await rotate(store, "r2", "r3", at: now.advanced(by: 100))
+            try expect(
+                try await rotate(store, "r2", "r3", at: now.advanced(by: 140), recovery: 300) == .reused(grantID: "grant-1"), "their turn again")
+        },
+        Check(description: "131: an answer may be lost again once one has arrived") { store in
+            try await granted(store)
+            for (index, seconds) in [Int64(0), 100, 200].enumerated() {
+                let (token, next) = ("r\(index + 1)", "r\(index + 2)")
+                guard case .rotated = try await rotate(store, token, next, at: now.advanced(by: seconds), recovery: 300) else {
+                    throw Failure(description: "expected: rotated")
+                }
+                guard index != 1 else { continue }
+                guard case .recovered = try await rotate(store, token, next, at: now.advanced(by: seconds + 40), recovery: 300) else {
+                    throw Failure(description: "expected: recovered in generation \(index + 1)")
+                }
+            }
+        },
         Check(description: "F-04: once the successor was exchanged, or the time is over, the predecessor ends the grant") { store in
             try await granted(store)
             _ = try await rotate(store, "r1", "r2")

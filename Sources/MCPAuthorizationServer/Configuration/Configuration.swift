@@ -110,6 +110,15 @@ public struct AuthorizationServerConfiguration: Sendable {
             "turn on the grant jwt-bearer: identityProviders and workloads are of no use without it")
         try require(
             grantTypes.contains(.tokenExchange) || exchanges.isEmpty, "turn on the grant token-exchange: exchanges are of no use without it")
+        if isOpenIDProvider {
+            for resource in resources {
+                let taken = resource.allScopes.intersection(IdentityScope.all)
+                try require(
+                    taken.isEmpty,
+                    "the scope \(taken.text) of \(resource.identifier) means who the user is (OpenID Connect); give it another name, or turn isOpenIDProvider off"
+                )
+            }
+        }
         try require((60...3600).contains(deviceCodeLifetime), "deviceCodeLifetime is 60 to 3600 seconds")
         try require(!languages.isEmpty, "languages holds at least one, such as .english")
         try keyRotation.check()

@@ -152,7 +152,9 @@ public final class MemoryStore: AuthorizationServerStore {
             switch chain.decision(on: token.hash, successor: successor.hash, rules: rules, at: now) {
             case .unknown: return .unknown
             case .repeated: return .repeated(grant)
-            case .recovered(let rotatedAt): return .recovered(grant, rotatedAt: rotatedAt)
+            case .recovered(let rotatedAt):
+                state.refreshChains[grantID] = chain.recovered
+                return .recovered(grant, rotatedAt: rotatedAt)
             case .reused:
                 state.revoke(grantID, now)
                 return .reused(grantID: grantID)
@@ -186,12 +188,8 @@ public final class MemoryStore: AuthorizationServerStore {
             for use in uses where state.grants[use.grantID] != nil {
                 state.grants[use.grantID]?.lastUsedAt = use.time
                 state.grants[use.grantID]?.lastOperation = use.operation
-                if let chain = state.refreshChains[use.grantID], let issuedAt = use.tokenIssuedAt,
-                    issuedAt > chain.youngestUse ?? issuedAt.advanced(by: -1)
-                {
-                    state.refreshChains[use.grantID] = RefreshChain(
-                        latest: chain.latest, expiresAt: chain.expiresAt, predecessor: chain.predecessor, rotatedAt: chain.rotatedAt,
-                        youngestUse: issuedAt)
+                if let issuedAt = use.tokenIssuedAt {
+                    state.refreshChains[use.grantID] = state.refreshChains[use.grantID]?.used(tokenIssuedAt: issuedAt)
                 }
             }
         }

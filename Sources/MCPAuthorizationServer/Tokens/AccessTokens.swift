@@ -43,6 +43,8 @@ struct AccessTokens: Sendable {
     let keys: KeyRing
     let lifetime: Int64
     let random: RandomSource
+    /// Whether `profile` and `email` are the scopes of OpenID Connect here.
+    let sharesIdentity: Bool
     /// For tokens that nobody else can read: they are sealed claims, so that they cost no storage either.
     let sealer: Sealer
 
@@ -61,7 +63,9 @@ struct AccessTokens: Sendable {
         if !contents.scopes.isEmpty { claims["scope"] = .string(contents.scopes.text) }
         if let thumbprint = contents.keyThumbprint { claims["cnf"] = ["jkt": .string(thumbprint)] }
         claims["act"] = contents.actor
-        if let user = contents.user { for member in IdentityScope.claims(about: user, contents.scopes) { claims[member.name] = member.value } }
+        if sharesIdentity, let user = contents.user {
+            for member in IdentityScope.claims(about: user, contents.scopes) { claims[member.name] = member.value }
+        }
         let payload = JSONValue.object(claims).serialized
         let text: String
         switch contents.resource.tokenFormat {

@@ -62,7 +62,9 @@ final class GrantUses: Sendable {
     }
 
     /// The latest of a grant that is not written down yet.
-    func pending(_ grantID: String) -> GrantUse? { Self.byGrant(uses.withLock { $0 })[grantID] }
+    func pending(_ grantID: String) -> GrantUse? {
+        Self.byGrant(uses.withLock { $0.filter { TokenIdentifier.grantID(of: $0.key).utf8.elementsEqual(grantID.utf8) } })[grantID]
+    }
 
     private static func byGrant(_ uses: [String: Use]) -> [String: GrantUse] {
         var latest: [String: GrantUse] = [:]

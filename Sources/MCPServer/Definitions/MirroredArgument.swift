@@ -7,8 +7,8 @@ import OAuth
 /// `mirroredHeaders["region"] = "Region"` makes clients send `Mcp-Param-Region`. The server checks that header and body say the same before the
 /// tool runs.
 ///
-/// For properties that are strings, integers or Booleans. Clients of earlier revisions send no such headers, so a proxy must not take a missing one
-/// for a value.
+/// For properties that are strings, integers or Booleans. A proxy that decides by these headers has to let through requests with
+/// `MCP-Protocol-Version: 2026-07-28` alone: on the wires of earlier revisions these headers mean nothing, and nobody compares them with the body.
 public protocol MirroredProperties {
     /// The part of the header's name after `Mcp-Param-`, by the name of the property.
     static var mirroredHeaders: [String: String] { get }

@@ -226,7 +226,8 @@ public final class StreamableHTTP: Sendable {
     }
 
     /// Messages of MCP 2025-03-26 that come together. Each is authorized by itself, before any of them runs: if one needs more than the token has,
-    /// the answer is its challenge and nothing was done. They run one after the other, and what they say meanwhile goes nowhere.
+    /// the answer is its challenge and nothing was done. They run one after the other, and what they say meanwhile goes nowhere. Once the token or
+    /// the session has ended, no more of them run and nothing is delivered.
     private func batch(_ call: HTTPCall, _ caller: Caller) async -> MCPReply {
         guard call.request.headerFields.contains(.mcpSessionID) else { return Self.sessionNeeded }
         guard let session = session(of: call.request, caller) else { return Self.noSession }
@@ -240,8 +241,10 @@ public final class StreamableHTTP: Sendable {
         for case .success(.request(_, let method, let params)) in messages {
             if let reply = dispatcher.authorize(caller, method, params) { return MCPReply(reply) }
         }
+        let isAlive = { [resourceServer, sessions] in (caller.principal.map(resourceServer.stillAccepts) ?? true) && !sessions.isEnded(session) }
         var answers: [JSONValue] = []
         for message in messages {
+            guard isAlive() else { break }
             switch message {
             case .failure(let error): answers.append(error.json())
             case .success(.response): break
@@ -251,7 +254,8 @@ public final class StreamableHTTP: Sendable {
                 if let body = body(id, outcome, .handshake) { answers.append(body) }
             }
         }
-        return MCPReply(answers.isEmpty ? HTTPReply(.accepted) : .json(.array(answers)))
+        guard !answers.isEmpty, isAlive() else { return MCPReply(HTTPReply(.accepted)) }
+        return MCPReply(.json(.array(answers)))
     }
 
     private static var noSession: MCPReply {

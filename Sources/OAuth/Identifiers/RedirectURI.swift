@@ -74,9 +74,14 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
             && other.requestPath == one.requestPath && other.query == one.query
     }
 
-    /// What a person is shown: the host, with the port that is written there, or the private-use scheme.
+    /// What a person is shown: the host, with the port that is written there, or the private-use scheme with the host behind it.
     public var displayHost: String {
-        guard let url else { return scheme + ":" }
+        guard let url else {
+            let rest = Array(text.utf8.dropFirst(scheme.utf8.count + 1))
+            guard rest.starts(with: "//".utf8) else { return scheme + ":" }
+            let host = rest.dropFirst(2).prefix { ![UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "#")].contains($0) }
+            return scheme + "://" + String(decoding: host, as: UTF8.self)
+        }
         return url.hostForURL + (url.port.map { ":\($0)" } ?? "")
     }
 
@@ -125,6 +130,7 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
 
     private static func isReserved(_ scheme: String) -> Bool {
         reservedSchemes.contains(scheme) || reservedPrefixes.contains { scheme.utf8.starts(with: $0.utf8) }
+            || reservedSuffixes.contains { scheme.utf8.reversed().starts(with: $0.utf8.reversed()) }
     }
 
     /// Schemes that a browser, a shell or an operating system handles itself: sending a code there runs, shows or opens something else than a client.
@@ -137,10 +143,19 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
         "gopher", "wais", "ldap", "ldaps", "telnet", "tn3270", "rlogin", "ssh", "smb", "cifs", "afp", "nfs", "dav", "davs", "vnc", "rdp", "irc",
         "ircs",
         "magnet", "urn", "cid", "mid", "shell", "search", "search-ms", "terminal", "x-man-page", "man", "info", "ghelp", "apt", "pkg", "prefs",
-        "app-prefs", "app-settings", "message", "addressbook", "applescript", "shortcuts", "workflow", "windowsdefender", "windowsupdate", "ms",
+        "app-prefs", "app-settings", "bitcoin", "matrix", "openpgp4fpr", "wtai", "xmpp", "im", "message", "addressbook", "applescript", "shortcuts",
+        "workflow", "windowsdefender", "windowsupdate", "ms",
     ]
 
-    private static let reservedPrefixes = ["ms-", "x-apple", "itms", "itunes", "com.apple.", "x-msi", "microsoft.", "view-"]
+    private static let reservedPrefixes = [
+        "ms-", "x-apple", "itms", "itunes", "com.apple.", "x-msi", "microsoft.", "view-",
+        // What opens a web page in some browser, and what web pages may claim for themselves (`registerProtocolHandler`): a stranger's site, not an app.
+        "web+", "ext+", "x-safari-", "x-web-search", "googlechrome", "firefox", "microsoft-edge", "opera-", "brave-", "vivaldi-", "ddgquicklink",
+        "touch-http", "jnlp",
+    ]
+
+    /// `touch-https:`, `opera-http:` and their kind open a web page.
+    private static let reservedSuffixes = ["http", "https"]
 
     // MARK: The query
 

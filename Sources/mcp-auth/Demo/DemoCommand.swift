@@ -127,7 +127,7 @@ struct DemoCommand: AsyncParsableCommand {
         let resource = origin + "/mcp"
         let audit = AuditLog([try AuditFile(path: folder.path("audit.jsonl"))])
         if newStore {
-            let moved = try folder.setAside(["auth.db", "master.key", "tasks.db"])
+            let moved = try folder.setAside(["auth.db", "tasks.db"])
             for name in moved { Console.note("kept the old file as \(name)") }
             audit.record(AuditEvent("store.set_aside", .allowed, at: Clock.system.now, detail: moved.joined(separator: " ")))
         }
