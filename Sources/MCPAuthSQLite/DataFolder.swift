@@ -52,9 +52,9 @@ public struct DataFolder: Sendable {
     public func store() throws(OAuthError) -> SQLiteStore {
         // The key is made after the store, so beside a key and anything else of ours there was a store. A key alone may have been put there by whoever
         // keeps the keys, before the first start.
-        let traces = ["auth.db", "auth.db-wal", "audit.jsonl"]
-        let hadStore =
-            FileManager.default.fileExists(atPath: path("master.key")) && traces.contains { FileManager.default.fileExists(atPath: path($0)) }
+        func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
+        let auditSize = ((try? FileManager.default.attributesOfItem(atPath: path("audit.jsonl")))?[.size] as? NSNumber)?.intValue ?? 0
+        let hadStore = exists("master.key") && (exists("auth.db") || exists("auth.db-wal") || auditSize > 0)
         do throws(StoreError) { return try SQLiteStore(path: path("auth.db"), expectsData: hadStore) } catch {
             if error.kind == .unusable { throw OAuthError(.invalidConfiguration, error.detail) }
             throw OAuthError(.temporarilyUnavailable, "\(path("auth.db")) cannot be used: \(error.detail)")

@@ -676,6 +676,117 @@ def _():
             check(not any(mark in line.decode() for mark in "\r\u2028\u2029\u0085"), "a line break within a line of the audit log")
 
 
+@test("M-05, M-09, M-11, O-01, I3: a store that is not what it was keeps the server from starting, by name, with the way out, and nothing is lost by it")
+def _():
+    with Server() as server:
+        Client(server).tokens(Browser("ada"))
+        server.stop()
+        data = server.data
+
+        def run(*arguments):
+            return subprocess.run([sys.argv[1], *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+
+        def demo(*options):
+            """What a start says that is refused; fails where it is not."""
+            done = run("demo", "--port", str(server.port), "--data", data, *options)
+            equal((done.returncode, done.stdout), (78, ""), f"exit code and what it printed: {done.stderr}")
+            return done.stderr
+
+        def at(name):
+            return os.path.join(data, name)
+
+        def contents(name):
+            with open(at(name), "rb") as file:
+                return file.read()
+
+        @contextlib.contextmanager
+        def damaged(name, damage):
+            """One file that is not what it was, and is again afterwards."""
+            kept = {each: contents(each) for each in os.listdir(data) if os.path.isfile(at(each))}
+            damage(at(name))
+            try:
+                yield
+            finally:
+                for each in set(os.listdir(data)) - set(kept):
+                    os.remove(at(each))
+                for each, bytes in kept.items():
+                    with open(at(each), "wb") as file:
+                        file.write(bytes)
+                    os.chmod(at(each), 0o600)
+
+        def foreign(path):
+            os.remove(path)
+            for each in ("-wal", "-shm"):
+                if os.path.exists(path + each):
+                    os.remove(path + each)
+            with contextlib.closing(sqlite3.connect(path)) as db:
+                db.execute("CREATE TABLE albums (id INTEGER PRIMARY KEY, title TEXT)")
+                db.commit()
+            os.chmod(path, 0o600)
+
+        def noise(path):
+            with open(path, "r+b") as file:
+                file.seek(4096)
+                file.write(os.urandom(4096))
+
+        equal(run("store", "check", "--data", data).returncode, 0, "store check of a whole store")
+        for name in ("auth.db", "tasks.db"):
+            for what, damage, words in (
+                ("missing", os.remove, ["missing"]), ("empty", lambda path: os.truncate(path, 0), ["empty"]),
+                ("another application's", foreign, ["another application"]), ("overwritten", noise, []),
+                ("readable", lambda path: os.chmod(path, 0o644), ["chmod 600"]),
+            ):
+                if what == "overwritten" and os.path.getsize(at(name)) < 8192:
+                    continue
+                with damaged(name, damage):
+                    said = demo()
+                    for word in [at(name), *words]:
+                        check(word in said, lambda: f"{name} {what}: {word!r} is not in: {said}")
+                    if what == "another application's":
+                        with contextlib.closing(sqlite3.connect(at(name))) as db:
+                            equal([row[0] for row in db.execute("SELECT name FROM sqlite_master")], ["albums"], "the stranger's tables")
+        with damaged("auth.db", noise):
+            found = run("store", "check", "--data", data)
+            check(found.returncode in (1, 78) and "auth.db" in found.stderr + found.stdout, lambda: f"store check of a damaged store: {found}")
+        with damaged("master.key", lambda path: os.chmod(path, 0o644)):
+            said = demo()
+            check("chmod 600" in said and "--insecure-allow-readable-key" in said, said)
+        with damaged("master.key", os.remove):
+            said = demo()
+            check(at("master.key") in said and "missing" in said and "--new-store" in said, said)
+        with damaged("master.key", lambda path: open(path, "wb").write(os.urandom(32))):
+            said = demo()
+            check("another master key" in said and "--port" not in said.split("another master key")[0], said)
+        said = run("demo", "--port", str(server.port), "--origin", "http://127.0.0.1:1", "--data", data).stderr
+        check(server.origin in said and "http://127.0.0.1:1" in said, said)
+        with damaged("audit.jsonl", lambda path: os.chmod(path, 0o644)):
+            check("audit.jsonl" in demo(), "an audit log that others can read")
+        server.options.append("--new-store")
+        check(server.start(), lambda: server.output())
+        equal(len(server.audit("store.set_aside", "allowed")), 1, "the audit log carries on, and says so")
+        check(any(".old-" in name for name in os.listdir(data)), os.listdir(data))
+        equal(run("audit", "verify", "--data", data).returncode, 0, "audit verify")
+        Client(server).tokens(Browser("ada"))
+
+
+@test("a master key that is put there before the first start, as containers mount secrets, is the key of that start")
+def _():
+    with Server("--insecure-allow-readable-key") as server:
+        server.stop()
+        for name in os.listdir(server.data):
+            os.remove(os.path.join(server.data, name))
+        key = os.urandom(32)
+        with open(os.path.join(server.data, "master.key"), "wb") as file:
+            file.write(key)
+        os.chmod(os.path.join(server.data, "master.key"), 0o444)
+        check(server.start(), lambda: server.output()[-800:])
+        Client(server).tokens(Browser("ada"))
+        with open(os.path.join(server.data, "master.key"), "rb") as file:
+            equal(file.read(), key, "the key")
+        server.stop()
+        check(server.start(), lambda: server.output()[-800:])
+
+
 @test("S-15: a proxy of the environment is never asked, neither for documents of clients nor for anything else")
 def _():
     proxy = socket.create_server(("127.0.0.1", 0))

@@ -15,12 +15,14 @@ struct SentMessagesTests {
     static let requests: [(String, JSONObject)] =
         [
             ("tools/list", [:]), ("resources/list", [:]), ("resources/templates/list", [:]), ("prompts/list", [:]),
-            ("resources/read", ["uri": "note://all"]), ("resources/read", ["uri": "note://a/text"]), ("resources/read", ["uri": "note://missing/text"]),
+            ("resources/read", ["uri": "note://all"]), ("resources/read", ["uri": "note://a/text"]),
+            ("resources/read", ["uri": "note://missing/text"]),
             ("prompts/get", ["name": "greet", "arguments": ["name": "Ada"]]), ("prompts/get", ["name": "none"]),
             ("tools/call", ["name": "none"]), ("none", [:]),
         ]
         + [
-            ("search", ["text": "x"]), ("search", ["text": 1]), ("delete", ["value": 1]), ("whoami", [:]), ("fail", [:]), ("crash", [:]), ("say", [:]),
+            ("search", ["text": "x"]), ("search", ["text": 1]), ("delete", ["value": 1]), ("whoami", [:]), ("fail", [:]), ("crash", [:]),
+            ("say", [:]),
             ("embed", [:]), ("deploy", [:]), ("work", [:]),
         ].map { (name: String, arguments: JSONObject) in ("tools/call", ["name": .string(name), "arguments": .object(arguments)]) }
 

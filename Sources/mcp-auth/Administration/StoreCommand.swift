@@ -14,9 +14,9 @@ struct StoreCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Read the whole database and check that it is intact.",
             discussion: """
-                At its start a server looks through its database for a fifth of a second. This reads
-                all of it, and checks that master.key opens what is sealed in it. A server may be
-                running meanwhile.
+                At its start a server looks through its database for a fifth of a second. \
+                This reads all of it, and checks that master.key opens what is sealed in it. \
+                A server may be running meanwhile.
 
                 Exit codes: 0 intact, 1 damaged, 78 no store, or not this program's.
                 """)

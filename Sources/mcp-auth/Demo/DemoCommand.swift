@@ -100,7 +100,9 @@ struct DemoCommand: AsyncParsableCommand {
         do {
             try await serve(metrics)
         } catch let error as OAuthError { throw Console.failure(error) } catch let error as StoreError {
-            throw Console.failure(OAuthError(.temporarilyUnavailable, "the data in \(data) cannot be used: \(error.detail)"))
+            throw Console.failure(
+                OAuthError(
+                    error.kind == .unusable ? .invalidConfiguration : .temporarilyUnavailable, "the data in \(data) cannot be used: \(error.detail)"))
         }
     }
 
