@@ -37,7 +37,7 @@ def _():
     with Server() as server:
         result = run_example(server)
         equal(result.returncode, 0, f"exit status ({result.stderr[-400:]})")
-        for text in ("Connected by MCP 2026-07-28", "search-tasks", "delete-task", "Tasks: Try the Python example", "You are Ada", "delete:tasks"):
+        for text in ("Connected by MCP 2026-07-28", "search-tasks", "delete-task", "Tasks: Try the Python example", "You are ada, and this client may: ", "delete:tasks"):
             check(text in result.stdout, f"{text!r} is not in: {result.stdout}")
         check("counted" not in result.stderr and "did not answer" not in result.stderr, result.stderr[-400:])
         equal(len(server.audit("token.issued", "allowed")), 1, "tokens issued")
