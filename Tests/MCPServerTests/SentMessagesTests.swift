@@ -12,19 +12,21 @@ struct SentMessagesTests {
     static let file = ProcessInfo.processInfo.environment["MCP_AUTH_SENT"]
 
     /// What is asked on every wire: method, parameters.
-    static let requests: [(String, JSONObject)] =
-        [
-            ("tools/list", [:]), ("resources/list", [:]), ("resources/templates/list", [:]), ("prompts/list", [:]),
-            ("resources/read", ["uri": "note://all"]), ("resources/read", ["uri": "note://a/text"]),
-            ("resources/read", ["uri": "note://missing/text"]),
-            ("prompts/get", ["name": "greet", "arguments": ["name": "Ada"]]), ("prompts/get", ["name": "none"]),
-            ("tools/call", ["name": "none"]), ("none", [:]),
-        ]
-        + [
+    static let requests: [(String, JSONObject)] = {
+        let calls: [(String, JSONObject)] = [
             ("search", ["text": "x"]), ("search", ["text": 1]), ("delete", ["value": 1]), ("whoami", [:]), ("fail", [:]), ("crash", [:]),
             ("say", [:]),
             ("embed", [:]), ("deploy", [:]), ("work", [:]),
-        ].map { (name: String, arguments: JSONObject) in ("tools/call", ["name": .string(name), "arguments": .object(arguments)]) }
+        ]
+        var all: [(String, JSONObject)] = [
+            ("tools/list", [:]), ("resources/list", [:]), ("resources/templates/list", [:]), ("prompts/list", [:]),
+            ("resources/read", ["uri": "note://all"]), ("resources/read", ["uri": "note://a/text"]),
+            ("resources/read", ["uri": "note://missing/text"]), ("prompts/get", ["name": "greet", "arguments": ["name": "Ada"]]),
+            ("prompts/get", ["name": "none"]), ("tools/call", ["name": "none"]), ("none", [:]),
+        ]
+        for (name, arguments) in calls { all.append(("tools/call", ["name": .string(name), "arguments": .object(arguments)])) }
+        return all
+    }()
 
     @Test("every answer and every notification has the members that its revision asks for")
     func everything() async throws {
@@ -51,7 +53,8 @@ struct SentMessagesTests {
             let hello = await ask("initialize", ["protocolVersion": .string(version), "capabilities": [:], "clientInfo": ["name": "x"]], nil)
             let session = try #require(hello.fields[.mcpSessionID])
             try await note(version, "initialize", hello)
-            for (method, params) in [("ping", [:]), ("logging/setLevel", ["level": "debug"])] + Self.requests {
+            let first: [(String, JSONObject)] = [("ping", [:]), ("logging/setLevel", ["level": "debug"])]
+            for (method, params) in first + Self.requests {
                 var params = params
                 if method == "tools/call" { params["_meta"] = ["progressToken": "p"] }
                 try await note(version, method, await ask(method, params, session))
@@ -62,6 +65,8 @@ struct SentMessagesTests {
             let meta: JSONObject = method == "tools/call" ? ["progressToken": "p", "io.modelcontextprotocol/logLevel": "debug"] : [:]
             try await note("2026-07-28", method, await server.modern(method, params, token: token, meta: meta))
         }
+        let links = lines.filter { $0["message"]?["result"]?["content"]?.array?.contains { $0["type"] == "resource_link" } ?? false }
+        #expect(Set(links.compactMap { $0["version"]?.string }) == ["2025-06-18", "2025-11-25", "2026-07-28"], "earlier revisions have no links")
         #expect(lines.count > 100)
         if let file = Self.file {
             try Data(lines.map { String(decoding: $0.serialized, as: UTF8.self) + "\n" }.joined().utf8).write(to: URL(fileURLWithPath: file))

@@ -318,7 +318,9 @@ public final class StreamableHTTP: Sendable {
                 return .result([:])
             } catch { return .error(error) }
         }
-        return await dispatcher.run(method, params, caller: caller, wire: wire, messages: messages)
+        let outcome = await dispatcher.run(method, params, caller: caller, wire: wire, messages: messages)
+        guard let session, case .result(let result) = outcome else { return outcome }
+        return .result(EarlierRevisions.translate(result, for: session.version))
     }
 
     private func answer(_ id: JSONValue, _ outcome: Dispatcher.Outcome, _ wire: Dispatcher.Wire) -> MCPReply {

@@ -60,7 +60,7 @@ struct DemoCommand: AsyncParsableCommand {
     @Flag(help: "Count requests from this machine for rate limits, for a proxy on this machine that is not counted in --trusted-proxies.")
     var rateLimitLoopback = false
 
-    @Flag(help: "Begin with an empty store; the old files are kept beside it under other names.")
+    @Flag(help: "Begin with an empty store; the old files are kept beside it under other names. Stop the server that uses them first.")
     var newStore = false
 
     @Flag(help: "Accept a master.key that other users of this machine can read, as containers mount secrets.")

@@ -1,0 +1,31 @@
+import JOSE
+
+/// Results in the words of earlier revisions: links to resources exist since 2025-06-18, audio since 2025-03-26. A client of before could not read the
+/// whole answer; it gets that piece as text.
+enum EarlierRevisions {
+    /// - Parameter result: of `tools/call` or `prompts/get`; every other is left as it is.
+    static func translate(_ result: JSONObject, for version: String) -> JSONObject {
+        guard let age = ProtocolVersion.handshake.firstIndex(of: version), age > 1 else { return result }
+        var result = result
+        if let content = result["content"]?.array { result["content"] = .array(content.map { piece($0, version) }) }
+        if let messages = result["messages"]?.array {
+            result["messages"] = .array(
+                messages.map { message in
+                    guard var object = message.object, let content = object["content"] else { return message }
+                    object["content"] = piece(content, version)
+                    return .object(object)
+                })
+        }
+        return result
+    }
+
+    private static func piece(_ content: JSONValue, _ version: String) -> JSONValue {
+        switch content["type"]?.string {
+        case "resource_link": text("\(content["name"]?.string ?? ""): \(content["uri"]?.string ?? "")")
+        case "audio" where version == "2024-11-05": text("(audio, \(content["mimeType"]?.string ?? ""))")
+        default: content
+        }
+    }
+
+    private static func text(_ text: String) -> JSONValue { ["type": "text", "text": .string(text)] }
+}
