@@ -24,7 +24,7 @@ final class Departures: Sendable {
             return false
         }
         if isGone { departure.leave() }
-        // The connection may have been closed, and forgotten, while the head of the request was judged: nobody would forget it again.
+        // The connection may have closed while the request head was processed. Its entry would then never be removed.
         if !channel.isActive { forget(channel) }
         return departure
     }

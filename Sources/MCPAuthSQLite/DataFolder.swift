@@ -50,8 +50,8 @@ public struct DataFolder: Sendable {
     /// The store in `auth.db`. Throws `invalid_configuration` where it is damaged, lost or not this program's, and `temporarily_unavailable`,
     /// saying why it cannot be used.
     public func store() throws(OAuthError) -> SQLiteStore {
-        // The key is made after the store, so beside a key and anything else of ours there was a store. A key alone may have been put there by whoever
-        // keeps the keys, before the first start.
+        // The key is created after the store, so a key with any other file of ours means that a store existed. A key alone can be provisioned before
+        // the first start, as a container secret.
         func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
         let auditSize = ((try? FileManager.default.attributesOfItem(atPath: path("audit.jsonl")))?[.size] as? NSNumber)?.intValue ?? 0
         let hadStore = exists("master.key") && (exists("auth.db") || exists("auth.db-wal") || auditSize > 0)

@@ -9,8 +9,8 @@ public struct MCPServer: Sendable {
     ///
     /// A caller without a token is shown what is open to everybody, whichever of these is chosen but `all`.
     public enum Visibility: Sendable, Hashable {
-        /// What the caller's token may use, and what it could use after asking for more at the authorization server: so a model sees a tool whose
-        /// call leads to step-up. What nobody could grant this client stays hidden.
+        /// What the caller's token permits, and what the authorization server could grant this client: a model sees a tool whose call leads to
+        /// step-up authorization. What cannot be granted to this client stays hidden.
         case grantable
         /// What the caller's token may use now.
         case permitted

@@ -134,10 +134,10 @@ public struct Trust: Sendable {
         Trust(authorizationServers: authorizationServers) { _ throws(OAuthError) in verifier }
     }
 
-    /// No protection at all: every request is made by one principal who may do everything, and a token that is sent is not looked at. For
-    /// development and tests; a resource that is not on loopback refuses it, as does an application that listens beyond loopback.
+    /// No protection: every request is accepted as one principal that holds every scope, and tokens are ignored. For development and tests only.
+    /// Throws `invalid_configuration` if the resource, or the address on which the application listens, is not on loopback.
     ///
-    /// - Parameter subject: who everybody is to the tools.
+    /// - Parameter subject: the subject of that principal.
     public static func insecureOpen(subject: String = "developer") -> Trust {
         var trust = Trust.verifier(StaticTokenVerifier([:]))
         if let claims = try? JSONDocument(parsing: "{}") {

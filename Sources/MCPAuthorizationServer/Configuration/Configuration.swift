@@ -47,8 +47,8 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var grantLifetime: Int64 = 180 * 86400
     /// Seconds in which a refresh token that was just used gives the same successor again: 0 to 60 (requirement 138).
     public var refreshGrace: Int64 = 30
-    /// Seconds in which the predecessor of a refresh token gives the same successor again as long as that was never used, neither itself nor an
-    /// access token that came with it: the answer was lost on the way to the client. 0 to 86400; 0 turns it off.
+    /// Seconds in which a client can repeat a refresh whose response was lost. It receives the same successor again, provided that neither the
+    /// successor nor an access token issued with it was used. 0 to 86400; 0 disables it.
     public var refreshRecovery: Int64 = 3600
     /// Seconds that a browser stays signed in.
     public var sessionLifetime: Int64 = 12 * 3600

@@ -1,7 +1,7 @@
 public import JOSE
 
-/// What a store keeps of the refresh tokens of one grant: the latest, and the one before it. Decides what becomes of a token that is sent (RFC 9700
-/// §4.14.2, requirements 131 and 138), the same in every store.
+/// The refresh tokens that a store keeps for one grant: the latest and its predecessor. Decides how a presented token is handled (RFC 9700 §4.14.2,
+/// requirements 131 and 138), identically in every store.
 ///
 /// A token that was exchanged may be sent again in two cases. Within the grace period, since clients refresh from several processes at once. And
 /// for longer as long as its successor was never used, neither itself nor an access token that came with it: then the answer was lost, and only one

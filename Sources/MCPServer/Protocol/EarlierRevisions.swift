@@ -1,7 +1,7 @@
 import JOSE
 
-/// Results in the words of earlier revisions: links to resources exist since 2025-06-18, audio since 2025-03-26. A client of before could not read the
-/// whole answer; it gets that piece as text.
+/// Translates results for earlier revisions: `resource_link` exists since 2025-06-18, `audio` since 2025-03-26. An older client would reject the whole
+/// result, so it receives such content as text.
 enum EarlierRevisions {
     /// - Parameter result: of `tools/call` or `prompts/get`; every other is left as it is.
     static func translate(_ result: JSONObject, for version: String) -> JSONObject {

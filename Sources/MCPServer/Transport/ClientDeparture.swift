@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Tells a call that its client has closed the connection, so that nobody works for an answer that nobody reads.
+/// Signals that the client closed its connection, so that its call is cancelled.
 ///
-/// An adapter makes one for each request, hands it to `StreamableHTTP.reply`, and calls `leave` when the connection is closed on the client's side,
-/// also while the answer is not begun.
+/// An adapter creates one for each request, passes it to `StreamableHTTP.reply`, and calls `leave` when the client closes the connection, also before
+/// the response has begun.
 public final class ClientDeparture: Sendable {
     private enum State {
         case present((@Sendable () -> Void)?)

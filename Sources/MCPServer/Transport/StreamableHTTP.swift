@@ -49,8 +49,8 @@ public final class StreamableHTTP: Sendable {
 
     /// Throws `invalid_configuration` when a definition of the server has a mistake.
     ///
-    /// - Parameter sessionKey: seals the sessions of clients of the 2025 revisions. With the same key, every instance takes the sessions of every
-    ///   other, and a restart ends none. Of this process alone unless given.
+    /// - Parameter sessionKey: encrypts session identifiers of the 2025 revisions. Instances with the same key accept each other's sessions, also
+    ///   after a restart. The default is a random key for this process.
     public convenience init(
         _ server: MCPServer, protectedBy resourceServer: ResourceServer, sessionKey: SymmetricKey? = nil, random: RandomSource = .system
     ) throws(OAuthError) {
