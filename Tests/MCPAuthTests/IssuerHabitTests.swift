@@ -179,6 +179,19 @@ struct CrossOriginTests {
         }
     }
 
+    @Test("access from public pages to a private network is granted to allowed origins only, never to every origin")
+    func privateNetwork() throws {
+        let asked = HTTPField.Name("Access-Control-Request-Private-Network")!
+        let granted = HTTPField.Name("Access-Control-Allow-Private-Network")!
+        let server = try server(Self.loopback, allowing: ["https://app.example.com"])
+        let allowed = server.preflightReply(
+            for: try request(.options, Self.loopback, origin: "https://app.example.com", [.accessControlRequestMethod: "POST", asked: "true"]))
+        #expect(allowed?.response.headerFields[granted] == "true")
+        let metadata = try request(.options, origin: "https://evil.example", [asked: "true"])
+        let open = CrossOrigin.preflight(metadata, allowing: "*", methods: "GET")
+        #expect(open.response.headerFields[.accessControlAllowOrigin] == "*" && open.response.headerFields[granted] == nil)
+    }
+
     @Test("R-04: the Host is looked at for a preflight too, and one without an Origin is told the methods")
     func host() throws {
         var other = try request(.options, origin: "https://rs.example")

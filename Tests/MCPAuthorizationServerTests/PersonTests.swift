@@ -27,6 +27,19 @@ struct PersonTests {
         try JWTClaims(parsing: CompactJWS(parsing: try #require(reply["access_token"]?.string)).payload)
     }
 
+    @Test("a resource has no scope named like those of OpenID Connect, unless that is off; then it means nothing but the resource's own")
+    func collision() async throws {
+        let resource = try ProtectedResource("https://rs.example/mcp", scopes: [.init("email", "Send e-mail")])
+        var configuration = AuthorizationServerConfiguration(resources: [resource])
+        func server() async throws(OAuthError) -> AuthorizationServer {
+            try await AuthorizationServer("https://as.example", configuration: configuration, store: MemoryStore(), master: .random())
+        }
+        let error = await #expect(throws: OAuthError.self) { try await server() }
+        #expect(error?.code == .invalidConfiguration && error?.message.contains("email") == true)
+        configuration.isOpenIDProvider = false
+        _ = try await server()
+    }
+
     @Test("access token, ID token, userinfo and introspection agree, also after a refresh, and the principal reads well")
     func agreement() async throws {
         let client = try await harness.registered()
