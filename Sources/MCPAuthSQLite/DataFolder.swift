@@ -75,6 +75,7 @@ public struct DataFolder: Sendable {
             }
             moved.append(name + suffix)
         }
+        guard names.contains("auth.db") else { return moved }
         do throws(StoreError) { _ = try SQLiteStore(path: path("auth.db")) } catch {
             throw OAuthError(.invalidConfiguration, "\(path("auth.db")) cannot be made: \(error.detail)")
         }

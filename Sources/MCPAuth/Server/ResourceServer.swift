@@ -127,7 +127,7 @@ public final class ResourceServer: Sendable {
         return reply
     }
 
-    /// The answer to somebody without a token who typed another name of this machine than the resource's own: 421, with the URL to type. Clients
+    /// The response to a request without a token that uses another loopback name than the resource's own: 421, with the URL to use. Clients
     /// compare the resource that the metadata names with the URL that they were given (RFC 9728 §3.3), so a challenge would only lead them to an
     /// error that explains nothing. Nil for every other request.
     package func misdirected(_ request: HTTPRequest) -> HTTPReply? {
