@@ -7,19 +7,22 @@ import NIOPosix
 public import OAuth
 import Synchronization
 
-/// The guarded door out, on AsyncHTTPClient.
+/// An `HTTPFetcher` on AsyncHTTPClient that prevents requests to forbidden addresses (SSRF).
 ///
-/// The name is resolved first. If any of its addresses is not allowed by the policy, nothing is connected to; otherwise the connection goes to one
-/// of the addresses that were checked, whatever the name resolves to a moment later. Redirects are not followed, content codings are not decoded,
-/// cookies are not kept, proxies from the environment are not used, and size and time of the whole exchange are bounded.
+/// It resolves the name first. If the policy forbids any of the addresses, it does not connect. Otherwise it connects
+/// to an address that was checked, even if the name resolves to another one a moment later. It follows no redirects,
+/// decodes no content codings, keeps no cookies, and uses no proxies from the environment. Size and time of the whole
+/// exchange are bounded.
 public final class GuardedHTTPClient: HTTPFetcher {
-    /// The addresses of a host, in no more than some time.
+    /// Resolves the addresses of a host within a time.
     package typealias Resolve = @Sendable (_ host: String, _ port: Int, _ timeout: Duration) async throws -> [(text: String, value: IPAddress)]
 
     private let policy: OutboundPolicy
     private let resolve: Resolve
     private let clients = ClientCache()
 
+    /// A client with its own connections, by default for https to public addresses only. Call `shutdown()` when it is
+    /// no longer needed.
     public convenience init(_ policy: OutboundPolicy = .strict) { self.init(policy, resolve: Resolver.addresses(of:port:within:)) }
 
     package init(_ policy: OutboundPolicy, resolve: @escaping Resolve) {
@@ -27,18 +30,31 @@ public final class GuardedHTTPClient: HTTPFetcher {
         self.resolve = resolve
     }
 
-    /// https to public addresses only; lives as long as the process.
+    /// A client for https to public addresses only, which lives as long as the process.
     public static let shared = GuardedHTTPClient()
 
-    /// Closes every connection, and returns once that is done. A client that is let go without this closes them a moment later.
+    /// Closes every connection, and returns once they are closed. A client that is released without this call closes
+    /// them a moment later.
     public func shutdown() async { await clients.shutdown() }
 
+    /// Sends one request. Throws `fetch_failed` when the policy forbids the URL, and then says which setting would
+    /// allow it. Every other failure gives the same message, which names the host only.
     public func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply {
         let failure = OAuthError(.fetchFailed, "could not fetch from \(request.url.hostForURL)")
         guard policy.allows(request.url) else {
-            throw OAuthError(.fetchFailed, "\(request.url.scheme) to \(request.url.hostForURL) is not allowed: only https to public addresses is")
+            throw OAuthError(.fetchFailed, Self.refusal(of: request.url))
         }
         do { return try await Spans.around("fetch") { try await self.exchangeInTime(request) } } catch { throw failure }
+    }
+
+    /// Says which setting would allow a URL.
+    private static func refusal(of url: WebURL) -> String {
+        let place = IPAddress(url.host)?.isLoopback == true || url.isLoopback ? "on this machine" : "on your own network"
+        let setting =
+            place == "on this machine" ? "GuardedHTTPClient(.development)" : "GuardedHTTPClient(OutboundPolicy(allowPrivateNetworks: true))"
+        return "\(url.scheme) to \(url.hostForURL) is not allowed: only https to public addresses is. "
+            + "For a provider \(place), pass fetcher: \(setting)"
+            + (url.isSecure || url.isLoopback ? "" : ", with insecureAllowHTTP: true for plain http")
     }
 
     private func exchangeInTime(_ request: OutboundRequest) async throws -> HTTPReply {
@@ -76,7 +92,7 @@ public final class GuardedHTTPClient: HTTPFetcher {
     private struct TooLate: Error {}
     private struct NotAllowed: Error {}
 
-    /// One of the addresses of the host, all of which are allowed.
+    /// An address of the host. All addresses of the host are allowed.
     private func checkedAddress(of url: WebURL, within timeout: Duration) async throws -> String {
         let host = url.host
         let port = url.effectivePort
@@ -88,15 +104,17 @@ public final class GuardedHTTPClient: HTTPFetcher {
 }
 
 extension ResourceServer {
-    /// A resource server whose keys, metadata and introspection answers come through `GuardedHTTPClient.shared`.
-    public convenience init(_ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(), audit: AuditLog = AuditLog())
+    /// A resource server that fetches keys, metadata and introspection responses with `GuardedHTTPClient.shared`.
+    /// Throws `invalid_identifier` or `invalid_configuration`; the message says what to change.
+    public convenience init(_ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(), audit: AuditLog? = nil)
         throws(OAuthError)
     {
         try self.init(resource, trusting: trust, policy: policy, fetcher: GuardedHTTPClient.shared, audit: audit)
     }
 }
 
-/// One client for each host and the address that was checked for it, so that connections are reused and never go elsewhere.
+/// One client for each host and the address that was checked for it. Connections are reused and never go to another
+/// address.
 private actor ClientCache {
     private struct Entry {
         let key: String
@@ -108,13 +126,25 @@ private actor ClientCache {
     private static let capacity = 64
 
     deinit {
-        // The library ends the process when a client goes that was not shut down. Nobody waits for this: it closes idle connections.
-        let clients = entries.map(\.client)
-        guard !clients.isEmpty else { return }
-        Task { for client in clients { try? await client.shutdown() } }
+        // AsyncHTTPClient traps when a client is released that was not shut down. The process may exit before the
+        // shutdown has finished, so the clients are kept until then.
+        Closing.shutDown(entries.map(\.client))
     }
 
-    /// Those that are in use stay, whatever the capacity; of the others, the ones go that were not asked for for the longest time.
+    /// Clients that are shutting down.
+    private enum Closing {
+        private static let clients = Mutex<[ObjectIdentifier: HTTPClient]>([:])
+
+        static func shutDown(_ gone: [HTTPClient]) {
+            guard !gone.isEmpty else { return }
+            clients.withLock { for client in gone { $0[ObjectIdentifier(client)] = client } }
+            Task {
+                for client in gone where (try? await client.shutdown()) != nil { clients.withLock { $0[ObjectIdentifier(client)] = nil } }
+            }
+        }
+    }
+
+    /// Clients in use are kept, whatever the capacity. Of the others, the least recently used are shut down.
     nonisolated func withClient<Result: Sendable>(
         for host: String, pinnedTo address: String, _ body: @Sendable (HTTPClient) async throws -> Result
     ) async throws -> Result {
@@ -139,11 +169,11 @@ private actor ClientCache {
         }
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow, timeout: .init(connect: .seconds(3), read: .seconds(10)), decompression: .disabled)
-        // Under whichever spelling the library looks it up.
+        // In every spelling that the library may look up.
         configuration.dnsOverride[host] = address
         configuration.dnsOverride[host.lowercased()] = address
         configuration.httpVersion = .http1Only
-        // It would add headers of its own, for strangers to read.
+        // A tracer would add headers that strangers can read.
         configuration.tracing.tracer = nil
         let client = HTTPClient(eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
         entries.append(Entry(key: key, client: client, uses: 1))

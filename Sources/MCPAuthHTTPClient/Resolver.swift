@@ -11,7 +11,8 @@ import Synchronization
     import Darwin
 #endif
 
-/// The operating system's resolver. It blocks and cannot be cancelled, so it runs on a few threads of its own, and whoever waits gives up in time.
+/// The resolver of the operating system. It blocks and cannot be cancelled. It therefore runs on a few threads of its
+/// own, and callers stop waiting after the timeout.
 enum Resolver {
     struct Failed: Error {}
 
@@ -33,7 +34,7 @@ enum Resolver {
             try await withCheckedThrowingContinuation { continuation in
                 answer.take(continuation)
                 queue.addOperation {
-                    // Whoever asked may have given up while others were looked up.
+                    // The caller may have stopped waiting while other names were resolved.
                     if !answer.isGiven { answer.give(Result { try addresses(of: host, port: port) }) }
                 }
             }
@@ -42,7 +43,7 @@ enum Resolver {
         }
     }
 
-    /// Hands the first answer to whoever waits, and drops the others.
+    /// Passes the first answer to the waiting caller, and drops the others.
     private final class FirstAnswer: Sendable {
         typealias Answer = Result<[(text: String, value: IPAddress)], any Error>
         private struct State {

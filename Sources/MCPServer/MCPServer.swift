@@ -80,7 +80,7 @@ public struct MCPServer: Sendable {
         }
     }
 
-    private var requirements: [(what: String, requirement: Requirement)] {
+    var requirements: [(what: String, requirement: Requirement)] {
         tools.compactMap { tool in tool.requirement.map { ((tool.isOpen ? "open tool " : "tool ") + tool.name, $0) } }
             + resources.compactMap { resource in resource.requirement.map { ("resource " + resource.uri, $0) } }
             + prompts.compactMap { prompt in prompt.requirement.map { ("prompt " + prompt.name, $0) } }

@@ -1,31 +1,45 @@
 public import JOSE
 public import OAuth
 
-/// One decision, or one change, that somebody may have to answer for later. Never holds a secret: no token, code, password, key or cookie.
+/// One decision or one change that may have to be explained later. It never contains a secret: no token, code,
+/// password, key or cookie.
 public struct AuditEvent: Sendable, Hashable {
+    /// The outcome of a decision.
     public enum Verdict: String, Sendable, Hashable {
+        /// `allowed`: the request was permitted or the change was made. `denied`: it was refused. `failed`: an error
+        /// prevented it.
         case allowed, denied, failed
     }
 
+    /// The time of the decision.
     public var time: NumericDate
-    /// What was decided: `access`, `sign_in`, `consent`, `token.issued`, `token.revoked`, `client.registered` ...
+    /// The kind of decision: `access`, `sign_in`, `consent`, `token.issued`, `token.revoked`, `client.registered` and
+    /// others.
     public var action: String
+    /// The outcome.
     public var verdict: Verdict
-    /// Stable and of few values, such as `expired` or `insufficient_scope`.
+    /// A stable code with few values, such as `expired` or `insufficient_scope`. Nil when there is nothing to say.
     public var reason: String?
-    /// For people.
+    /// An explanation for people. Its wording may change.
     public var detail: String?
+    /// The issuer of the token, or of the authorization server that decided.
     public var issuer: String?
+    /// The user, or the client that acts for itself. Unique within `issuer` only.
     public var subject: String?
+    /// The client that made the request.
     public var clientID: String?
+    /// The operation, such as `tool search-tasks`.
     public var operation: String?
-    /// What the token, or the grant, has.
+    /// The scopes of the token or the grant.
     public var scopes: ScopeSet?
-    /// What was missing.
+    /// The scopes that the operation needed and the token lacked.
     public var missingScopes: ScopeSet?
+    /// An identifier of the request, to match it with logs. Not a secret.
     public var requestID: String?
+    /// The IP address of the client as text.
     public var peer: String?
 
+    /// Values that are nil are left out of the JSON. The caller must not pass secrets.
     public init(
         _ action: String, _ verdict: Verdict, at time: NumericDate, reason: String? = nil, detail: String? = nil, issuer: String? = nil,
         subject: String? = nil,
@@ -47,7 +61,7 @@ public struct AuditEvent: Sendable, Hashable {
         self.peer = peer
     }
 
-    /// One JSON object; `serialized` of it is one line, whatever the values hold.
+    /// One JSON object. `serialized` of it is always one line. Optional texts longer than 512 bytes are truncated.
     public var json: JSONValue {
         var json = JSONObject()
         json["time"] = .string(time.iso8601)
@@ -60,14 +74,15 @@ public struct AuditEvent: Sendable, Hashable {
         return .object(json)
     }
 
-    /// Strangers choose some of these values; none may fill the disk.
+    /// Clients choose some of these values. No value may fill the disk.
     private static func bounded(_ text: String) -> String {
         text.utf8.count <= 512 ? text : String(decoding: text.utf8.prefix(512), as: UTF8.self) + "…"
     }
 }
 
 extension NumericDate {
-    /// `2026-11-21T03:30:00Z` (RFC 3339), by the civil-from-days algorithm, so that no formatter is needed on the way.
+    /// The moment as `2026-11-21T03:30:00Z` (RFC 3339). Years outside 1 to 9999 are clamped. Uses the civil-from-days
+    /// algorithm and no formatter.
     public var iso8601: String {
         let bounded = min(max(seconds, -62_135_596_800), 253_402_300_799)
         let days = bounded >= 0 ? bounded / 86400 : (bounded - 86399) / 86400

@@ -3,19 +3,21 @@ public import JOSE
 public import OAuth
 import Synchronization
 
-/// What a resource server asks of tokens that are bound to keys (RFC 9449 §7).
+/// The rules of a resource server for tokens that are bound to keys (DPoP, RFC 9449 §7).
 ///
-/// A token that is bound always needs its proof, whatever is said here.
+/// A token that is bound to a key always needs a proof, whatever the policy.
 public struct ProofPolicy: Sendable {
     /// Whether every token must be bound to a key.
     public var isRequired: Bool
-    /// Whether proofs must repeat a nonce of this server, so that none can have been made ahead of time.
+    /// Whether proofs must contain a nonce from this server (RFC 9449 §9), so that no proof can be made in advance.
     public var requiresNonce: Bool
-    /// Remembers which proofs were used. In memory unless given: several instances of one server need one memory between them.
+    /// Remembers the used proofs. The default keeps them in this process. Several instances of one server need a shared
+    /// memory.
     public var memory: any ProofMemory
     let nonces: DPoPNonces
 
-    /// `nonceKey`: the same for all instances of one server. Of this process alone unless given.
+    /// - Parameter nonceKey: The key from which nonces are derived. All instances of one server need the same key. The
+    ///   default is a random key for this process.
     public init(
         isRequired: Bool = false, requiresNonce: Bool = false, memory: any ProofMemory = LocalProofMemory(),
         nonceKey: SymmetricKey = SymmetricKey(size: .bits256)
@@ -27,13 +29,15 @@ public struct ProofPolicy: Sendable {
     }
 }
 
-/// Remembers which proofs were used, so that none is good twice.
+/// Remembers the used proofs, so that none is accepted twice (RFC 9449 §11.1).
 public protocol ProofMemory: Sendable {
-    /// True for the first use of a proof only. Nil when it cannot be said now: then the request is refused as unavailable.
+    /// True for the first use of a proof only. Nil when the answer is not known, for example because a store failed.
+    /// The request is then answered with 503.
     func isFirstUse(of proof: DPoPProof, at now: NumericDate) async -> Bool?
 }
 
-/// A bounded memory of this process. After a start, proofs that were made before it are refused, since they may have been used.
+/// Remembers the used proofs in this process, in bounded memory. Proofs that were made before its first use are
+/// rejected, since they may have been used before a restart.
 public final class LocalProofMemory: ProofMemory {
     private struct State {
         var startedAt: NumericDate?
@@ -44,11 +48,11 @@ public final class LocalProofMemory: ProofMemory {
 
     private struct Generation {
         var proofs: Set<Digest> = []
-        /// How many of them each key made.
+        /// The number of proofs of each key.
         var counts: [Digest: Int] = [:]
     }
 
-    /// Sixteen bytes of a hash: what a million proofs are remembered by.
+    /// Sixteen bytes of a hash, which identify one of a million proofs.
     private struct Digest: Hashable {
         let high, low: UInt64
 
@@ -64,26 +68,30 @@ public final class LocalProofMemory: ProofMemory {
     private let capacityOfKey: Int
 
     /// - Parameters:
-    ///   - capacity: proofs that are remembered, each for ten to twenty minutes. When there are more, further ones are refused for a while: to forget one
-    ///     would let it be used twice.
-    ///   - capacityOfKey: proofs of one key among them. Whoever uses up theirs keeps nobody else out. Unless given, a thirty-second of all.
+    ///   - capacity: The number of proofs that are remembered, each for ten to twenty minutes. When the memory is full,
+    ///     further proofs are refused for a while, because a forgotten proof could be used twice.
+    ///   - capacityOfKey: The number of proofs of one key. A client that reaches it does not affect other clients. The
+    ///     default is a thirty-second of `capacity`.
     public init(capacity: Int = 1_000_000, capacityOfKey: Int? = nil) {
         self.capacity = capacity
         self.capacityOfKey = capacityOfKey ?? max(1, capacity / 32)
     }
 
+    /// False also for a proof that was made before the first use of this memory. Nil when the memory, or the share of
+    /// the proof's key, is full.
     public func isFirstUse(of proof: DPoPProof, at now: NumericDate) -> Bool? {
         let (digest, key) = (Digest(of: proof.useText), Digest(of: proof.thumbprint))
         return state.withLock { state in
-            // A clock that was set back: what was remembered by the wrong one begins anew.
+            // The clock was set back: entries that were made by the wrong clock are dropped.
             if let turnedAt = state.turnedAt, now < turnedAt.advanced(by: -60) { state = State() }
             // The clock of a client may be a few seconds behind when the first request comes.
             let startedAt = state.startedAt ?? now.advanced(by: -5)
             state.startedAt = startedAt
             guard proof.issuedAt >= startedAt else { return false }
-            // Nor one that was made for later, while there was another memory still.
+            // A proof that was made for later may have been used before the restart.
             if now.seconds(since: startedAt) < DPoPProof.tolerance { guard proof.issuedAt <= now.advanced(by: 30) else { return false } }
-            // A proof is good for five minutes before and after its moment, so what was seen ten minutes ago can be forgotten.
+            // A proof is valid for five minutes before and after its time, so entries older than ten minutes can be
+            // dropped.
             if now.seconds(since: state.turnedAt ?? now) >= 2 * DPoPProof.tolerance {
                 state.old = state.young
                 state.young = Generation()

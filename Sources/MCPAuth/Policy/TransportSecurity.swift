@@ -1,19 +1,24 @@
 public import HTTPTypes
 public import OAuth
 
-/// Which requests are looked at at all: Host, Origin and scheme (MCP transports, "Security Warning"; DNS rebinding).
+/// The requests that a server accepts by Host, Origin and scheme (MCP transports, "Security Warning"), to prevent DNS
+/// rebinding. It is checked before the token.
 public struct TransportSecurity: Sendable {
-    /// Values of `Host`, with port where it is not the scheme's own, lower case. Nil: any.
+    /// The accepted values of `Host` in lower case, with the port unless it is the default of the scheme. Nil: every
+    /// host.
     public var allowedHosts: Set<String>? { didSet { listHosts() } }
-    /// Values of `Origin`. A request without one is not from a web page and passes. Nil: any.
+    /// The accepted values of `Origin`. A request without the header does not come from a web page and is accepted.
+    /// Nil: every origin.
     public var allowedOrigins: Set<String>?
-    /// Whether pages of every program on this machine may call too: `http` or `https`, on `localhost`, `127.0.0.1` or `[::1]`, on any port.
+    /// Whether all web pages of programs on this machine may call: `http` or `https`, on `localhost`, `127.0.0.1` or
+    /// `[::1]`, on any port.
     public var allowsLoopbackOrigins = false
-    /// The same as `allowedHosts` where they are few: comparing is cheaper than hashing.
+    /// The same as `allowedHosts` when they are few: comparing is cheaper than hashing.
     private var hostList: [String] = []
-    /// Whether a proxy's word that the client spoke plain http (`X-Forwarded-Proto`) ends the request.
+    /// Whether a request is rejected whose proxy reports that the client used plain http (`X-Forwarded-Proto`).
     public var refusesForwardedHTTP: Bool
 
+    /// The given rules. Nothing is added to them.
     public init(allowedHosts: Set<String>?, allowedOrigins: Set<String>?, refusesForwardedHTTP: Bool) {
         self.allowedHosts = allowedHosts
         self.allowedOrigins = allowedOrigins
@@ -23,15 +28,15 @@ public struct TransportSecurity: Sendable {
 
     private mutating func listHosts() { hostList = allowedHosts.map { $0.count <= 4 ? Array($0) : [] } ?? [] }
 
-    /// What a protected resource is reached by: its own host and origin, and the origins of the web pages that may call it besides. A resource on a
-    /// loopback host may be called by pages of every other loopback origin, as development tools are.
+    /// The rules of a protected resource: its own host and origin, and the origins of the web pages that may call it. A
+    /// resource on a loopback host accepts every loopback origin, which development tools need.
     public static func resource(_ url: WebURL, additionalHosts: Set<String> = [], allowedOrigins: Set<String> = []) -> TransportSecurity {
         var security = TransportSecurity(for: url, additionalHosts: additionalHosts, additionalOrigins: allowedOrigins)
         security.allowsLoopbackOrigins = url.isLoopback
         return security
     }
 
-    /// The own host and origin of a server; on a loopback host all three names of it, on the same port.
+    /// The own host and origin of a server. On a loopback host, all three names of it with the same port.
     public init(for url: WebURL, additionalHosts: Set<String> = [], additionalOrigins: Set<String> = []) {
         var hosts: Set<String> = [url.hostForURL]
         if url.isLoopback { hosts.formUnion(["localhost", "127.0.0.1", "[::1]"]) }
@@ -50,14 +55,14 @@ public struct TransportSecurity: Sendable {
 
     private static let hostField = HTTPField.Name("Host")!
 
-    /// Takes everything. Only behind something that checks Host and Origin itself.
+    /// Accepts everything. Use it only behind a proxy that checks Host and Origin.
     public static let insecureUnchecked = TransportSecurity(allowedHosts: nil, allowedOrigins: nil, refusesForwardedHTTP: false)
 
-    /// Why this request must not go on, or nil.
+    /// The reason why the request must be rejected, in words. Nil when it is accepted.
     public func violation(_ request: HTTPRequest) -> String? {
         if let allowedHosts {
             guard let authority = request.authority, !authority.isEmpty else { return "the request names no Host" }
-            // The first Host becomes the authority; a second one stays a field (RFC 9112 §3.2).
+            // The first Host becomes the authority. A second one stays a field (RFC 9112 §3.2).
             guard !request.headerFields.contains(Self.hostField) else { return "the request names more than one Host" }
             guard
                 hostList.contains(authority) || allowedHosts.contains(authority)
@@ -80,13 +85,13 @@ public struct TransportSecurity: Sendable {
 }
 
 extension TransportSecurity {
-    /// The literal names only: what a name server says that is this machine may be another one next time.
+    /// Accepts the literal names only. A name that resolves to this machine may resolve to another one the next time.
     private static func isLoopbackOrigin(_ origin: String) -> Bool {
         guard let url = WebURL(origin), url.origin.utf8.elementsEqual(origin.utf8) else { return false }
         return ["localhost", "127.0.0.1", "[::1]"].contains(url.hostForURL)
     }
 
-    /// Why a value cannot be one of `allowedOrigins`, or nil. `*` and `null` name nobody in particular.
+    /// Why a value cannot be one of `allowedOrigins`, or nil. `*` and `null` identify no origin.
     package static func problem(withOrigin origin: String) -> String? {
         if let url = WebURL(origin), url.origin.utf8.elementsEqual(origin.utf8) { return nil }
         return

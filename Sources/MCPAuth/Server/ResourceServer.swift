@@ -20,6 +20,12 @@ public final class ResourceServer: Sendable {
     /// Who everybody is on a server that asks for no tokens (`Trust.insecureOpen`).
     private let openPrincipal: Principal?
     private let logger: Logger
+    private let rejections = RejectionLog()
+    /// What is checked when a server starts (`check`, `findingsOfIssuers`).
+    let localIssuers: [Trust.LocalIssuer]
+    let discoveredIssuers: [Issuer]
+    let hasOtherIssuers: Bool
+    let fetcher: (any HTTPFetcher)?
     private let allowed: Counter
     private let resolution = Timer(label: "mcp_auth_token_resolution_seconds")
 
@@ -33,6 +39,8 @@ public final class ResourceServer: Sendable {
     ///     `transport` is given.
     ///   - proofs: what is asked of tokens that are bound to keys (RFC 9449).
     ///   - fetcher: the guarded door out, for trust that needs keys or answers from elsewhere.
+    ///   - audit: where decisions are recorded. Nil: in the audit log of the authorization server of this process, if that is trusted
+    ///     (`Trust.local`), otherwise nowhere. `AuditLog()` records nothing.
     ///   - cacheCapacity: how many verified tokens are remembered; 0 turns it off.
     ///
     /// Throws `invalid_identifier` or `invalid_configuration`, saying what to change.
@@ -40,11 +48,11 @@ public final class ResourceServer: Sendable {
         _ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(),
         metadata change: (inout ProtectedResourceMetadata) -> Void = { _ in },
         transport: TransportSecurity? = nil, allowedOrigins: Set<String> = [], proofs: ProofPolicy = ProofPolicy(), fetcher: (any HTTPFetcher)? = nil,
-        audit: AuditLog = AuditLog(),
-        clock: Clock = .system,
+        audit: AuditLog? = nil, clock: Clock = .system,
         cacheCapacity: Int = 32768, logger: Logger = Logger(label: "mcp-auth.resource-server"), insecureAllowHTTP: Bool = false
     ) throws(OAuthError) {
         let resource = try ResourceIdentifier(resource, insecureAllowHTTP: insecureAllowHTTP)
+        try resource.checkSlashes()
         guard !policy.holdsInvalidLiteral else {
             throw OAuthError(
                 .invalidConfiguration, "a scope in the policy is mistyped: scopes are printable ASCII without quotes, separated by spaces")
@@ -64,8 +72,12 @@ public final class ResourceServer: Sendable {
         self.metadata = metadata
         self.transport = transport ?? .resource(resource.url, allowedOrigins: allowedOrigins)
         self.proofs = proofs
-        self.audit = audit
-        allowed = audit.counter("access", .allowed, nil)
+        self.audit = audit ?? trust.localIssuers.first?.audit ?? AuditLog()
+        allowed = self.audit.counter("access", .allowed, nil)
+        localIssuers = trust.localIssuers
+        discoveredIssuers = trust.discoveredIssuers
+        hasOtherIssuers = trust.authorizationServers.contains { server in !trust.localIssuers.contains { $0.issuer == server } }
+        self.fetcher = fetcher
         self.clock = clock
         self.logger = logger
         if let principal = trust.openPrincipal {
@@ -79,6 +91,8 @@ public final class ResourceServer: Sendable {
         }
         let verifier = try trust.verifier(Trust.Context(resource: resource, fetcher: fetcher, clock: clock))
         self.verifier = cacheCapacity > 0 ? CachingVerifier(verifier, capacity: cacheCapacity) : verifier
+        try checkResource()
+        try check([("the policy", Requirement(policy.allScopes))])
     }
 
     private init(_ other: ResourceServer, advertising scopes: ScopeSet) {
@@ -96,6 +110,10 @@ public final class ResourceServer: Sendable {
         verifier = other.verifier
         logger = other.logger
         openPrincipal = other.openPrincipal
+        localIssuers = other.localIssuers
+        discoveredIssuers = other.discoveredIssuers
+        hasOtherIssuers = other.hasOtherIssuers
+        fetcher = other.fetcher
         advertisesOwnScopes = other.advertisesOwnScopes
     }
 
@@ -331,7 +349,7 @@ public final class ResourceServer: Sendable {
             record(.denied, operation, caller, reason: "malformed_credentials", detail: why)
             return reply(.badRequest, OAuthError(.invalidRequest, why), scope: [])
         case .invalidToken(let reason):
-            logger.debug("refused a token", metadata: ["reason": "\(reason)"])
+            rejections.note(reason, logger, at: clock.now)
             record(.denied, operation, caller, reason: reason.code, detail: reason.detail)
             var answer = reply(
                 .unauthorized, OAuthError(.invalidToken, "the access token is invalid, expired, revoked or meant for another server"),
@@ -386,30 +404,4 @@ public final class ResourceServer: Sendable {
             clientID: caller.principal?.clientID, operation: operation.description, scopes: caller.principal?.scopes, missingScopes: missing,
             requestID: caller.requestID, peer: caller.peer)
     }
-}
-
-/// Somebody whose request was let in: a principal, or nobody in particular.
-public struct Caller: Sendable {
-    public internal(set) var principal: Principal?
-    public let peer: String?
-    public let requestID: String?
-
-    public init(principal: Principal?, peer: String? = nil, requestID: String? = nil) {
-        self.principal = principal
-        self.peer = peer
-        self.requestID = requestID
-    }
-}
-
-/// The outcome of `ResourceServer.authenticate`.
-public enum Authentication: Sendable {
-    case accepted(Principal)
-    /// Status, challenge and body, ready to send.
-    case rejected(HTTPReply)
-}
-
-/// The outcome of `ResourceServer.identify`.
-public enum Identification: Sendable {
-    case accepted(Caller)
-    case rejected(HTTPReply)
 }

@@ -43,18 +43,23 @@ public final class JWTVerifier: TokenVerifier {
             let claims = try JWTClaims(parsing: jws.payload)
             // The cheap checks first: a token that is refused anyway must not cost a signature, and never a fetch.
             if let violation = requirements.violation(header: jws.header, claims: claims, now: now) {
-                return .rejected(RejectionReason(violation.rawValue, Self.advice(violation, jws.header)))
+                return .rejected(RejectionAdvice(requirements, jws.header, claims).reason(violation, at: now))
+            }
+            func rejected(_ code: String, _ detail: String) -> Verification {
+                .rejected(RejectionReason(code, detail, issuer: requirements.issuer) { detail })
             }
             if knowsTokensByClaims, Self.isOtherToken(claims) || (refusesIDTokens && Self.isIDToken(claims)) {
-                return .rejected(RejectionReason("wrong_type", "this is no access token but an ID, refresh or logout token"))
+                return rejected("wrong_type", "this is no access token but an ID, refresh or logout token; the client has to send the access token")
             }
-            guard algorithms.contains(jws.header.algorithm) else { return .rejected(RejectionReason(JOSEError.Code.algorithmNotAllowed.rawValue)) }
+            guard algorithms.contains(jws.header.algorithm) else {
+                return rejected(JOSEError.Code.algorithmNotAllowed.rawValue, "the signature algorithm is not one of those that are trusted (algorithms:)")
+            }
             guard let snapshot = keys.snapshot(at: now) else { return mayRefresh ? .undecided : .unavailable("no keys of \(requirements.issuer)") }
             do throws(JOSEError) {
                 try jws.verify(using: snapshot, allowing: algorithms)
             } catch {
                 if error.code == .unknownKey, mayRefresh, keys.mayRefresh(at: now) { return .undecided }
-                throw error
+                return rejected(error.code.rawValue, error.message)
             }
             headers.remember(jws)
             return principal(claims)
@@ -85,15 +90,5 @@ public final class JWTVerifier: TokenVerifier {
         let kind = claims["typ"]?.string
         return kind == "ID" || (claims["nonce"] != nil && kind != "Bearer") || claims["at_hash"] != nil || claims["c_hash"] != nil
             || claims["token_use"].map { $0.string != "access" } ?? false
-    }
-
-    private static func advice(_ violation: JWTViolation, _ header: JWSHeader) -> String {
-        switch violation {
-        case .wrongType:
-            "typ is not at+jwt; if the issuer does not follow RFC 9068, trust it with tokens: .anyJWT"
-        case .wrongAudience: "the token is meant for another server; check the audience configured here and at the issuer"
-        case .wrongIssuer: "iss is not, byte for byte, the trusted issuer"
-        default: ""
-        }
     }
 }

@@ -50,10 +50,32 @@ public struct RejectionReason: Sendable, Hashable, CustomStringConvertible {
     public let code: String
     /// For people. Holds nothing of the token.
     public let detail: String
+    /// The configured issuer that the token names. Nil where it names another one, so that nothing is logged for it.
+    package var issuer: String?
+    /// What was found, what was expected and how to fix it, for the operator's log only: it holds escaped, unverified values of the token.
+    package var explanation = LazyText { "" }
 
     public init(_ code: String, _ detail: String = "") {
         self.code = code
         self.detail = detail
+    }
+
+    package init(_ code: String, _ detail: String = "", issuer: String?, _ explanation: @escaping @Sendable () -> String) {
+        self.init(code, detail)
+        self.issuer = issuer
+        self.explanation = LazyText(explanation)
+    }
+
+    /// A text that is built only when it is logged.
+    package struct LazyText: Sendable, Hashable {
+        private let make: @Sendable () -> String
+
+        package init(_ make: @escaping @Sendable () -> String) { self.make = make }
+
+        package var text: String { make() }
+
+        package static func == (left: LazyText, right: LazyText) -> Bool { true }
+        package func hash(into hasher: inout Hasher) {}
     }
 
     public var description: String { detail.isEmpty ? code : "\(code): \(detail)" }

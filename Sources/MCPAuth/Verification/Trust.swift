@@ -59,6 +59,34 @@ public struct Trust: Sendable {
     private let make: @Sendable (Context) throws(OAuthError) -> any TokenVerifier
     /// Who everybody is where no token is asked for.
     private(set) var openPrincipal: Principal?
+    /// The authorization servers of this process among `authorizationServers`.
+    package var localIssuers: [LocalIssuer] = []
+    /// The issuers whose metadata has to be fetched.
+    private(set) var discoveredIssuers: [Issuer] = []
+
+    /// An authorization server in this process, as the resource servers that trust it see it.
+    package struct LocalIssuer: Sendable {
+        package let issuer: String
+        /// Where the resource server records its decisions unless it has an audit log of its own.
+        package let audit: AuditLog
+        /// The identifiers of the resources that the server issues tokens for.
+        package let resources: [String]
+        /// The scopes of a resource, with those that share the user's identity.
+        package let scopes: @Sendable (_ resource: String) -> ScopeSet
+        /// Whether requests can reach the server.
+        package let isServed: @Sendable () -> Bool
+
+        package init(
+            issuer: String, audit: AuditLog, resources: [String], scopes: @escaping @Sendable (String) -> ScopeSet,
+            isServed: @escaping @Sendable () -> Bool
+        ) {
+            self.issuer = issuer
+            self.audit = audit
+            self.resources = resources
+            self.scopes = scopes
+            self.isServed = isServed
+        }
+    }
 
     public init(authorizationServers: [String], _ make: @escaping @Sendable (Context) throws(OAuthError) -> any TokenVerifier) {
         self.authorizationServers = authorizationServers
@@ -73,12 +101,14 @@ public struct Trust: Sendable {
         algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric,
         leeway: Int64 = 30, insecureAllowHTTP: Bool = false
     ) -> Trust {
-        Trust(authorizationServers: [issuer]) { context throws(OAuthError) in
+        var trust = Trust(authorizationServers: [issuer]) { context throws(OAuthError) in
             let location = RemoteKeySet.Location.issuer(try Issuer(issuer, insecureAllowHTTP: insecureAllowHTTP))
             return JWTVerifier(
                 requirements(issuer, audience, tokens, leeway, context), keys: RemoteKeySet(location, fetcher: try context.requireFetcher()),
                 algorithms: algorithms.subtracting([.hs256, .hs384, .hs512]), insecureAllowIDTokens: tokens == .insecureAllowIDTokens)
         }
+        trust.discoveredIssuers = (try? Issuer(issuer, insecureAllowHTTP: insecureAllowHTTP)).map { [$0] } ?? []
+        return trust
     }
 
     /// JWTs of an issuer whose JWK set is at a known URL.
@@ -159,11 +189,14 @@ public struct Trust: Sendable {
     public static func anyOf(_ trusts: [Trust]) -> Trust {
         var servers: [String] = []
         for server in trusts.flatMap(\.authorizationServers) where !servers.contains(server) { servers.append(server) }
-        return Trust(authorizationServers: servers) { context throws(OAuthError) in
+        var trust = Trust(authorizationServers: servers) { context throws(OAuthError) in
             var verifiers: [any TokenVerifier] = []
             for trust in trusts { verifiers.append(try trust.verifier(context)) }
             return AnyOfVerifier(verifiers)
         }
+        trust.localIssuers = trusts.flatMap(\.localIssuers)
+        trust.discoveredIssuers = trusts.flatMap(\.discoveredIssuers)
+        return trust
     }
 
     private static func requirements(

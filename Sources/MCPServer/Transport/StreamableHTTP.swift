@@ -5,15 +5,19 @@ public import MCPAuth
 public import OAuth
 import Synchronization
 
-/// An answer of an MCP endpoint: whole, or events as they come.
+/// A response of an MCP endpoint: complete, or a stream of events.
 public struct MCPReply: Sendable {
+    /// The body of a response.
     public enum Body: Sendable {
+        /// A complete body.
         case bytes([UInt8])
-        /// Server-sent events. Whoever sends them owes: when the client goes away, stop reading, which cancels the work.
+        /// Server-sent events. When the client disconnects, the adapter must stop reading them, which cancels the work.
         case events(ServerSentEvents)
     }
 
+    /// The status and the header fields.
     public internal(set) var response: HTTPResponse
+    /// The body, complete or as events.
     public let body: Body
 
     init(_ reply: HTTPReply) {
@@ -29,12 +33,15 @@ public struct MCPReply: Sendable {
     }
 }
 
-/// The Streamable HTTP transport, both wires of it: stateless (2026-07-28) and with a handshake (2025-03-26 to 2025-11-25).
+/// The Streamable HTTP transport of MCP: the stateless revision (2026-07-28) and the revisions with a handshake
+/// (2024-11-05 to 2025-11-25).
 ///
-/// It knows no framework. The order is always: transport security and token, then the message, then what the message needs, then the message runs.
+/// It depends on no HTTP framework. Checks happen in this order: transport security and token, then the message, then
+/// the requirement of the message. Then the message runs.
 public final class StreamableHTTP: Sendable {
     private let dispatcher: Dispatcher
-    /// What protects it, with the scopes that the server's own operations need.
+    /// The resource server that protects the endpoint. It also advertises the scopes that the operations of the server
+    /// need.
     public let resourceServer: ResourceServer
     private let seal: SessionSeal
     private let sessions = SessionTable()
@@ -42,27 +49,29 @@ public final class StreamableHTTP: Sendable {
     private let random: RandomSource
     private let requestIDs: RequestIDs
 
-    /// Longer bodies are refused with 413 before they are looked at.
+    /// The longest body of a request with a valid token: 4 MiB. Longer bodies are rejected with 413 before they are
+    /// parsed.
     public static let maximumBodyBytes = 4 << 20
-    /// The same where anybody may call something without a token.
+    /// The longest body of a request without a token: 64 KiB.
     public static let maximumAnonymousBodyBytes = 64 << 10
 
     /// Throws `invalid_configuration` when a definition of the server has a mistake.
     ///
-    /// - Parameter sessionKey: encrypts session identifiers of the 2025 revisions. Instances with the same key accept each other's sessions, also
-    ///   after a restart. The default is a random key for this process.
+    /// - Parameter sessionKey: Encrypts the session identifiers of the revisions with a handshake. Instances with the
+    ///   same key accept each other's sessions, also after a restart. The default is a random key for this process.
     public convenience init(
         _ server: MCPServer, protectedBy resourceServer: ResourceServer, sessionKey: SymmetricKey? = nil, random: RandomSource = .system
     ) throws(OAuthError) {
         try self.init(server, protectedBy: resourceServer, sessionKey: sessionKey, heartbeat: .seconds(15), random: random)
     }
 
-    /// `heartbeat`: for tests, which do not wait for fifteen seconds.
+    /// `heartbeat` is shorter in tests, which do not wait for fifteen seconds.
     package init(
         _ server: MCPServer, protectedBy resourceServer: ResourceServer, sessionKey: SymmetricKey?, heartbeat: Duration,
         random: RandomSource = .system
     ) throws(OAuthError) {
         try server.check()
+        try resourceServer.check(server.requirements)
         self.resourceServer = resourceServer.advertising(server.scopes)
         dispatcher = Dispatcher(server: server, resourceServer: self.resourceServer)
         self.random = random
@@ -71,12 +80,14 @@ public final class StreamableHTTP: Sendable {
         heartbeats = Heartbeats(every: heartbeat)
     }
 
-    /// Whether a request target is the endpoint's: the path of the resource, with or without a slash at its end, and any query.
+    /// Whether a request target is this endpoint: the path of the resource, with or without a slash at its end, and any
+    /// query.
     public func serves(_ target: String) -> Bool {
         resourceServer.resource.isSamePath(target.utf8[..<(target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.utf8.endIndex)])
     }
 
-    /// Answers one request to the MCP endpoint.
+    /// Answers one request to the MCP endpoint whose body was read. Use `admit` to reject requests before reading the
+    /// body.
     public func reply(to call: HTTPCall) async -> MCPReply {
         switch await admit(call.request, peer: call.peer) {
         case .refused(let reply): return reply
@@ -84,14 +95,16 @@ public final class StreamableHTTP: Sendable {
         }
     }
 
-    /// What the head of a request is enough to decide.
+    /// The decision that the head of a request allows.
     public enum Admission: Sendable {
+        /// The request is rejected, or is a CORS preflight. Send this response and do not read the body.
         case refused(MCPReply)
+        /// The body may be read, up to `bodyLimit(for:)`. The operation that it names is not authorized yet.
         case admitted(Caller)
     }
 
-    /// Decides by the head alone, before a byte of the body is read: a request without a good token is refused here, unless something is open to
-    /// anybody. Also answers preflights, which bring no token.
+    /// Decides by the head of a request, before its body is read. A request without a valid token is rejected here,
+    /// unless the server has a tool that needs none. Also answers CORS preflights, which have no token.
     public func admit(_ request: HTTPRequest, peer: String? = nil) async -> Admission {
         if let reply = resourceServer.preflightReply(for: request) { return .refused(MCPReply(reply)) }
         let requestID = requestIDs.next()
@@ -104,7 +117,7 @@ public final class StreamableHTTP: Sendable {
         case .accepted(let caller):
             if caller.principal == nil, !dispatcher.server.hasOpenOperations {
                 if let reply = resourceServer.misdirected(request) { return .refused(readable(MCPReply(reply), request)) }
-                // The headers only make the challenge more exact; they decide nothing.
+                // The headers only make the challenge more precise. They decide nothing.
                 let params: JSONValue = request.headerFields[.mcpName].map { ["name": .string($0), "uri": .string($0)] } ?? [:]
                 if let reply = dispatcher.authorize(caller, request.headerFields[.mcpMethod] ?? "any", params) {
                     return .refused(readable(MCPReply(reply), request))
@@ -116,7 +129,8 @@ public final class StreamableHTTP: Sendable {
 
     /// Answers a request whose head was admitted.
     ///
-    /// - Parameter departure: is told when the client closes the connection, which cancels the call on the wire without sessions.
+    /// - Parameter departure: Signals that the client closed the connection, which cancels a call of the stateless
+    ///   revision.
     public func reply(to call: HTTPCall, from caller: Caller, departure: ClientDeparture? = nil) async -> MCPReply {
         guard call.body.count <= bodyLimit(for: caller) else { return readable(MCPReply(HTTPReply(.contentTooLarge)), call.request) }
         let versions = call.request.headerFields[values: .mcpProtocolVersion]
@@ -124,7 +138,7 @@ public final class StreamableHTTP: Sendable {
         return readable(isHandshake ? await handshake(call, caller) : await modern(call, caller, departure), call.request)
     }
 
-    /// An answer that the page that asked may read, if a page did.
+    /// A response that the web page that sent the request may read.
     private func readable(_ reply: MCPReply, _ request: HTTPRequest) -> MCPReply {
         guard request.headerFields.contains(.origin) else { return reply }
         var reply = reply
@@ -132,7 +146,7 @@ public final class StreamableHTTP: Sendable {
         return reply
     }
 
-    /// The longest body that is read of this caller: strangers do not get to send much.
+    /// The longest body that may be read from this caller, in bytes. The limit is lower without a token.
     public func bodyLimit(for caller: Caller) -> Int { caller.principal == nil ? Self.maximumAnonymousBodyBytes : Self.maximumBodyBytes }
 
     // MARK: The stateless wire
@@ -171,7 +185,7 @@ public final class StreamableHTTP: Sendable {
             return MCPReply(HTTPReply(.noContent))
         }
         if call.request.method == .get || call.request.method == .head {
-            // Nothing is ever sent outside an answer, so there is no stream to offer.
+            // Nothing is ever sent outside a response, so there is no stream to offer.
             return MCPReply(HTTPReply(.methodNotAllowed, [.allow: "POST, DELETE"]))
         }
         if let refusal = refuseHead(call) { return refusal }
@@ -194,13 +208,13 @@ public final class StreamableHTTP: Sendable {
         case .request(let id, let method, let params):
             if let reply = dispatcher.authorize(caller, method, params) { return MCPReply(reply) }
             let level = sessions.level(of: session) ?? .info
-            // A connection that closes is no cancellation on these wires: they have a message for that.
+            // In these revisions a closed connection does not cancel a call. They have a message for that.
             return await execute(id, method, params, caller, .handshake, level, call, nil, session: session)
         }
     }
 
-    /// The session of a request, if it is alive and the caller's own. Whoever holds a session must be who opened it, on every method; the
-    /// session itself proves nothing.
+    /// The session of a request, if it is alive and belongs to the caller. The caller must be the one who opened the
+    /// session, on every method. The session itself proves nothing.
     private func session(of request: HTTPRequest, _ caller: Caller) -> SessionContents? {
         guard let text = request.headerFields[.mcpSessionID], let session = seal.open(text, at: resourceServer.clock.now),
             session.owner == (caller.principal?.owner).map(SessionContents.hash), !sessions.isEnded(session)
@@ -216,7 +230,7 @@ public final class StreamableHTTP: Sendable {
         do throws(RPCError) {
             let (version, result) = try dispatcher.initialize(params)
             let capabilities = Set(SessionContents.capabilities.filter { params["capabilities"]?[$0]?.object != nil })
-            // Never adopted from the client; 128 random bits inside.
+            // The identifier is never taken from the client. It contains 128 random bits.
             let session = SessionContents(
                 id: random.bytes(16), owner: (caller.principal?.owner).map(SessionContents.hash), version: version, capabilities: capabilities,
                 expiresAt: resourceServer.clock.now.advanced(by: SessionContents.lifetime))
@@ -225,9 +239,11 @@ public final class StreamableHTTP: Sendable {
         } catch { return MCPReply(.json(error.json(id: id))) }
     }
 
-    /// Messages of MCP 2025-03-26 that come together. Each is authorized by itself, before any of them runs: if one needs more than the token has,
-    /// the answer is its challenge and nothing was done. They run one after the other, and what they say meanwhile goes nowhere. Once the token or
-    /// the session has ended, no more of them run and nothing is delivered.
+    /// Answers a batch of MCP 2025-03-26. Every message is authorized before any of them runs: if one needs more
+    /// scopes, the response is its challenge, and none has run.
+    ///
+    /// The messages run one after the other. Their notifications are dropped. Once the token or the session has ended,
+    /// no further message runs and no response is delivered.
     private func batch(_ call: HTTPCall, _ caller: Caller) async -> MCPReply {
         guard call.request.headerFields.contains(.mcpSessionID) else { return Self.sessionNeeded }
         guard let session = session(of: call.request, caller) else { return Self.noSession }
@@ -268,7 +284,7 @@ public final class StreamableHTTP: Sendable {
 
     // MARK: Both
 
-    /// Method, content type and what the client accepts.
+    /// Checks method, content type and `Accept`.
     private func refuseHead(_ call: HTTPCall) -> MCPReply? {
         guard call.request.method == .post else { return MCPReply(HTTPReply(.methodNotAllowed, [.allow: "POST"])) }
         guard MediaType.isJSON(call.request.headerFields[.contentType]) else {
@@ -278,7 +294,7 @@ public final class StreamableHTTP: Sendable {
         return nil
     }
 
-    /// What runs code of the application: it can take time, say something meanwhile, and be cancelled.
+    /// The methods that run code of the application: they can take time, send notifications, and be cancelled.
     private static let calls: Set<String> = ["tools/call", "resources/read", "prompts/get"]
 
     private func execute(
@@ -295,7 +311,7 @@ public final class StreamableHTTP: Sendable {
         departure?.whenGone { running.cancel() }
         running.begin { [self] in
             let outcome = await run(method, params, caller, wire, messages, session: session)
-            // Nothing is delivered for a token that ended meanwhile.
+            // No response is delivered for a token that ended during the call.
             return isAlive() ? outcome : .cancelled
         } finished: { [heartbeats, sessions] in
             heartbeats.remove(beat)
@@ -324,10 +340,10 @@ public final class StreamableHTTP: Sendable {
     }
 
     private func answer(_ id: JSONValue, _ outcome: Dispatcher.Outcome, _ wire: Dispatcher.Wire) -> MCPReply {
-        // A call that the client cancelled has no answer; the request that made it gets an empty one.
+        // A call that the client cancelled has no response. Its request gets an empty one.
         guard let body = body(id, outcome, wire) else { return MCPReply(HTTPReply(.accepted)) }
         var status = HTTPResponse.Status.ok
-        // With a handshake, errors are 200: its clients take every other status for the end of the transport.
+        // With a handshake, errors are 200: clients treat every other status as the end of the transport.
         if case .error(let error) = outcome, wire == .modern { status = .init(code: error.code.status) }
         return MCPReply(.json(body, status: status))
     }
@@ -341,7 +357,7 @@ public final class StreamableHTTP: Sendable {
     }
 }
 
-/// Identifiers of requests, for the audit trail: different, but no secret.
+/// Identifiers of requests for the audit log. They are unique and not secret.
 private final class RequestIDs: Sendable {
     private let prefix: String
     private let count = Atomic<UInt64>(0)
@@ -358,11 +374,12 @@ extension HTTPField.Name {
     static let mcpSessionID = HTTPField.Name("Mcp-Session-Id")!
 }
 
-/// Just enough of media types for two headers.
+/// The part of media types that two headers need.
 enum MediaType {
     static func isJSON(_ value: String?) -> Bool { value.map { essence(of: $0.utf8[...], is: "application/json") } ?? false }
 
-    /// Whether `Accept` names this type, or a range that holds it. No header accepts everything (RFC 9110 §12.5.1).
+    /// Whether `Accept` names this type, or a range that contains it. Without the header, every type is accepted
+    /// (RFC 9110 §12.5.1).
     static func accepts(_ values: [String], _ type: StaticString) -> Bool {
         guard !values.isEmpty else { return true }
         return values.contains { value in
@@ -376,7 +393,7 @@ enum MediaType {
         }
     }
 
-    /// Whether type and subtype, without parameters, spaces and case, are these.
+    /// Whether type and subtype, ignoring parameters, spaces and case, are these.
     private static func essence(of text: Substring.UTF8View, is type: StaticString) -> Bool {
         var position = 0
         for byte in text {

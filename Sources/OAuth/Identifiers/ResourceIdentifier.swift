@@ -1,8 +1,10 @@
-/// The identifier of a protected resource (RFC 8707 §2, RFC 9728 §1.2): an absolute URL without fragment, compared byte for byte.
+/// The identifier of a protected resource (RFC 8707 §2, RFC 9728 §1.2): an absolute URL without a fragment, compared
+/// byte for byte.
 public struct ResourceIdentifier: Sendable, Hashable, CustomStringConvertible {
+    /// The identifier as a URL, exactly as it was given.
     public let url: WebURL
 
-    /// Throws `invalid_identifier`. Plain http is allowed for loopback hosts; for others only with `insecureAllowHTTP`.
+    /// Throws `invalid_identifier`. http is allowed for loopback hosts; for other hosts only with `insecureAllowHTTP`.
     public init(_ text: String, insecureAllowHTTP: Bool = false) throws(OAuthError) {
         guard let url = WebURL(text), url.fragment == nil else {
             throw OAuthError(
@@ -14,20 +16,31 @@ public struct ResourceIdentifier: Sendable, Hashable, CustomStringConvertible {
         self.url = url
     }
 
+    /// Throws `invalid_identifier` if the path has two slashes in a row, which happens when the configured origin ends
+    /// with one.
+    package func checkSlashes() throws(OAuthError) {
+        guard url.path.firstRange(of: "//") == nil else {
+            throw OAuthError(
+                .invalidIdentifier, "the resource \(text.prefix(200)) has two slashes in a row; is there a slash at the end of its origin?")
+        }
+    }
+
+    /// The identifier exactly as it was given.
     public var text: String { url.text }
     public var description: String { url.text }
 
-    /// Where its metadata is served (RFC 9728 §3.1): the well-known part goes between host and path.
+    /// The URL of the metadata document (RFC 9728 §3.1). The well-known part stands between host and path.
     public var metadataURL: String { url.origin + metadataPath }
 
-    /// The path, and query, of `metadataURL`.
+    /// The path and the query of `metadataURL`.
     public var metadataPath: String {
         let path = url.path == "/" ? "" : url.path
         return Self.metadataRootPath + path + (url.query.map { "?" + $0 } ?? "")
     }
 
-    /// Whether a text names this resource in another spelling: scheme and host in another case, the default port written or left out, one slash
-    /// more or less at the end. URL libraries of clients write these. Path and query are compared byte for byte otherwise.
+    /// Whether a text names this resource in another spelling, as URL libraries of clients produce them. Scheme and
+    /// host may differ in case, the default port may be present or absent, and one slash at the end may be present or
+    /// absent. Path and query must otherwise have the same bytes.
     public func isSpelled(_ text: String) -> Bool {
         if text.utf8.elementsEqual(url.text.utf8) { return true }
         guard let other = WebURL(text), other.fragment == nil, other.origin.utf8.elementsEqual(url.origin.utf8) else { return false }
@@ -39,7 +52,7 @@ public struct ResourceIdentifier: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether a path is this resource's, where one slash more or less at its end makes no difference.
+    /// Whether a path is the path of this resource. One slash at its end makes no difference.
     package func isSamePath<Path: BidirectionalCollection<UInt8>>(_ path: Path) -> Bool {
         func trimmed<Text: BidirectionalCollection<UInt8>>(_ path: Text) -> Text.SubSequence {
             path.last == UInt8(ascii: "/") ? path.dropLast() : path[...]
@@ -47,5 +60,6 @@ public struct ResourceIdentifier: Sendable, Hashable, CustomStringConvertible {
         return trimmed(path).elementsEqual(trimmed(url.path.utf8))
     }
 
+    /// The path of the metadata document of a resource without a path (RFC 9728 §3).
     public static let metadataRootPath = "/.well-known/oauth-protected-resource"
 }

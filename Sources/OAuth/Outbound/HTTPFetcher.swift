@@ -1,24 +1,32 @@
 public import HTTPTypes
 
-/// The one guarded door out: every document that somebody else names is fetched through one of these.
+/// Fetches documents whose URLs other parties choose. Every outbound request of this package goes through one.
 ///
-/// Whoever implements it owes this: the address that was checked is the address that is connected to; no redirect is followed; the body is cut off at
-/// `maximumBytes` and the whole exchange at `timeout`; no cookie is kept; a failure is `fetch_failed` with a message that names no address.
+/// An implementation must connect to the address that it checked, follow no redirect, and keep no cookies. It must stop
+/// reading the body at `maximumBytes` and end the whole exchange at `timeout`. A failure is `fetch_failed` with a
+/// message that names no address.
 public protocol HTTPFetcher: Sendable {
+    /// Sends one request and returns the complete response, with any status. Throws `fetch_failed`, also when the
+    /// policy forbids the URL or the body is too long.
     func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply
 }
 
 /// A request to another server.
 public struct OutboundRequest: Sendable {
+    /// The method. The default is GET.
     public var method: HTTPRequest.Method
+    /// The URL. The policy of the fetcher decides whether it may be fetched.
     public var url: WebURL
+    /// The header fields, sent as they are.
     public var fields: HTTPFields
+    /// The body. Empty: none.
     public var body: [UInt8]
-    /// The most bytes of a body that are read, after decoding; longer answers fail.
+    /// The longest response body, in bytes. A longer one fails with `fetch_failed`.
     public var maximumBytes: Int
-    /// For the whole exchange.
+    /// The time for the whole exchange, including name resolution.
     public var timeout: Duration
 
+    /// By default the response is limited to 256 KiB and five seconds.
     public init(
         _ method: HTTPRequest.Method = .get, _ url: WebURL, fields: HTTPFields = [:], body: [UInt8] = [], maximumBytes: Int = 256 * 1024,
         timeout: Duration = .seconds(5)
@@ -32,32 +40,38 @@ public struct OutboundRequest: Sendable {
     }
 }
 
-/// Which servers may be reached.
+/// The servers that outbound requests may reach.
 public struct OutboundPolicy: Sendable {
     /// Whether `http` URLs may be fetched.
     public var insecureAllowHTTP: Bool
     /// Whether loopback addresses may be reached.
     public var allowsLoopback: Bool
-    /// Whether private, link-local and other special-use addresses may be reached.
-    public var insecureAllowPrivateAddresses: Bool
+    /// Whether private, link-local and other special-use addresses may be reached, for identity providers on an
+    /// intranet.
+    ///
+    /// Do not use such a policy for URLs that clients choose, such as client metadata documents: they could reach
+    /// internal services (SSRF).
+    public var allowPrivateNetworks: Bool
 
-    public init(insecureAllowHTTP: Bool = false, allowsLoopback: Bool = false, insecureAllowPrivateAddresses: Bool = false) {
+    /// By default, https to public addresses only.
+    public init(insecureAllowHTTP: Bool = false, allowsLoopback: Bool = false, allowPrivateNetworks: Bool = false) {
         self.insecureAllowHTTP = insecureAllowHTTP
         self.allowsLoopback = allowsLoopback
-        self.insecureAllowPrivateAddresses = insecureAllowPrivateAddresses
+        self.allowPrivateNetworks = allowPrivateNetworks
     }
 
     /// https to public addresses.
     public static let strict = OutboundPolicy()
-    /// Also http, and loopback: for development on one machine.
+    /// Also http, and loopback addresses. For development on one machine.
     public static let development = OutboundPolicy(insecureAllowHTTP: true, allowsLoopback: true)
 
-    /// Whether a connection to this address may be made.
+    /// Whether a connection to this address is allowed.
     public func allows(_ address: IPAddress) -> Bool {
-        address.isPublic || (address.isLoopback && allowsLoopback) || insecureAllowPrivateAddresses
+        address.isPublic || (address.isLoopback && allowsLoopback) || allowPrivateNetworks
     }
 
-    /// Whether this URL may be fetched at all: https, or http where that was allowed, and no literal address that may not be reached.
+    /// Whether this URL may be fetched: https, or http where that is allowed, and no literal address that is forbidden.
+    /// The addresses of a name must be checked with `allows(_:)` after resolution.
     public func allows(_ url: WebURL) -> Bool {
         guard url.isSecure || insecureAllowHTTP else { return false }
         return IPAddress(url.host).map(allows) ?? true

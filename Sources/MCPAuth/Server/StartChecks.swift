@@ -1,0 +1,80 @@
+import HTTPTypes
+import JOSE
+package import OAuth
+
+/// Mistakes in a configuration that would otherwise show as refused requests.
+extension ResourceServer {
+    /// Throws `invalid_configuration` when an authorization server of this process does not issue tokens for this resource.
+    func checkResource() throws(OAuthError) {
+        for local in localIssuers where !local.resources.contains(where: { $0.utf8.elementsEqual(resource.text.utf8) }) {
+            throw OAuthError(
+                .invalidConfiguration,
+                "the resource server is \(resource), but the authorization server \(local.issuer) issues tokens for "
+                    + "\(local.resources.joined(separator: ", ")). Use the same URL in ResourceServer and ProtectedResource")
+        }
+    }
+
+    /// Throws `invalid_configuration` when an operation requires a scope that no token can have: the authorization server of this process does not
+    /// list it among the scopes of the resource, and no scope that it lists implies it. Not checked where other issuers are trusted too.
+    ///
+    /// - Parameter requirements: what requires the scopes, for the message, and the scopes.
+    package func check(_ requirements: [(what: String, requirement: Requirement)]) throws(OAuthError) {
+        guard !hasOtherIssuers, !localIssuers.isEmpty else { return }
+        let known = localIssuers.reduce(into: ScopeSet()) { $0 = $0.union($1.scopes(resource.text)) }
+        let reachable = policy.effective(known)
+        for (what, requirement) in requirements {
+            let unknown = requirement.scopes.subtracting(reachable)
+            guard let scope = unknown.first(where: { _ in true }) else { continue }
+            let names = known.map(\.text)
+            throw OAuthError(
+                .invalidConfiguration,
+                "\(what) requires the scope \(scope.text), which \(resource) does not have\(NearestName.hint(scope.text, among: names)). "
+                    + "Its scopes are: \(names.joined(separator: ", ")). Correct the name, or add it to the scopes of ProtectedResource")
+        }
+    }
+
+    /// Throws `invalid_configuration` when an authorization server of this process cannot be reached by anybody, so that nobody could sign in.
+    package func checkLocalIssuersAreServed() throws(OAuthError) {
+        for local in localIssuers where !local.isServed() {
+            throw OAuthError(
+                .invalidConfiguration,
+                "tokens of \(local.issuer) are trusted, but nothing serves that authorization server. Pass it to run: authorizationServer: issuer. "
+                    + "If another application of this process serves it, make that one first")
+        }
+    }
+
+    /// Fetches the metadata of every trusted issuer that is found by discovery, and says what is wrong, one sentence for each issuer, with the line to
+    /// write. Empty when everything is well. Until an issuer can be reached, its tokens are answered with 503.
+    package func findingsOfIssuers() async -> [String] {
+        guard let fetcher else { return [] }
+        var findings: [String] = []
+        for issuer in discoveredIssuers {
+            do throws(OAuthError) {
+                let metadata = try await AuthorizationServerMetadata.discover(issuer, with: fetcher)
+                if metadata.jwksURI == nil { findings.append("the metadata of \(issuer) has no jwks_uri, so its tokens cannot be verified") }
+            } catch {
+                if let other = await otherName(of: issuer, fetcher) {
+                    findings.append(
+                        "the issuer \(issuer) calls itself \(other). The two must be equal byte for byte; write: trusting: .issuer(\"\(other)\")")
+                } else {
+                    findings.append(
+                        "the issuer \(issuer) cannot be used: \(error.message). Until it can be, its tokens are answered with 503. Check the URL; "
+                            + "for a provider on this machine or on your own network see OutboundPolicy")
+                }
+            }
+        }
+        return findings
+    }
+
+    /// The issuer that the metadata at an issuer's addresses names, where it is another one.
+    private func otherName(of issuer: Issuer, _ fetcher: any HTTPFetcher) async -> String? {
+        for url in issuer.metadataURLs.compactMap(WebURL.init) {
+            guard let reply = try? await fetcher.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"])), reply.response.status == .ok,
+                let name = (try? JSONValue(parsing: reply.body))?["issuer"]?.string, WebURL(name) != nil,
+                !name.utf8.elementsEqual(issuer.text.utf8)
+            else { continue }
+            return HTTPReply.printable(name)
+        }
+        return nil
+    }
+}
