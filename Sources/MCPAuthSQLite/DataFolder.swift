@@ -40,8 +40,22 @@ public struct DataFolder: Sendable {
             }
             try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: url.path)
         } catch let error as OAuthError { throw error } catch {
-            throw OAuthError(.invalidConfiguration, "the folder \(path) cannot be made; choose another place for the data")
+            throw OAuthError(
+                .invalidConfiguration, "the folder \(path) cannot be created: \(Self.reason(error)). Choose another place for the data, or its owner")
         }
+    }
+
+    /// Why a file operation failed, in the words of the operating system.
+    private static func reason(_ error: any Error) -> String {
+        var code: Int32?
+        var next: (any Error)? = error
+        while let current = next {
+            if let posix = current as? POSIXError { code = posix.code.rawValue }
+            let cocoa = current as NSError
+            if cocoa.domain == NSPOSIXErrorDomain { code = Int32(cocoa.code) }
+            next = cocoa.userInfo[NSUnderlyingErrorKey] as? any Error
+        }
+        return code.map { String(cString: strerror($0)).lowercased() } ?? "the system does not allow it"
     }
 
     /// The path of a file in the folder.
@@ -119,6 +133,14 @@ public struct DataFolder: Sendable {
         return try MasterKey(Array(data))
     }
 
+    /// The audit log in `audit.jsonl`. Throws `invalid_configuration` when it cannot be opened, or other users can read it.
+    public func auditLog() throws(OAuthError) -> AuditLog { AuditLog([try AuditFile(path: path("audit.jsonl"))]) }
+
+    fileprivate func audit(_ given: AuditLog?) throws(OAuthError) -> AuditLog {
+        if let given { return given }
+        return try auditLog()
+    }
+
     private func make(_ path: String) throws(OAuthError) {
         let temporary = path + "." + RandomSource.system.token(bytes: 9)
         defer { unlink(temporary) }
@@ -135,21 +157,30 @@ public struct DataFolder: Sendable {
 }
 
 extension AuthorizationServer {
-    /// An authorization server that keeps everything in one folder. Throws what its parts throw.
+    /// An authorization server that keeps everything in one folder: `auth.db`, `master.key`, `audit.jsonl`, and `server.json`, in which commands find
+    /// the resources and their scopes.
+    ///
+    /// Throws `invalid_configuration`, `invalid_identifier` or `temporarily_unavailable`. The configuration is checked before anything is written.
+    ///
+    /// - Parameter audit: nil records in `audit.jsonl` of the folder; `AuditLog()` records nothing.
     public convenience init(
         _ issuer: String, configuration: AuthorizationServerConfiguration, in folder: DataFolder, signIn: SignInMethod = .password,
-        fetcher: (any HTTPFetcher)? = nil, audit: AuditLog = AuditLog()
+        fetcher: (any HTTPFetcher)? = nil, audit: AuditLog? = nil
     ) async throws(OAuthError) {
+        try Self.check(issuer, configuration)
         let store = try folder.store()
+        let master = try await folder.masterKey(for: store)
         try await self.init(
-            issuer, configuration: configuration, store: store, master: try await folder.masterKey(for: store), signIn: signIn, fetcher: fetcher,
-            audit: audit)
+            issuer, configuration: configuration, store: store, master: master, signIn: signIn, fetcher: fetcher, audit: try folder.audit(audit))
+        folder.describe(configuration.resources)
     }
 
     /// The server of a folder, to administer it from another process, also while it runs. It serves nobody, and turns no keys by itself.
     ///
     /// Throws `invalid_configuration` when no server has used the folder yet.
-    public convenience init(administering folder: DataFolder, audit: AuditLog = AuditLog()) async throws(OAuthError) {
+    ///
+    /// - Parameter audit: nil records in `audit.jsonl` of the folder.
+    public convenience init(administering folder: DataFolder, audit: AuditLog? = nil) async throws(OAuthError) {
         let store = try folder.store()
         let (issuer, keys): (String?, [SealedKey])
         do throws(StoreError) { (issuer, keys) = (try await store.issuer(), try await store.signingKeys()) } catch {
@@ -159,7 +190,11 @@ extension AuthorizationServer {
             throw OAuthError(
                 .invalidConfiguration, "there is no server's data in \(folder.path("")) yet; start the server once, or name another folder")
         }
-        var configuration = AuthorizationServerConfiguration(resources: [try ProtectedResource(issuer, scopes: [])])
+        let described = folder.describedResources()
+        var configuration = AuthorizationServerConfiguration(
+            resources: described.isEmpty ? [try ProtectedResource(issuer, scopes: [])] : described)
+        // The running server checks its own configuration.
+        configuration.isOpenIDProvider = described.allSatisfy { $0.scopes.allSatisfy { !["openid", "profile", "email"].contains($0.scope.text) } }
         // What it signs with in the order in which its keys were made; how often it turns them is the server's own affair.
         configuration.signingAlgorithms = []
         for key in keys {
@@ -168,6 +203,8 @@ extension AuthorizationServer {
         }
         if configuration.signingAlgorithms.isEmpty { configuration.signingAlgorithms = [.es256] }
         configuration.keyRotation = KeyRotation(interval: 1 << 50)
-        try await self.init(issuer, configuration: configuration, store: store, master: try await folder.masterKey(for: store), audit: audit)
+        let master = try await folder.masterKey(for: store)
+        try await self.init(
+            issuer, configuration: configuration, store: store, master: master, audit: try folder.audit(audit))
     }
 }

@@ -11,16 +11,17 @@ package import MCPAuthorizationServer
     import Darwin
 #endif
 
-/// A SQLite file of this program: opened only if it is one, whole as far as can be seen in a moment, and readable by its owner alone.
+/// A SQLite file of this program. It is opened only if it belongs to this program, is intact as far as a short check
+/// can tell, and is readable by its owner alone.
 ///
-/// Nothing is written to a file before it is known to be ours. A mark beside the file says that there was data, so that a file that is gone, or
-/// empty, is not taken for a first start.
+/// Nothing is written to a file before it is recognized. A mark beside the file says that there was data, so that a
+/// missing or empty file is not taken for a first start.
 package struct DatabaseFile: Sendable {
     /// The path of the file. The mark is at `PATH.mark`.
     package let path: String
     /// `PRAGMA application_id` of these files (sqlite.org/fileformat2.html, "Application ID").
     private let applicationID: Int32
-    /// Tables by which a file is recognized that was made before it had an application ID.
+    /// The tables that identify a file from a version without an application ID.
     private let tables: Set<String>
 
     package init(_ path: String, applicationID: Int32, tables: Set<String>) {
@@ -34,12 +35,12 @@ package struct DatabaseFile: Sendable {
 
     package static func markPath(_ path: String) -> String { path + ".mark" }
 
-    /// How long a file is looked through before it is used. A large one is looked through in part; `check` reads all of it.
+    /// The time for the check of a file before it is used. It covers a part of a large file. `check` reads all of it.
     private static let patience = Duration.milliseconds(200)
 
-    /// Opens the file, or makes it where there was none. `expectsData`: something else than the mark says that there was data.
+    /// Opens the file, or creates it on a first start. `expectsData` says that there was data, even without a mark.
     ///
-    /// Throws `unusable`, whose detail says what is wrong and what to do, and whatever SQLite throws.
+    /// Throws `unusable`, whose detail says what is wrong and what to do, and every error of SQLite.
     package func open(_ configuration: Configuration, expectsData: Bool = false) throws -> DatabaseQueue {
         let expectsData = expectsData || access(markPath, F_OK) == 0
         try checkMode()
@@ -47,7 +48,7 @@ package struct DatabaseFile: Sendable {
         return try DatabaseQueue(path: path, configuration: configuration)
     }
 
-    /// To be called once the tables are there: from now on a missing file is a lost one.
+    /// Call this once the tables exist. From then on a missing file means lost data.
     package func mark() throws(StoreError) {
         guard access(markPath, F_OK) != 0 else { return }
         let descriptor = Glibc_open(markPath, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW)
@@ -57,13 +58,13 @@ package struct DatabaseFile: Sendable {
         close(descriptor)
     }
 
-    /// Inside the transaction that makes the tables.
+    /// Call this inside the transaction that creates the tables.
     package func stamp(_ db: Database) throws {
         guard try Int32.fetchOne(db, sql: "PRAGMA application_id") != applicationID else { return }
         try db.execute(sql: "PRAGMA application_id = \(applicationID)")
     }
 
-    /// Reads the whole file. What is wrong, a line each; nothing when all is well.
+    /// Reads the whole file. Returns one line for each problem. Empty when the file is intact.
     package static func check(_ db: Database) throws -> [String] {
         try String.fetchAll(db, sql: "PRAGMA integrity_check(20)").filter { $0 != "ok" }
     }
@@ -82,7 +83,7 @@ package struct DatabaseFile: Sendable {
         }
     }
 
-    /// Throws when it is not ours, is damaged, or when there should be something in it and is not.
+    /// Throws when the file belongs to another application, is damaged, or is empty although it should contain data.
     private func makeOrIdentify(expectsData: Bool) throws {
         let descriptor = Glibc_open(path, expectsData ? O_RDWR | O_CLOEXEC | O_NOFOLLOW : O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else {
@@ -95,7 +96,7 @@ package struct DatabaseFile: Sendable {
         var isLogged = stat()
         let hasLog = stat(path + "-wal", &isLogged) == 0 && isLogged.st_size > 0
         if count == 0 {
-            // SQLite would delete that log, which may hold all there is, as soon as it looked at the file.
+            // SQLite would delete that log, which may contain all data, as soon as it reads the file.
             guard !hasLog else {
                 throw unusable("is empty, and \(name)-wal beside it is not: its beginning was lost. Keep both. \(Self.waysOut)")
             }
@@ -110,8 +111,8 @@ package struct DatabaseFile: Sendable {
         try Onlooker(self, isLogged: hasLog).identify(expectsData: expectsData)
     }
 
-    /// Looks at a file without writing, not even a file beside it, since it may be somebody else's: where no log has to be read, SQLite takes it as
-    /// one that nobody changes.
+    /// Reads a file without writing, not even a file beside it, since it may belong to another application. Without a
+    /// log, SQLite opens it as immutable.
     private final class Onlooker {
         private let file: DatabaseFile
         private var connection: OpaquePointer?
@@ -150,7 +151,7 @@ package struct DatabaseFile: Sendable {
 
         private var isOver: Bool { ContinuousClock.now - start > DatabaseFile.patience }
 
-        /// The first column of each row. Nothing when it takes too long: what was read until then is well.
+        /// The first column of each row. Empty when the query takes too long: the part that was read is intact.
         private func rows(_ sql: String) throws -> [String] {
             var statement: OpaquePointer?
             defer { sqlite3_finalize(statement) }
@@ -182,5 +183,5 @@ package struct DatabaseFile: Sendable {
     }
 }
 
-/// `open` with the mode of a private file; Swift's own overloads differ by platform.
+/// `open` with the mode of a private file. Swift's own overloads differ by platform.
 private func Glibc_open(_ path: String, _ flags: Int32) -> Int32 { open(path, flags, 0o600) }

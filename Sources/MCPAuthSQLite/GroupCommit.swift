@@ -15,12 +15,13 @@ import Synchronization
 
 /// One SQLite connection on which many callers share the cost of durability.
 ///
-/// Whatever arrives while a transaction is being committed runs in the next one, each caller's work in a savepoint of its own, so that one that
-/// fails takes nobody along. No caller hears of success before the transaction that holds its work is on disk (`synchronous=FULL`).
+/// Work that arrives during a commit runs in the next transaction. The work of each caller runs in its own savepoint,
+/// so that a failure affects no other caller. No caller returns successfully before its transaction is on disk
+/// (`synchronous=FULL`).
 final class GroupCommit: Sendable {
     private struct Job: Sendable {
         let work: @Sendable (Database) throws -> Void
-        /// Told nil once the work is durable.
+        /// Called with nil once the work is durable.
         let finish: @Sendable ((any Error)?) -> Void
     }
 
@@ -28,12 +29,12 @@ final class GroupCommit: Sendable {
         var jobs: [Job] = []
         var isDraining = false
         var lastBatch = 0
-        /// How long a commit took lately: a moving average.
+        /// The duration of recent commits, as a moving average.
         var commitTime: Duration
     }
 
-    /// A lone caller commits on its own thread where the disk answers within this time: two changes of thread would cost as much as the commit.
-    /// Elsewhere its thread is needed for others meanwhile.
+    /// A lone caller commits on its own thread if the disk usually answers within this time, because two thread
+    /// switches would cost as much as the commit. On a slower disk its thread is needed for other work.
     private let quick: Duration
     private static let canSpareThread = ProcessInfo.processInfo.activeProcessorCount > 1
 
@@ -41,15 +42,15 @@ final class GroupCommit: Sendable {
     private let writeLock: WriteLock
     private let state: Mutex<State>
 
-    /// More work than this in one transaction makes the first caller wait too long.
+    /// A larger transaction would make its first caller wait too long.
     private static let maximumBatch = 256
 
-    /// Opens or creates the file. One connection, always.
+    /// Opens or creates the file, with one connection.
     init(
         _ file: DatabaseFile, expectsData: Bool = false, quick: Duration = .milliseconds(1), migrate: (Database) throws -> Void
     ) throws(StoreError) {
         self.quick = quick
-        // It counts as slow until something was measured.
+        // The disk counts as slow until a commit was measured.
         state = Mutex(State(commitTime: quick * 4))
         let lock = try WriteLock(file.path)
         writeLock = lock
@@ -63,9 +64,9 @@ final class GroupCommit: Sendable {
             configuration.label = "mcp-auth"
             database = try file.open(configuration, expectsData: expectsData)
             try database.inDatabase { db in
-                // Issued after opening and read back, since opening in WAL mode may set its own value.
+                // Set after opening and read back, since opening in WAL mode may set its own value.
                 try db.execute(sql: "PRAGMA synchronous = FULL")
-                // What a long reader or a great sweep made of the log is given back when it begins anew.
+                // The space that a long reader or a large sweep needed in the log is released when the log restarts.
                 try db.execute(sql: "PRAGMA journal_size_limit = \(8 << 20)")
                 guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2, try String.fetchOne(db, sql: "PRAGMA journal_mode") == "wal" else {
                     throw StoreError(.unavailable, "SQLite does not take synchronous=FULL with a write-ahead log here")
@@ -81,8 +82,8 @@ final class GroupCommit: Sendable {
     }
 
     deinit {
-        // The last connection to close checkpoints the log. Elsewhere, since the last reference may go on the database's own queue, and it may have
-        // to wait.
+        // The last connection to close checkpoints the log. This runs on another queue, since the last reference may go
+        // on the database's own queue, and closing may have to wait.
         DispatchQueue.global(qos: .utility).async { [database, writeLock] in
             let isMine = (try? writeLock.take()) != nil
             try? database.close()
@@ -90,7 +91,7 @@ final class GroupCommit: Sendable {
         }
     }
 
-    /// Runs the work in a shared transaction and returns its result once that is durable.
+    /// Runs the work in a shared transaction, and returns its result once that is durable.
     func write<Result: Sendable>(_ work: @escaping @Sendable (Database) throws -> Result) async throws(StoreError) -> Result {
         do {
             if let result = try writeAlone(work) { return result }
@@ -112,17 +113,18 @@ final class GroupCommit: Sendable {
         } catch { throw Self.translate(error) }
     }
 
-    /// Reads what is committed, between two batches of writers. `work` must not write.
+    /// Reads committed data, between two batches of writers. `work` must not write.
     func read<Result: Sendable>(_ work: @escaping @Sendable (Database) throws -> Result) async throws(StoreError) -> Result {
         do {
             return try await withCheckedThrowingContinuation { continuation in
-                // GRDB's own `read` makes the connection read-only and writable again each time, which costs more than most of what is read here.
+                // GRDB's own `read` makes the connection read-only and writable again each time, which costs more than
+                // most reads here.
                 database.asyncWriteWithoutTransaction { db in continuation.resume(with: Swift.Result { try work(db) }) }
             }
         } catch { throw Self.translate(error) }
     }
 
-    /// Waits for nobody: while another process reads, what is left stays in the log.
+    /// Checkpoints the log without waiting. While another process reads, the rest stays in the log.
     func emptyLog() async throws(StoreError) {
         do {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
@@ -138,7 +140,8 @@ final class GroupCommit: Sendable {
         } catch { throw Self.translate(error) }
     }
 
-    /// Nil, and nothing done, unless nobody else is at work, here or in another process, and the disk is quick.
+    /// Runs the work at once if there is no other work, in this process or another, and the disk is quick. Otherwise
+    /// returns nil and does nothing.
     private func writeAlone<Result>(_ work: (Database) throws -> Result) throws -> Result? {
         let isAlone = state.withLock { state in
             guard Self.canSpareThread, !state.isDraining, state.commitTime < quick else { return false }
@@ -154,7 +157,8 @@ final class GroupCommit: Sendable {
             }
             if isAwaited { scheduleBatch() }
         }
-        // The queue first and then the lock, as everybody does: two who hold this lock in one process would release it for each other.
+        // Takes the queue first and then the lock, as all other code does. Two holders of this lock in one process
+        // would release it for each other.
         return try database.writeWithoutTransaction { db -> Result? in
             guard writeLock.takeAtOnce() else { return nil }
             defer { writeLock.release() }
@@ -164,7 +168,8 @@ final class GroupCommit: Sendable {
         }
     }
 
-    /// One transaction, whose time is noted if it wrote anything: one that did not is quick on every disk.
+    /// Runs one transaction, and measures its time if it wrote something. A transaction without changes is quick on
+    /// every disk.
     private func commit(_ db: Database, _ work: () throws -> Void) throws {
         let (start, changes) = (ContinuousClock.now, db.totalChangesCount)
         defer {
@@ -188,14 +193,14 @@ final class GroupCommit: Sendable {
         if mustStart { scheduleBatch() }
     }
 
-    /// One batch each time, so that readers have their turn in between.
+    /// Schedules one batch at a time, so that readers run in between.
     private func scheduleBatch() {
         database.asyncWriteWithoutTransaction { db in
             if self.commitBatch(db) { self.scheduleBatch() }
         }
     }
 
-    /// Commits what waits. False when nothing did: then whoever comes next starts anew.
+    /// Commits the waiting work. False when there was none; the next caller then schedules a batch.
     private func commitBatch(_ db: Database) -> Bool {
         gather()
         let batch = state.withLock { state -> [Job] in
@@ -220,15 +225,15 @@ final class GroupCommit: Sendable {
                 }
             }
         } catch {
-            // Not committed: nobody's work happened.
+            // The transaction was not committed, so none of the work happened.
             for index in batch.indices { failures[index] = error }
         }
         for (job, failure) in zip(batch, failures) { job.finish(failure) }
         return true
     }
 
-    /// Where many commit at the same time, waits a moment for those who were in the last batch and are coming back: one commit for all costs less
-    /// than one for each half. A lone caller never waits.
+    /// After a batch of at least four, waits a moment for its callers to come back: one commit for all costs less than
+    /// two for halves. A lone caller never waits.
     private func gather() {
         for _ in 0..<Self.gatheringSteps {
             let (last, waiting) = state.withLock { ($0.lastBatch, $0.jobs.count) }
@@ -239,11 +244,12 @@ final class GroupCommit: Sendable {
 
     private static let gatheringSteps = 6
 
-    /// In a savepoint, by statements that are prepared once.
+    /// Runs the work in a savepoint, with statements that are prepared once.
     private static func apart(_ work: (Database) throws -> Void, _ db: Database) throws {
         try db.cachedStatement(sql: "SAVEPOINT job").execute()
         do { try work(db) } catch {
-            // If the whole transaction is gone already (disk full, I/O error), this throws, as does every statement after it.
+            // If the whole transaction is gone already (disk full, I/O error), this throws, as does every statement
+            // after it.
             try db.cachedStatement(sql: "ROLLBACK TO job").execute()
             try db.cachedStatement(sql: "RELEASE job").execute()
             throw error
@@ -262,7 +268,7 @@ final class GroupCommit: Sendable {
     }
 }
 
-/// Carries a result from the database's thread to the continuation; the two never run at the same time.
+/// Carries a result from the database's thread to the continuation. The two never run at the same time.
 private final class ResultBox<Value: Sendable>: Sendable {
     private let storage = Mutex<Value?>(nil)
 
@@ -272,14 +278,15 @@ private final class ResultBox<Value: Sendable>: Sendable {
     }
 }
 
-/// Lets one process at a time write to a database and its log, by a lock on a file beside it.
+/// Lets one process at a time write to a database and its log, with a lock on a file beside it.
 ///
-/// SQLite before 3.51.3 can corrupt a database when one connection resets the write-ahead log while another one checkpoints or writes
-/// (sqlite.org/wal.html, "The WAL-Reset Bug"), and Debian ships such a version. Under this lock that never happens at the same time. It is taken with
-/// every version, since the process beside this one may have another.
+/// SQLite before 3.51.3 can corrupt a database when one connection resets the write-ahead log while another one
+/// checkpoints or writes (sqlite.org/wal.html, "The WAL-Reset Bug"), and Debian ships such a version. Under this lock
+/// these never happen at the same time. The lock is taken with every version, since another process may have an older
+/// one.
 final class WriteLock: Sendable {
     private let descriptor: Int32
-    /// As long as SQLite itself waits for others.
+    /// As long as SQLite itself waits for other processes.
     private static let patience = Duration.seconds(5)
 
     init(_ path: String) throws(StoreError) {
@@ -289,7 +296,8 @@ final class WriteLock: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Blocks. Throws `unavailable` when another process holds it for too long, for example because it was stopped.
+    /// Waits for the lock and blocks the thread. Throws `unavailable` when another process holds it for too long, for
+    /// example because that process was stopped.
     func take() throws(StoreError) {
         if takeAtOnce() { return }
         let deadline = ContinuousClock.now + Self.patience
@@ -299,7 +307,7 @@ final class WriteLock: Sendable {
         }
     }
 
-    /// Waits for nobody.
+    /// Takes the lock if it is free. Does not wait.
     func takeAtOnce() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 }
 
     func release() { flock(descriptor, LOCK_UN) }

@@ -4,7 +4,8 @@ import JOSE
 import MCPAuthorizationServer
 import OAuth
 
-/// A row that does not hold what this program wrote: somebody else changed the file. Fails the request, not the process.
+/// A row with content that this program did not write: another program changed the file. It fails the request and not
+/// the process.
 struct CorruptRow: Error {}
 
 extension Row {
@@ -39,7 +40,8 @@ extension Row {
             let secret: Data? = self["secret_hash"]
             var client = Client(
                 id: try clientID("id"), name: self["name"],
-                // One that was taken by an earlier version and would not be today is left out; the client has the others.
+                // A redirect URI that an earlier version accepted and this one rejects is left out. The client keeps
+                // the others.
                 redirectURIs: try text("redirect_uris").split(separator: " ").compactMap { try? RedirectURI(String($0)) },
                 authenticationMethod: method, secrets: secret.flatMap { SecretHash(bytes: Array($0)) }.map { [ClientSecret($0)] } ?? [],
                 grantTypes: try text("grant_types").split(separator: " ").map { GrantType(rawValue: String($0)) }, origin: origin,
@@ -59,7 +61,15 @@ extension Row {
                 email: self["email"], isEmailVerified: self["email_verified"] ?? false,
                 passwordHash: (self["password"] as String?).flatMap(PasswordHash.init),
                 identity: issuer.flatMap { issuer in subject.map { ExternalIdentity(issuer: issuer, subject: $0) } },
-                sealedOneTimeSecret: secret.map { Array($0) }, isDisabled: self["is_disabled"] ?? true, createdAt: date("created_at"))
+                sealedOneTimeSecret: secret.map { Array($0) }, recoveryCodes: RecoveryColumn.hashes(self["recovery_codes"]), isDisabled: self["is_disabled"] ?? true, createdAt: date("created_at"))
+        }
+    }
+
+    var session: Session {
+        get throws {
+            Session(
+                hash: try hash("hash"), userID: try text("user_id"), authenticatedAt: date("authenticated_at"), expiresAt: date("expires_at"),
+                browser: self["browser"])
         }
     }
 
@@ -91,7 +101,7 @@ extension Row {
         }
     }
 
-    /// What follows the columns that make a grant. Nil for grants without refresh tokens.
+    /// Reads the columns after those of a grant. Nil for grants without refresh tokens.
     var refreshChain: RefreshChain? {
         get throws {
             func hash(_ index: Int) throws -> SecretHash? {
@@ -107,7 +117,8 @@ extension Row {
         }
     }
 
-    /// From a row that begins with every column of `grants`, in their order: looking columns up by name is most of what a refresh would cost here.
+    /// From a row that begins with every column of `grants`, in their order. Looking columns up by name would be most
+    /// of the cost of a refresh here.
     var grant: Grant {
         get throws {
             guard let id: String = self[0], let clientText: String = self[1], let clientID = ClientID(clientText), let userID: String = self[2],
@@ -123,7 +134,7 @@ extension Row {
     }
 }
 
-/// What few clients have, as one JSON object in one column.
+/// The properties that few clients have, as one JSON object in one column.
 struct ClientDetails {
     private let json: JSONValue
 
@@ -175,16 +186,27 @@ struct ClientDetails {
     }
 }
 
+/// The hashes of a user's recovery codes, separated by spaces.
+enum RecoveryColumn {
+    static func text(_ hashes: [SecretHash]) -> String? {
+        hashes.isEmpty ? nil : hashes.map { Base64URL.encode($0.bytes) }.joined(separator: " ")
+    }
+
+    static func hashes(_ text: String?) -> [SecretHash] {
+        (text ?? "").split(separator: " ").compactMap { (try? Base64URL.decode(String($0))).flatMap(SecretHash.init(bytes:)) }
+    }
+}
+
 extension SecretHash {
     var data: Data { Data(bytes) }
 }
 
 extension ScopeSet {
-    /// The same text for the same set, whatever the order.
+    /// The same text for the same set, in any order.
     var canonicalText: String { map(\.text).sorted().joined(separator: " ") }
 }
 
 extension RefreshChain {
-    /// The column of that name: 1 for this generation, 2 for the one before.
+    /// The column of that name: 1 for this generation, plus 2 for the previous one.
     var recoveries: Int { (isRecovered ? 1 : 0) + (followsRecovery ? 2 : 0) }
 }

@@ -4,8 +4,10 @@ public import JOSE
 public import MCPAuthorizationServer
 public import OAuth
 
-/// Devices that wait for their user (RFC 8628). Each step is one transaction that at most one caller wins.
+/// Devices that wait for their user (RFC 8628). Each step is one transaction, in which at most one caller succeeds.
 extension SQLiteStore {
+    /// Deletes expired devices first. Throws `full` at the limit, and `conflict` when the user code or the device code
+    /// is taken.
     public func add(_ device: DeviceAuthorization, limit: Int, at now: NumericDate) async throws(StoreError) {
         try await database.write { db in
             try db.execute(sql: "DELETE FROM devices WHERE expires_at <= ?", arguments: [now.seconds])
@@ -19,6 +21,7 @@ extension SQLiteStore {
         }
     }
 
+    /// Nil unless a device with this user code waits and has not expired.
     public func device(userCode: SecretHash, at now: NumericDate) async throws(StoreError) -> DeviceAuthorization? {
         try await database.read { db in
             try Row.fetchOne(
@@ -28,6 +31,7 @@ extension SQLiteStore {
         }
     }
 
+    /// Compares and writes in one statement: the first decision of all processes wins.
     public func decide(_ state: DeviceAuthorization.State, userCode: SecretHash, at now: NumericDate) async throws(StoreError) -> Bool {
         try await database.write { db in
             var (name, user, scope, authenticatedAt): (String, String?, String?, Int64?) = ("denied", nil, nil, nil)
@@ -43,6 +47,7 @@ extension SQLiteStore {
         }
     }
 
+    /// Stores the time of the poll. The interval grows to 300 seconds at most.
     public func poll(_ hash: SecretHash, by clientID: ClientID, at now: NumericDate) async throws(StoreError) -> DevicePoll {
         try await database.write { db in
             guard let row = try Row.fetchOne(db, sql: "SELECT * FROM devices WHERE hash = ?", arguments: [hash.data]) else { return .unknown }
@@ -62,6 +67,7 @@ extension SQLiteStore {
         }
     }
 
+    /// False, and nothing stored, unless the device is approved and the grant may begin.
     public func redeemDevice(
         _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
     ) async throws(StoreError) -> Bool {

@@ -4,8 +4,10 @@ public import JOSE
 public import MCPAuthorizationServer
 public import OAuth
 
-/// The single-use things. Each step is one transaction that at most one caller wins, in this process or another.
+/// Values that can be used once. Each step is one transaction, in which at most one caller succeeds, in this process or
+/// another.
 extension SQLiteStore {
+    /// The transaction and the code are stored together, or neither.
     public func issue(_ code: AuthorizationCode, consuming transaction: SecretHash, until expiry: NumericDate) async throws(StoreError) -> Bool {
         try await database.write { db in
             try db.execute(sql: "INSERT OR IGNORE INTO transactions VALUES (?, ?)", arguments: [transaction.data, expiry.seconds])
@@ -20,10 +22,13 @@ extension SQLiteStore {
         }
     }
 
+    /// One lookup by primary key. Finds expired and redeemed codes until they are swept.
     public func code(_ hash: SecretHash) async throws(StoreError) -> AuthorizationCode? {
         try await database.read { db in try Row.fetchOne(db, sql: "SELECT * FROM codes WHERE hash = ?", arguments: [hash.data])?.code }
     }
 
+    /// In one transaction: checks user and client, marks the code as used, and stores the grant. A replay revokes the
+    /// earlier grant.
     public func redeem(
         _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
     ) async throws(StoreError) -> CodeRedemption {
@@ -44,6 +49,7 @@ extension SQLiteStore {
         }
     }
 
+    /// Also finds the grants of tokens from earlier versions, which are stored in a table of their own.
     public func grant(of token: RefreshTokenReference) async throws(StoreError) -> Grant? {
         try await database.read { db in
             guard let id = try Self.grantID(of: token, db) else { return nil }
@@ -51,6 +57,7 @@ extension SQLiteStore {
         }
     }
 
+    /// One transaction that changes one row. `refusal` is called inside it, on the thread of the database.
     public func rotate(
         _ token: RefreshTokenReference, to successor: Successor, rules: RefreshRules, at now: NumericDate,
         unless refusal: @escaping @Sendable (Grant) -> OAuthError?
@@ -72,7 +79,7 @@ extension SQLiteStore {
             case .rotate: break
             }
             let next = chain.rotated(token.hash, to: successor, of: grant, at: now)
-            // The row alone: a refresh writes one page.
+            // Writes this row alone: a refresh changes one page.
             let use = try db.cachedStatement(
                 sql: """
                     UPDATE grants SET refresh_hash = ?, refresh_expires_at = ?, previous_refresh_hash = ?, refreshed_at = ?, last_used_at = ?,
@@ -86,6 +93,7 @@ extension SQLiteStore {
         }
     }
 
+    /// In one transaction: checks user and client, consumes `use`, and stores the grant.
     public func add(_ grant: Grant, consuming use: SingleUse?, clientIn registry: ClientRegistry) async throws(StoreError) -> Bool {
         try await database.write { db in
             guard try Self.mayBegin(grant, registry, db) else { return false }
@@ -95,6 +103,7 @@ extension SQLiteStore {
         }
     }
 
+    /// Live grants, newest first.
     public func grants(limit: Int, at now: NumericDate) async throws(StoreError) -> [Grant] {
         try await database.read { db in
             try Row.fetchAll(
@@ -104,6 +113,7 @@ extension SQLiteStore {
         }
     }
 
+    /// One transaction for all uses. Unknown grants are ignored.
     public func note(_ uses: [GrantUse]) async throws(StoreError) {
         try await database.write { db in
             let statement = try db.cachedStatement(
@@ -118,10 +128,12 @@ extension SQLiteStore {
         }
     }
 
+    /// One lookup by primary key. Finds revoked and expired grants until they are swept.
     public func grant(_ id: String) async throws(StoreError) -> Grant? {
         try await database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM grants WHERE id = ?"), arguments: [id])?.grant }
     }
 
+    /// Live grants, newest first, at most 500.
     public func grants(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Grant] {
         try await database.read { db in
             try Row.fetchAll(
@@ -131,16 +143,19 @@ extension SQLiteStore {
         }
     }
 
+    /// A second revocation does not change the time of the first.
     public func revokeGrant(_ id: String, at now: NumericDate) async throws(StoreError) {
         try await database.write { db in try Self.revoke(id, now, db) }
     }
 
+    /// A second revocation does not change the time of the first.
     public func revokeAccessToken(_ tokenID: String, until expiry: NumericDate, at now: NumericDate) async throws(StoreError) {
         try await database.write { db in
             try db.execute(sql: "INSERT OR IGNORE INTO revoked_tokens VALUES (?, ?, ?)", arguments: [tokenID, expiry.seconds, now.seconds])
         }
     }
 
+    /// Reads two indexes. Throws `unavailable` for a row that another program changed.
     public func revocations(since moment: NumericDate) async throws(StoreError) -> [Revocation] {
         try await database.read { db in
             let grants = try String.fetchAll(db, sql: "SELECT id FROM grants WHERE revoked_at >= ?", arguments: [moment.seconds])
@@ -157,8 +172,10 @@ extension SQLiteStore {
 
     // MARK: Single use
 
+    /// One insert: the first caller of all processes succeeds.
     public func consume(_ use: SingleUse) async throws(StoreError) -> Bool { try await database.write { db in try Self.consume(use, db) } }
 
+    /// True from the first use until the value is swept.
     public func isConsumed(_ hash: SecretHash) async throws(StoreError) -> Bool {
         try await database.read { db in
             try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM transactions WHERE hash = ?)", arguments: [hash.data]) ?? false
@@ -172,7 +189,8 @@ extension SQLiteStore {
         return db.changesCount == 1
     }
 
-    /// Whether this grant may begin: its user, unless the client acts for itself, and its client are there and not disabled.
+    /// Whether this grant may begin: its client, and its user unless the client acts for itself, exist and are not
+    /// disabled.
     static func mayBegin(_ grant: Grant, _ registry: ClientRegistry, _ db: Database) throws -> Bool {
         if let userID = grant.userID {
             let isDisabled = try Bool.fetchOne(db.cachedStatement(sql: "SELECT is_disabled FROM users WHERE id = ?"), arguments: [userID])
@@ -196,11 +214,11 @@ extension SQLiteStore {
             ])
     }
 
-    /// A grant that has refresh tokens, and whose user, if it has one, is there and not disabled.
+    /// A grant that has refresh tokens, and whose user, if it has one, exists and is not disabled.
     private static func refreshable(_ grantID: String, _ db: Database) throws -> (Grant, RefreshChain)? {
         let statement = try db.cachedStatement(
             sql: "SELECT g.*, (SELECT is_disabled FROM users WHERE id = g.user_id) FROM grants g WHERE id = ?")
-        // By a cursor, whose row is read where it stands, for as long as the cursor lives.
+        // The row of a cursor is read in place, while the cursor lives.
         let rows = try Row.fetchCursor(statement, arguments: [grantID])
         return try withExtendedLifetime(rows) {
             guard let row = try rows.next() else { return nil }
@@ -210,7 +228,7 @@ extension SQLiteStore {
         }
     }
 
-    /// The tokens of earlier versions did not name their grant; their table is only read, and swept.
+    /// Tokens of earlier versions did not name their grants. Their table is only read and swept.
     private static func grantID(of token: RefreshTokenReference, _ db: Database) throws -> String? {
         if let grantID = token.grantID { return grantID }
         return try String.fetchOne(

@@ -4,34 +4,49 @@ public import JOSE
 public import MCPAuthorizationServer
 public import OAuth
 
-/// Everything an authorization server stores, in one SQLite file. Durable before it is acknowledged, and safe to share between processes of one
-/// machine.
+/// The store of an authorization server in one SQLite file. Changes are durable before they are acknowledged. Processes
+/// on one machine can share the file.
+///
+/// Every method throws `unavailable` when SQLite fails, for example because the disk is full or another process holds
+/// the lock for five seconds.
 public final class SQLiteStore: AuthorizationServerStore {
     let database: GroupCommit
+    private let path: String
 
-    /// Opens or creates the file. A file that is damaged, belongs to another application, can be read by others, or is gone though its mark
-    /// (`PATH.mark`) is there, is refused and left as it is.
+    /// Opens or creates the file. Throws `unusable` when the file is damaged, belongs to another application, can be
+    /// read by other users, or is missing although its mark (`PATH.mark`) exists. It is then left unchanged. Throws
+    /// `unavailable` when it cannot be opened.
     ///
-    /// Throws `unusable` or `unavailable` saying why it cannot be used.
-    ///
-    /// - Parameter expectsData: something else says that there was a store, so that a missing or empty file is a lost one.
+    /// - Parameter expectsData: Whether the caller knows that a store existed, so that a missing or empty file means
+    ///   lost data.
     public init(path: String, expectsData: Bool = false) throws(StoreError) {
+        self.path = path
         database = try GroupCommit(Schema.file(path), expectsData: expectsData, migrate: Schema.migrate)
     }
 
-    /// For tests of writers who are alone, on whatever disk.
-    init(path: String, quick: Duration) throws(StoreError) { database = try GroupCommit(Schema.file(path), quick: quick, migrate: Schema.migrate) }
+    /// For tests of lone writers, on any disk.
+    init(path: String, quick: Duration) throws(StoreError) {
+        self.path = path
+        database = try GroupCommit(Schema.file(path), quick: quick, migrate: Schema.migrate)
+    }
 
-    /// Reads the whole file, which takes a second for each gigabyte or so. What is wrong with it, a line each; nothing when all is well.
+    /// Reads the whole file, about a second for each gigabyte. Returns one line for each problem, at most 20. Empty
+    /// when the file is intact.
     public func check() async throws(StoreError) -> [String] { try await database.read(DatabaseFile.check) }
+
+    /// The folder that contains the file.
+    public var location: String? { URL(fileURLWithPath: path).deletingLastPathComponent().path }
 
     // MARK: Clients
 
+    /// One lookup by primary key. Throws `unavailable` also for a row that another program changed.
     public func client(_ id: ClientID) async throws(StoreError) -> Client? {
         try await database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM clients WHERE id = ?"), arguments: [id.text])?.client
         }
     }
 
+    /// At the limit, removes up to 100 unused dynamic clients older than ten minutes. Throws `full` when that is not
+    /// enough.
     public func save(_ client: Client, limit: Int) async throws(StoreError) {
         try await database.write { db in
             let isKnown = try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM clients WHERE id = ?)", arguments: [client.id.text]) ?? false
@@ -56,6 +71,7 @@ public final class SQLiteStore: AuthorizationServerStore {
             ])
     }
 
+    /// Compares and writes in one transaction.
     public func replace(_ client: Client, expecting previous: Client) async throws(StoreError) -> Bool {
         try await database.write { db in
             guard try Row.fetchOne(db, sql: "SELECT * FROM clients WHERE id = ?", arguments: [client.id.text])?.client == previous else {
@@ -66,7 +82,7 @@ public final class SQLiteStore: AuthorizationServerStore {
         }
     }
 
-    /// Dynamic clients that nobody ever used go, oldest first, with what was remembered of them.
+    /// Deletes dynamic clients that were never used, oldest first, and their consents.
     private static func forgetUnusedClients(before moment: NumericDate, limit: Int, _ db: Database) throws -> Int {
         let ids = try String.fetchAll(
             db,
@@ -82,6 +98,8 @@ public final class SQLiteStore: AuthorizationServerStore {
         return ids.count
     }
 
+    /// One transaction deletes the client and everything that belongs to it, except redeemed codes, whose replay must
+    /// still be detected.
     public func deleteClient(_ id: ClientID, at now: NumericDate) async throws(StoreError) {
         try await database.write { db in
             try Self.revokeGrants(of: id, now, db)
@@ -92,16 +110,18 @@ public final class SQLiteStore: AuthorizationServerStore {
         }
     }
 
+    /// Also records a revocation of the client's access tokens, unless the client is dynamic and had no live grant.
     public func revokeGrants(ofClient id: ClientID, at now: NumericDate) async throws(StoreError) {
         try await database.write { db in try Self.revokeGrants(of: id, now, db) }
     }
 
-    /// Before the identifier of a client, in the table of revoked tokens: all that it got. The identifiers of tokens have no space.
+    /// Precedes the identifier of a client in the table of revoked tokens: all of its tokens are revoked. The
+    /// identifiers of tokens contain no space.
     static let allTokens = "client "
 
     private static func revokeGrants(of id: ClientID, _ now: NumericDate, _ db: Database) throws {
         try db.execute(sql: "UPDATE grants SET revoked_at = ? WHERE client_id = ? AND revoked_at IS NULL", arguments: [now.seconds, id.text])
-        // One that registered itself and never got anything leaves nothing behind.
+        // A client that registered itself and never received a token leaves nothing behind.
         let hadGrants = db.changesCount > 0
         let origin = try String.fetchOne(db, sql: "SELECT origin FROM clients WHERE id = ?", arguments: [id.text])
         guard hadGrants || origin != Client.Origin.dynamic.rawValue else { return }
@@ -112,6 +132,7 @@ public final class SQLiteStore: AuthorizationServerStore {
             ])
     }
 
+    /// Ordered by the bytes of the ID.
     public func clients(after id: String, limit: Int) async throws(StoreError) -> [Client] {
         try await database.read { db in
             try Row.fetchAll(db, sql: "SELECT * FROM clients WHERE id > ? ORDER BY id LIMIT ?", arguments: [id, limit]).map { try $0.client }
@@ -120,14 +141,17 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     // MARK: Users
 
+    /// One lookup by primary key.
     public func user(id: String) async throws(StoreError) -> User? {
         try await database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM users WHERE id = ?"), arguments: [id])?.user }
     }
 
+    /// One lookup by a unique index, which compares bytes.
     public func user(named name: String) async throws(StoreError) -> User? {
         try await database.read { db in try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM users WHERE name = ?"), arguments: [name])?.user }
     }
 
+    /// One lookup by a unique index, which compares bytes.
     public func user(_ identity: ExternalIdentity) async throws(StoreError) -> User? {
         try await database.read { db in
             try Row.fetchOne(
@@ -136,23 +160,27 @@ public final class SQLiteStore: AuthorizationServerStore {
         }
     }
 
+    /// Ordered by the bytes of the name.
     public func users(after name: String, limit: Int) async throws(StoreError) -> [User] {
         try await database.read { db in
             try Row.fetchAll(db, sql: "SELECT * FROM users WHERE name > ? ORDER BY name LIMIT ?", arguments: [name, limit]).map { try $0.user }
         }
     }
 
+    /// Unique indexes on ID, name and identity detect a `conflict`, even between processes.
     public func add(_ user: User) async throws(StoreError) {
         try await database.write { db in
             try db.execute(
-                sql: "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)",
+                sql: "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)",
                 arguments: [
                     user.id, user.name, user.passwordHash?.text, user.isDisabled, user.createdAt.seconds, user.displayName, user.identity?.issuer,
                     user.identity?.subject, user.sealedOneTimeSecret.map { Data($0) }, user.email, user.isEmailVerified,
+                    RecoveryColumn.text(user.recoveryCodes),
                 ])
         }
     }
 
+    /// Compares and writes in one transaction.
     public func update(_ user: User, expecting previous: User) async throws(StoreError) -> Bool {
         try await database.write { db in
             guard try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM users WHERE id = ?"), arguments: [user.id])?.user == previous else {
@@ -160,15 +188,28 @@ public final class SQLiteStore: AuthorizationServerStore {
             }
             try db.execute(
                 sql:
-                    "UPDATE users SET password = ?, is_disabled = ?, display_name = ?, one_time_secret = ?, email = ?, email_verified = ? WHERE id = ?",
+                    "UPDATE users SET password = ?, is_disabled = ?, display_name = ?, one_time_secret = ?, email = ?, email_verified = ?, recovery_codes = ? WHERE id = ?",
                 arguments: [
                     user.passwordHash?.text, user.isDisabled, user.displayName, user.sealedOneTimeSecret.map { Data($0) }, user.email,
-                    user.isEmailVerified, user.id,
+                    user.isEmailVerified, RecoveryColumn.text(user.recoveryCodes), user.id,
                 ])
             return true
         }
     }
 
+    /// One transaction deletes the user with everything that belongs to it, except redeemed codes, and revokes the live
+    /// grants.
+    public func deleteUser(id: String, at now: NumericDate) async throws(StoreError) {
+        try await database.write { db in
+            for statement in [
+                "DELETE FROM sessions WHERE user_id = ?", "DELETE FROM codes WHERE user_id = ? AND grant_id IS NULL",
+                "DELETE FROM devices WHERE user_id = ?", "DELETE FROM consents WHERE user_id = ?", "DELETE FROM users WHERE id = ?",
+            ] { try db.execute(sql: statement, arguments: [id]) }
+            try db.execute(sql: "UPDATE grants SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL", arguments: [now.seconds, id])
+        }
+    }
+
+    /// Compares and writes in one statement.
     public func useOneTimeStep(_ step: Int64, ofUser id: String) async throws(StoreError) -> Bool {
         try await database.write { db in
             try db.execute(
@@ -179,26 +220,41 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     // MARK: Sessions
 
+    /// Nil for an expired session, even before it is swept.
     public func session(_ hash: SecretHash, at now: NumericDate) async throws(StoreError) -> Session? {
         try await database.read { db in
-            try Row.fetchOne(db, sql: "SELECT * FROM sessions WHERE hash = ? AND expires_at > ?", arguments: [hash.data, now.seconds]).map { row in
-                Session(hash: hash, userID: try row.text("user_id"), authenticatedAt: row.date("authenticated_at"), expiresAt: row.date("expires_at"))
-            }
+            try Row.fetchOne(
+                db.cachedStatement(sql: "SELECT * FROM sessions WHERE hash = ? AND expires_at > ?"), arguments: [hash.data, now.seconds])?.session
         }
     }
 
+    /// Sessions that have not expired, newest first, at most 100.
+    public func sessions(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Session] {
+        try await database.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM sessions WHERE user_id = ? AND expires_at > ? ORDER BY authenticated_at DESC LIMIT 100",
+                arguments: [userID, now.seconds]
+            ).map { try $0.session }
+        }
+    }
+
+    /// Throws `conflict` when the hash exists.
     public func add(_ session: Session) async throws(StoreError) {
         try await database.write { db in
             try db.execute(
-                sql: "INSERT INTO sessions VALUES (?, ?, ?, ?)",
-                arguments: [session.hash.data, session.userID, session.authenticatedAt.seconds, session.expiresAt.seconds])
+                sql: "INSERT INTO sessions (hash, user_id, authenticated_at, expires_at, browser) VALUES (?, ?, ?, ?, ?)",
+                arguments: [
+                    session.hash.data, session.userID, session.authenticatedAt.seconds, session.expiresAt.seconds, session.browser,
+                ])
         }
     }
 
+    /// Does nothing when there is no such session.
     public func deleteSession(_ hash: SecretHash) async throws(StoreError) {
         try await database.write { db in try db.execute(sql: "DELETE FROM sessions WHERE hash = ?", arguments: [hash.data]) }
     }
 
+    /// One transaction deletes the user's sessions, unredeemed codes and device approvals.
     public func deleteSessions(ofUser userID: String) async throws(StoreError) {
         try await database.write { db in
             for statement in [
@@ -210,6 +266,7 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     // MARK: Consent
 
+    /// Compares the scopes in sorted order.
     public func isRemembered(_ consent: RememberedConsent) async throws(StoreError) -> Bool {
         try await database.read { db in
             try Bool.fetchOne(
@@ -219,12 +276,14 @@ public final class SQLiteStore: AuthorizationServerStore {
         }
     }
 
+    /// Does nothing when the consent is stored already.
     public func remember(_ consent: RememberedConsent) async throws(StoreError) {
         try await database.write { db in
             try db.execute(sql: "INSERT OR IGNORE INTO consents VALUES (?, ?, ?, ?, ?)", arguments: Self.arguments(consent))
         }
     }
 
+    /// Deletes every consent of this user to this client.
     public func forget(userID: String, clientID: ClientID) async throws(StoreError) {
         try await database.write { db in
             try db.execute(sql: "DELETE FROM consents WHERE user_id = ? AND client_id = ?", arguments: [userID, clientID.text])
@@ -237,8 +296,11 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     // MARK: Keys
 
+    /// Ordered by creation time.
     public func signingKeys() async throws(StoreError) -> [SealedKey] { try await database.read(Self.keys) }
 
+    /// Compares and writes in one statement, so that servers in different processes agree. Throws `conflict` when the
+    /// key ID exists.
     public func addSigningKey(
         _ key: SealedKey, unlessActiveAfter moment: NumericDate, upTo limit: NumericDate
     ) async throws(StoreError) -> [SealedKey] {
@@ -257,10 +319,12 @@ public final class SQLiteStore: AuthorizationServerStore {
         }
     }
 
+    /// Does nothing when there is no such key.
     public func removeSigningKey(_ keyID: String) async throws(StoreError) {
         try await database.write { db in try db.execute(sql: "DELETE FROM signing_keys WHERE id = ?", arguments: [keyID]) }
     }
 
+    /// The first issuer of all processes wins.
     public func claim(issuer: String) async throws(StoreError) -> String {
         try await database.write { db in
             try db.execute(sql: "INSERT OR IGNORE INTO settings VALUES ('issuer', ?)", arguments: [issuer])
@@ -268,6 +332,7 @@ public final class SQLiteStore: AuthorizationServerStore {
         }
     }
 
+    /// Nil before the first claim.
     public func issuer() async throws(StoreError) -> String? { try await database.read(Self.issuer) }
 
     private static func issuer(_ db: Database) throws -> String? { try String.fetchOne(db, sql: "SELECT value FROM settings WHERE name = 'issuer'") }
@@ -283,16 +348,18 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     // MARK: Upkeep
 
+    /// One transaction, bounded by `limit` for each table. Codes are kept for an hour after they expire, revoked grants
+    /// for 25 hours.
     public func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int {
         try await database.write { db in
             let noTokens = "NOT EXISTS (SELECT 1 FROM earlier_refresh_tokens WHERE grant_id = grants.id)"
             var count = 0
             for (table, key, condition, age) in [
                 ("sessions", "hash", "expires_at <= ?", 0), ("transactions", "hash", "expires_at <= ?", 0), ("devices", "hash", "expires_at <= ?", 0),
-                // A used code is kept for an hour, so that a replay is still recognized and answered.
+                // A used code is kept for an hour, so that a replay is still detected.
                 ("codes", "hash", "expires_at <= ?", 3600), ("revoked_tokens", "id", "expires_at <= ?", 0),
                 ("earlier_refresh_tokens", "hash", "expires_at <= ?", 86400),
-                // The tokens of a grant go before it does, so that none is left behind and none has to be looked for.
+                // The tokens of a grant are deleted before the grant, so that none is left behind.
                 ("earlier_refresh_tokens", "hash", "grant_id IN (SELECT id FROM grants WHERE expires_at <= ?)", 0),
                 ("earlier_refresh_tokens", "hash", "grant_id IN (SELECT id FROM grants WHERE revoked_at <= ?)", 90000),
                 ("grants", "id", "expires_at <= ? AND \(noTokens)", 0), ("grants", "id", "revoked_at <= ? AND \(noTokens)", 90000),
@@ -306,9 +373,11 @@ public final class SQLiteStore: AuthorizationServerStore {
         }
     }
 
-    /// Brings the write-ahead log into the database, so that whoever copies the one file has everything.
+    /// Checkpoints the write-ahead log into the database file, so that a copy of that one file is complete. Does not
+    /// wait for readers in other processes.
     public func settle() async throws(StoreError) { try await database.emptyLog() }
 
+    /// Revokes every grant, and deletes every session, code and device. Single-use values and consents are kept.
     public func endEverything(at now: NumericDate) async throws(StoreError) {
         try await database.write { db in
             try db.execute(

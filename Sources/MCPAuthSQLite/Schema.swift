@@ -1,9 +1,9 @@
 import GRDB
 import MCPAuthorizationServer
 
-/// The tables. A version is only ever added to.
+/// The tables. A version only adds to the previous one.
 enum Schema {
-    static let version = 5
+    static let version = 6
 
     /// "MCPA".
     private static let applicationID: Int32 = 0x4D43_5041
@@ -17,13 +17,14 @@ enum Schema {
         guard found <= version else {
             throw StoreError(.unusable, "the database was written by a newer version of this program (schema \(found), this one knows \(version))")
         }
-        // A start that is refused for another reason leaves the file as it was.
+        // A start that fails for another reason leaves the file unchanged.
         guard found < version else { return }
         if found < 1 { try db.execute(sql: first) }
         if found < 2 { try db.execute(sql: second) }
         if found < 3 { try db.execute(sql: third) }
         if found < 4 { try db.execute(sql: fourth) }
         if found < 5 { try db.execute(sql: fifth) }
+        if found < 6 { try db.execute(sql: sixth) }
         try db.execute(sql: "PRAGMA user_version = \(version)")
     }
 
@@ -72,7 +73,7 @@ enum Schema {
         ) STRICT, WITHOUT ROWID;
         """
 
-    /// What other grants, devices, key rotation and the command line need.
+    /// For other grant types, devices, key rotation and the command line.
     private static let second = """
         ALTER TABLE clients ADD COLUMN details TEXT;
         ALTER TABLE users ADD COLUMN display_name TEXT;
@@ -99,7 +100,7 @@ enum Schema {
         CREATE INDEX devices_by_expiry ON devices (expires_at);
         """
 
-    /// What the sweep and the deletion of clients look things up by.
+    /// The indexes of the sweep and of the deletion of clients.
     private static let third = """
         CREATE INDEX codes_by_user ON codes (user_id);
         CREATE INDEX devices_by_user ON devices (user_id);
@@ -109,9 +110,9 @@ enum Schema {
         CREATE INDEX revoked_tokens_by_revocation ON revoked_tokens (revoked_at);
         """
 
-    /// A grant knows its latest refresh token and the one before it. The table of before gets no new rows, and another name, so that a process of
-    /// an older version that is still running fails instead of going its own way. Of the unused tokens of a grant, of which there is one, the
-    /// latest goes on.
+    /// A grant refers to its latest refresh token and the previous one. The old table gets no new rows and is renamed,
+    /// so that a running process of an older version fails and does not diverge. The latest unused token of each grant,
+    /// of which there is one, becomes its latest token.
     private static let fourth = """
         ALTER TABLE grants ADD COLUMN refresh_hash BLOB;
         ALTER TABLE grants ADD COLUMN refresh_expires_at INTEGER;
@@ -125,13 +126,19 @@ enum Schema {
         ALTER TABLE refresh_tokens RENAME TO earlier_refresh_tokens;
         """
 
-    /// Users have e-mail addresses. A grant knows when the youngest access token was issued that was used; of what was refreshed before, it is
-    /// assumed that it was used.
+    /// Users have e-mail addresses. A grant records the latest `iat` of the access tokens that were used. For grants
+    /// that were refreshed earlier, a use is assumed.
     private static let fifth = """
         ALTER TABLE users ADD COLUMN email TEXT;
         ALTER TABLE users ADD COLUMN email_verified INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE grants ADD COLUMN used_token_issued_at INTEGER;
         ALTER TABLE grants ADD COLUMN recoveries INTEGER NOT NULL DEFAULT 0;
         UPDATE grants SET used_token_issued_at = refreshed_at WHERE refreshed_at IS NOT NULL;
+        """
+
+    /// Users have recovery codes for lost authenticator apps. Sessions record the name of their browser.
+    private static let sixth = """
+        ALTER TABLE users ADD COLUMN recovery_codes TEXT;
+        ALTER TABLE sessions ADD COLUMN browser TEXT;
         """
 }

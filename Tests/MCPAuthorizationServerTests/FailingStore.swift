@@ -40,6 +40,8 @@ final class FailingStore: AuthorizationServerStore {
         meanwhile.withLock { $0 }?(store)
         store.add(session)
     }
+    func deleteUser(id: String, at now: NumericDate) async throws(StoreError) { store.deleteUser(id: id, at: now) }
+    func sessions(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Session] { store.sessions(ofUser: userID, at: now) }
     func deleteSession(_ hash: SecretHash) async throws(StoreError) { store.deleteSession(hash) }
     func issue(_ code: AuthorizationCode, consuming transaction: SecretHash, until expiry: NumericDate) async throws(StoreError) -> Bool {
         try check()

@@ -3,7 +3,7 @@ import MCPAuthorizationServer
 import OAuth
 
 extension StoreConformance {
-    /// Clients, users, their sessions, and what they agreed to.
+    /// Clients, users, their sessions, and their consents.
     static let clientsAndUsers: [Check] = [
         Check(description: "a client is found again as it was saved") { store in
             var client = try client()
@@ -132,6 +132,50 @@ extension StoreConformance {
             try expect(try await store.session(session.hash, at: now.advanced(by: 10)) == nil, "expired")
             try await store.deleteSession(session.hash)
             try expect(try await store.session(session.hash, at: now) == nil, "deleted")
+        },
+        Check(description: "a user's sessions are listed, newest first, with their browsers") { store in
+            for (index, browser) in ["Firefox, Linux", nil, "Safari, iPhone"].enumerated() {
+                try await store.add(
+                    Session(
+                        hash: SecretHash(of: "s\(index)"), userID: index == 1 ? "user-2" : "user-1", authenticatedAt: now.advanced(by: Int64(index)),
+                        expiresAt: now.advanced(by: 100), browser: browser))
+            }
+            try await store.add(
+                Session(hash: SecretHash(of: "old"), userID: "user-1", authenticatedAt: now, expiresAt: now.advanced(by: 5), browser: nil))
+            try expect(
+                try await store.sessions(ofUser: "user-1", at: now.advanced(by: 5)).map(\.browser) == ["Safari, iPhone", "Firefox, Linux"],
+                "those that have not expired")
+        },
+        Check(description: "recovery codes are kept with their user, and go one by one") { store in
+            let (one, other) = (SecretHash(of: "one"), SecretHash(of: "other"))
+            let user = User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now)
+            try await store.add(user)
+            var changed = user
+            changed.recoveryCodes = [one, other]
+            try expect(try await store.update(changed, expecting: user), "kept")
+            try expect(try await store.user(id: "user-1")?.recoveryCodes == [one, other], "both are there")
+            var used = changed
+            used.recoveryCodes = [other]
+            try expect(try await store.update(used, expecting: changed), try await !store.update(used, expecting: changed), "used up once")
+        },
+        Check(description: "deleting a user ends everything of theirs and frees the name") { store in
+            try await store.save(try client(), limit: 10)
+            try await granted(store)
+            try await store.add(
+                Session(hash: SecretHash(of: "s"), userID: "user-1", authenticatedAt: now, expiresAt: now.advanced(by: 100)))
+            let consent = RememberedConsent(
+                userID: "user-1", clientID: try id1("client-1"), resource: "https://rs.example/mcp", redirectURI: "https://c.example/cb", scopes: [])
+            try await store.remember(consent)
+            try await store.deleteUser(id: "user-1", at: now.advanced(by: 5))
+            try await store.deleteUser(id: "user-1", at: now.advanced(by: 6))
+            try expect(
+                try await store.user(id: "user-1") == nil, try await store.session(SecretHash(of: "s"), at: now) == nil, "the user and the session")
+            try expect(
+                try await store.grant("grant-1")?.revokedAt == now.advanced(by: 5), try await !store.isRemembered(consent),
+                "the grant is revoked, once, and the consent is gone")
+            try expect(try await store.revocations(since: now.advanced(by: 1)) == [.grant("grant-1")], "resource servers can learn of it")
+            try await store.add(User(id: "user-2", name: "ada", passwordHash: nil, createdAt: now))
+            try expect(try await store.user(named: "ada")?.id == "user-2", "the name is free")
         },
         Check(description: "a one-time password is good once, and so is everything before it") { store in
             try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))

@@ -3,7 +3,7 @@ import MCPAuthorizationServer
 import OAuth
 
 extension StoreConformance {
-    /// Codes, the grants that come of them, and whatever else is good once.
+    /// Codes, the grants that result from them, and everything else that can be used once.
     static let codesAndGrants: [Check] = [
         Check(description: "B-07, I1: one transaction gives one code") { store in
             let transaction = SecretHash(of: "t")

@@ -3,7 +3,7 @@ import MCPAuthorizationServer
 import OAuth
 
 extension StoreConformance {
-    /// Signing keys, devices that wait, and what is forgotten when.
+    /// Signing keys, waiting devices, and the deletion of expired data.
     static let keysDevicesUpkeep: [Check] = [
         Check(description: "two servers that start at once agree on one signing key") { store in
             let keys = try await withThrowingTaskGroup(of: [SealedKey].self) { group in

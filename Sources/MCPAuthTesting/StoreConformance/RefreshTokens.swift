@@ -3,7 +3,7 @@ import MCPAuthorizationServer
 import OAuth
 
 extension StoreConformance {
-    /// Rotation with its grace window, and what ends a grant (requirement 131).
+    /// Rotation with its grace period, and the events that end a grant (requirement 131).
     static let refreshTokens: [Check] = [
         Check(description: "131: a refresh token becomes its successor, and within the grace window gives the very same again") { store in
             try await granted(store)
@@ -26,7 +26,7 @@ extension StoreConformance {
             store in
             try await granted(store)
             _ = try await rotate(store, "r1", "r2")
-            // A token that was issued before the refresh, and is used after it, says nothing of the successor.
+            // The use of a token that was issued before the refresh says nothing about the successor.
             try await store.note([GrantUse(grantID: "grant-1", operation: "tool a", time: now.advanced(by: 40), tokenIssuedAt: now.advanced(by: -1))])
             for seconds: Int64 in [30, 299] {
                 guard case .recovered(_, now) = try await rotate(store, "r1", "r2", at: now.advanced(by: seconds), recovery: 300) else {
@@ -83,7 +83,7 @@ extension StoreConformance {
             _ = try await rotate(store, "r1", "r2")
             try await store.note([
                 GrantUse(grantID: "grant-1", operation: "tool a", time: now.advanced(by: 10), tokenIssuedAt: now),
-                // What is known of a younger token is not forgotten because of an older one.
+                // The use of an older token does not replace what is known of a younger one.
                 GrantUse(grantID: "grant-1", operation: "tool b", time: now.advanced(by: 20), tokenIssuedAt: now.advanced(by: -100)),
                 GrantUse(grantID: "grant-1", operation: "tool c", time: now.advanced(by: 30)),
             ])

@@ -2,23 +2,29 @@ import JOSE
 public import MCPAuthorizationServer
 import OAuth
 
-/// What every store of an authorization server has to do, as checks that any test framework can run.
+/// The requirements for every store of an authorization server, as checks that any test framework can run.
 ///
 /// ```swift
 /// @Test(arguments: StoreConformance.checks) func conformance(_ check: StoreConformance.Check) async throws {
 ///     try await check.run(on: MyStore())
 /// }
 /// ```
-/// Every check wants an empty store. A check that fails throws `Failure`, which says what was expected.
+///
+/// Every check needs an empty store. A check that fails throws `Failure`, which says what was expected.
 public enum StoreConformance {
+    /// A requirement that a store does not meet.
     public struct Failure: Error, CustomStringConvertible {
+        /// The expectation in words.
         public let description: String
     }
 
+    /// One check. It is independent of the others.
     public struct Check: Sendable, CustomStringConvertible {
+        /// The requirement in words, with its number if it has one.
         public let description: String
         let body: @Sendable (any AuthorizationServerStore) async throws -> Void
 
+        /// Runs the check on an empty store. Throws `Failure`, or the error that the store threw.
         public func run(on store: some AuthorizationServerStore) async throws { try await body(store) }
     }
 
@@ -63,7 +69,7 @@ public enum StoreConformance {
         RefreshTokenReference(hash: SecretHash(of: text), grantID: grant)
     }
 
-    /// A store that holds one grant with the refresh token "r1".
+    /// Creates one grant with the refresh token "r1".
     static func granted(_ store: any AuthorizationServerStore) async throws {
         try await store.add(User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now))
         _ = try await store.issue(try code(), consuming: SecretHash(of: "t1"), until: now.advanced(by: 900))
@@ -83,5 +89,6 @@ public enum StoreConformance {
 
     // MARK: The checks
 
+    /// Every check, to be run each on an empty store of its own.
     public static let checks: [Check] = clientsAndUsers + codesAndGrants + refreshTokens + keysDevicesUpkeep
 }

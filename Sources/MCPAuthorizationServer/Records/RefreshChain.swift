@@ -1,27 +1,34 @@
 public import JOSE
 
-/// The refresh tokens that a store keeps for one grant: the latest and its predecessor. Decides how a presented token is handled (RFC 9700 §4.14.2,
-/// requirements 131 and 138), identically in every store.
+/// The refresh tokens that a store keeps for one grant: the latest and its predecessor. The chain decides how a
+/// presented token is handled (RFC 9700 §4.14.2, requirements 131 and 138), so that every store decides alike.
 ///
-/// A token that was exchanged may be sent again in two cases. Within the grace period, since clients refresh from several processes at once. And
-/// for longer as long as its successor was never used, neither itself nor an access token that came with it: then the answer was lost, and only one
-/// party has acted. Once the successor was used, every older token ends the grant. Two answers in a row that were lost for longer than the grace period are
-/// no bad luck but two parties that take turns, so that the second one ends the grant as well.
+/// A token that was exchanged may be sent again in two cases:
+///
+/// - Within the grace period, because clients refresh from several processes at once.
+/// - Within the recovery period, as long as neither its successor nor an access token issued with it was used. Then the
+///   response was lost, and only one party has acted.
+///
+/// Once the successor was used, every older token ends the grant. Two lost responses in a row, both after the grace
+/// period, mean that two parties take turns. The second one ends the grant as well.
 public struct RefreshChain: Sendable, Hashable {
+    /// The hash of the latest token.
     public let latest: SecretHash
-    /// When the latest token ends.
+    /// The expiration of the latest token.
     public let expiresAt: NumericDate
+    /// The hash of the token that was exchanged for the latest. Nil before the first exchange.
     public let predecessor: SecretHash?
-    /// When the predecessor was exchanged for the latest. Nil while there is no predecessor.
+    /// The time at which the predecessor was exchanged for the latest. Nil while there is no predecessor.
     public let rotatedAt: NumericDate?
-    /// When the youngest access token was issued that a resource server was seen to take (`GrantUse.tokenIssuedAt`). Access tokens that were issued
-    /// at or after `rotatedAt` came with the latest refresh token.
+    /// The latest `iat` of the access tokens that a resource server accepted (`GrantUse.tokenIssuedAt`). Access tokens
+    /// that were issued at or after `rotatedAt` came with the latest refresh token. Nil when none is known.
     public let youngestUse: NumericDate?
-    /// Whether the predecessor was sent again because its answer was lost.
+    /// Whether the predecessor was sent again after the grace period, because its response was lost.
     public let isRecovered: Bool
-    /// Whether that had happened in the generation before.
+    /// Whether that had happened in the previous generation.
     public let followsRecovery: Bool
 
+    /// By default a chain of one token that was never exchanged.
     public init(
         latest: SecretHash, expiresAt: NumericDate, predecessor: SecretHash? = nil, rotatedAt: NumericDate? = nil, youngestUse: NumericDate? = nil,
         isRecovered: Bool = false, followsRecovery: Bool = false
@@ -35,22 +42,26 @@ public struct RefreshChain: Sendable, Hashable {
         self.followsRecovery = followsRecovery
     }
 
+    /// The handling of a presented refresh token.
     public enum Decision: Sendable, Hashable {
-        /// It is the latest: put its successor in its place.
+        /// It is the latest token. The store replaces it with its successor.
         case rotate
-        /// It is the predecessor, within the grace period: nothing changes, and the client gets the same successor.
+        /// It is the predecessor, within the grace period. Nothing changes, and the client receives the same successor.
         case repeated
-        /// It is the predecessor, later, and its successor was never used: the client gets the same successor, and `recovered` is the chain from now on.
+        /// It is the predecessor, later, and its successor was never used. The client receives the same successor, and
+        /// the store keeps `recovered`.
         case recovered(rotatedAt: NumericDate)
-        /// It was exchanged before, and more has happened since: the grant ends.
+        /// It was exchanged before, and more has happened since. The store revokes the grant.
         case reused
-        /// It has expired, or its successor cannot be said again.
+        /// It has expired, or its successor cannot be derived again.
         case unknown
     }
 
+    /// Decides how a presented token is handled. It does not check whether the grant is live.
+    ///
     /// - Parameters:
-    ///   - token: the token that was sent, which this server issued for this grant.
-    ///   - successor: what it is exchanged for, always the same for the same token.
+    ///   - token: The hash of the presented token, which this server issued for this grant.
+    ///   - successor: The hash of its successor, which is always the same for the same token.
     public func decision(on token: SecretHash, successor: SecretHash, rules: RefreshRules, at now: NumericDate) -> Decision {
         if token == latest { return now < expiresAt ? .rotate : .unknown }
         guard token == predecessor, let rotatedAt else { return .reused }
@@ -60,7 +71,7 @@ public struct RefreshChain: Sendable, Hashable {
         return successor == latest && now < expiresAt ? .recovered(rotatedAt: rotatedAt) : .unknown
     }
 
-    /// The chain after `rotate`.
+    /// The chain after `rotate`. The successor expires no later than its grant.
     public func rotated(_ token: SecretHash, to successor: Successor, of grant: Grant, at now: NumericDate) -> RefreshChain {
         RefreshChain(
             latest: successor.hash, expiresAt: min(successor.expiresAt, grant.expiresAt), predecessor: token, rotatedAt: now,
@@ -68,14 +79,14 @@ public struct RefreshChain: Sendable, Hashable {
             followsRecovery: isRecovered)
     }
 
-    /// The chain after the predecessor was sent again, its answer having been lost.
+    /// The chain after the predecessor was sent again because its response was lost.
     public var recovered: RefreshChain {
         RefreshChain(
             latest: latest, expiresAt: expiresAt, predecessor: predecessor, rotatedAt: rotatedAt, youngestUse: youngestUse, isRecovered: true,
             followsRecovery: followsRecovery)
     }
 
-    /// The chain after an access token was used that was issued then.
+    /// The chain after the use of an access token that was issued at this time. An older use changes nothing.
     public func used(tokenIssuedAt issuedAt: NumericDate) -> RefreshChain {
         if let youngestUse, youngestUse >= issuedAt { return self }
         return RefreshChain(
@@ -84,13 +95,14 @@ public struct RefreshChain: Sendable, Hashable {
     }
 }
 
-/// For how long a refresh token may be sent again after it was exchanged. Seconds.
+/// The number of seconds for which an exchanged refresh token may be sent again.
 public struct RefreshRules: Sendable, Hashable {
-    /// Whatever has become of its successor.
+    /// The grace period, in seconds, which applies even if the successor was used.
     public let grace: Int64
-    /// While its successor was not used.
+    /// The recovery period, in seconds, which applies while the successor was not used.
     public let recovery: Int64
 
+    /// By default there is no recovery period.
     public init(grace: Int64, recovery: Int64 = 0) {
         self.grace = grace
         self.recovery = recovery
@@ -99,8 +111,8 @@ public struct RefreshRules: Sendable, Hashable {
     func coversGrace(_ moment: NumericDate, at now: NumericDate) -> Bool { Self.covers(grace, moment, now) }
     func coversRecovery(_ moment: NumericDate, at now: NumericDate) -> Bool { Self.covers(recovery, moment, now) }
 
-    /// Requests that came in together may be decided in another order, and clocks may differ by a little: that is no theft. A use that lies further
-    /// in the future is covered by nothing.
+    /// Concurrent requests may be decided in another order, and clocks may differ a little. That is not theft, so up to
+    /// a minute in the future is covered.
     private static func covers(_ seconds: Int64, _ moment: NumericDate, _ now: NumericDate) -> Bool {
         let age = now.seconds(since: moment)
         return age > -60 && age < seconds

@@ -1,14 +1,23 @@
 public import JOSE
 public import OAuth
 
-/// Somebody signed in with a browser.
+/// A user who is signed in with a browser.
 public struct Session: Sendable, Hashable {
+    /// The hash of the session cookie.
     public let hash: SecretHash
+    /// The user.
     public let userID: String
+    /// The time of the sign-in.
     public let authenticatedAt: NumericDate
+    /// The end of the session. Its use does not extend it.
     public let expiresAt: NumericDate
+    /// The names of the browser and the system, such as `Firefox, Linux`, from the `User-Agent` header. Nil when it
+    /// does not name them.
+    public let browser: String?
 
-    public init(hash: SecretHash, userID: String, authenticatedAt: NumericDate, expiresAt: NumericDate) {
+    /// A session. Nothing is checked.
+    public init(hash: SecretHash, userID: String, authenticatedAt: NumericDate, expiresAt: NumericDate, browser: String? = nil) {
+        self.browser = browser
         self.hash = hash
         self.userID = userID
         self.authenticatedAt = authenticatedAt
@@ -16,14 +25,20 @@ public struct Session: Sendable, Hashable {
     }
 }
 
-/// What a user agreed to before and wants not to be asked again.
+/// A consent that the user chose to remember. It applies only to exactly these values.
 public struct RememberedConsent: Sendable, Hashable {
+    /// The user.
     public let userID: String
+    /// The client.
     public let clientID: ClientID
+    /// The identifier of the resource.
     public let resource: String
+    /// The redirect URI of the authorization request, as it was sent.
     public let redirectURI: String
+    /// The scopes that the user allowed, in any order.
     public let scopes: ScopeSet
 
+    /// A consent. Nothing is checked.
     public init(userID: String, clientID: ClientID, resource: String, redirectURI: String, scopes: ScopeSet) {
         self.userID = userID
         self.clientID = clientID

@@ -1,29 +1,38 @@
 public import JOSE
 import OAuth
 
-/// Somebody who can sign in, or for whom another identity provider vouches.
+/// A user who can sign in, or who is identified by another identity provider.
 public struct User: Sendable, Hashable {
-    /// The `sub` of tokens: random, never reused, never shown as a name. Begins with `user-`, so that no client can have it.
+    /// The `sub` of tokens: random, never reused, never shown as a name. Begins with `user-`, so that no client can
+    /// have it.
     public let id: String
-    /// What is typed at sign-in: lower-case ASCII, unique.
+    /// The name for sign-in: lower-case ASCII, unique.
     public let name: String
-    /// What people call them, where it differs from the name.
+    /// The name for display. Nil when it is the same as `name`.
     public var displayName: String?
+    /// The e-mail address, for the claim `email`. It never identifies a user. Nil: none.
     public var email: String?
-    /// Whether the operator, or the provider that named the address, vouches that it is this user's.
+    /// Whether the operator, or the provider of the address, vouches that it belongs to the user.
     public var isEmailVerified: Bool
+    /// The hash of the password. Nil: the user cannot sign in with a password.
     public var passwordHash: PasswordHash?
-    /// Who they are at another identity provider. Never an e-mail address: those are given to other people later.
+    /// The identity at another identity provider. Never an e-mail address, because addresses are reassigned. Nil: none.
     public let identity: ExternalIdentity?
-    /// The sealed secret of their one-time passwords (RFC 6238). Nil: a password is enough.
+    /// The encrypted secret of the user's one-time passwords (RFC 6238). Nil: a password is enough.
     public var sealedOneTimeSecret: [UInt8]?
+    /// The hashes of recovery codes, for a user who has lost the authenticator app. Each replaces a one-time code,
+    /// once.
+    public var recoveryCodes: [SecretHash]
+    /// Whether the user is disabled. A disabled user cannot sign in, and no grant of theirs can begin or be refreshed.
     public var isDisabled: Bool
+    /// The time of creation.
     public let createdAt: NumericDate
 
+    /// Nothing is checked; see `normalizedName` and `validEmail`.
     public init(
         id: String, name: String, displayName: String? = nil, email: String? = nil, isEmailVerified: Bool = false, passwordHash: PasswordHash?,
         identity: ExternalIdentity? = nil,
-        sealedOneTimeSecret: [UInt8]? = nil, isDisabled: Bool = false, createdAt: NumericDate
+        sealedOneTimeSecret: [UInt8]? = nil, recoveryCodes: [SecretHash] = [], isDisabled: Bool = false, createdAt: NumericDate
     ) {
         self.id = id
         self.name = name
@@ -33,12 +42,13 @@ public struct User: Sendable, Hashable {
         self.passwordHash = passwordHash
         self.identity = identity
         self.sealedOneTimeSecret = sealedOneTimeSecret
+        self.recoveryCodes = recoveryCodes
         self.isDisabled = isDisabled
         self.createdAt = createdAt
     }
 
-    /// An e-mail address as it is stored, or nil for what can be none: something, one `@`, and something, without spaces and control characters, at
-    /// most 254 bytes (RFC 5321 §4.5.3.1.3). Whether it exists, nobody asks.
+    /// The e-mail address, or nil for a text that cannot be one. It has text on both sides of one `@`, no spaces or
+    /// control characters, and at most 254 bytes (RFC 5321 §4.5.3.1.3). Whether the address exists is not checked.
     public static func validEmail(_ text: String) -> String? {
         let parts = text.utf8.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false)
         guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }), text.utf8.count <= 254,
@@ -48,7 +58,8 @@ public struct User: Sendable, Hashable {
         return text
     }
 
-    /// The name as it is stored, or nil: 1 to 64 of the letters a-z, digits, and `. _ - @ +`. Upper-case ASCII is lowered.
+    /// The name as it is stored, with ASCII letters in lower case. Nil unless it has 1 to 64 of the characters
+    /// `a-z 0-9 . _ - @ +`.
     public static func normalizedName(_ text: String) -> String? {
         let lowered = text.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
         guard (1...64).contains(lowered.count), lowered.allSatisfy({ Array("abcdefghijklmnopqrstuvwxyz0123456789._-@+".utf8).contains($0) }) else {
@@ -58,11 +69,14 @@ public struct User: Sendable, Hashable {
     }
 }
 
-/// A person as another identity provider knows them: its issuer and its `sub`, both compared as bytes (P-08, X-18).
+/// A user as another identity provider knows them: its issuer and its `sub`, both compared as bytes (P-08, X-18).
 public struct ExternalIdentity: Sendable, Hashable {
+    /// The identifier of the identity provider.
     public let issuer: String
+    /// The `sub` of the user, unique within `issuer` only.
     public let subject: String
 
+    /// An identity. Nothing is checked.
     public init(issuer: String, subject: String) {
         self.issuer = issuer
         self.subject = subject

@@ -12,7 +12,7 @@ struct MemoryDevice {
     var polledAt: NumericDate?
 }
 
-/// Everything that a `MemoryStore` knows.
+/// The data of a `MemoryStore`.
 struct MemoryState {
     var clients: [ClientID: Client] = [:]
     var users: [String: User] = [:]
@@ -29,7 +29,7 @@ struct MemoryState {
     var oneTimeSteps: [String: Int64] = [:]
     var devices: [SecretHash: MemoryDevice] = [:]
 
-    /// Oldest first.
+    /// Dynamic clients without grant, code and device, oldest first.
     func unusedClients(before moment: NumericDate) -> [ClientID] {
         let used = Set(grants.values.map(\.clientID) + codes.values.map(\.code.clientID) + devices.values.map(\.device.clientID))
         return clients.values.filter { $0.origin == .dynamic && $0.createdAt <= moment && !used.contains($0.id) }
@@ -43,7 +43,7 @@ struct MemoryState {
 
     func isActive(_ userID: String?) -> Bool { userID.map { users[$0]?.isDisabled == false } ?? true }
 
-    /// Whether this grant may begin: its user and its client are there and not disabled.
+    /// Whether this grant may begin: its user and its client exist and are not disabled.
     func mayBegin(_ grant: Grant, _ registry: ClientRegistry) -> Bool {
         isActive(grant.userID) && (registry == .elsewhere || clients[grant.clientID]?.isDisabled == false)
     }

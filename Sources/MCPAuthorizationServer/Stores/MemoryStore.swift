@@ -2,14 +2,20 @@ public import JOSE
 public import OAuth
 import Synchronization
 
-/// A store that forgets everything when the process ends: for tests, and to read what a store has to do.
+/// A store that loses everything when the process ends. For tests, and as the reference for other stores.
+///
+/// Lookups other than by identifier or hash search all records. Nothing is bounded, apart from the limits that callers
+/// pass.
 public final class MemoryStore: AuthorizationServerStore {
     let state = Mutex(MemoryState())
 
+    /// An empty store.
     public init() {}
 
+    /// Nil when there is no client with this ID.
     public func client(_ id: ClientID) -> Client? { state.withLock { $0.clients[id] } }
 
+    /// Throws `full` when there are `limit` clients of the same origin and none of them can be removed.
     public func save(_ client: Client, limit: Int) throws(StoreError) {
         let isFull = state.withLock { state in
             func isFull() -> Bool { state.clients[client.id] == nil && state.clients.values.count(where: { $0.origin == client.origin }) >= limit }
@@ -23,6 +29,7 @@ public final class MemoryStore: AuthorizationServerStore {
         if isFull { throw StoreError(.full, "there are \(limit) clients") }
     }
 
+    /// Revokes the client's grants, and removes the client with its consents, unredeemed codes and devices.
     public func deleteClient(_ id: ClientID, at now: NumericDate) {
         revokeGrants(ofClient: id, at: now)
         state.withLock { state in
@@ -32,15 +39,17 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// Records a revocation of the client, unless the client is dynamic and had no live grant.
     public func revokeGrants(ofClient id: ClientID, at now: NumericDate) {
         state.withLock { state in
             let grants = state.grants.values.filter { $0.clientID == id && $0.revokedAt == nil }
             for grant in grants { state.revoke(grant.id, now) }
-            // One that registered itself and never got anything leaves nothing behind.
+            // A client that registered itself and never received a token leaves nothing behind.
             if !grants.isEmpty || state.clients[id]?.origin != .dynamic { state.revokedClients[id] = now }
         }
     }
 
+    /// False when the client is not equal to `previous`.
     public func replace(_ client: Client, expecting previous: Client) -> Bool {
         state.withLock { state in
             guard state.clients[client.id] == previous else { return false }
@@ -49,22 +58,28 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// In the order of Swift's string comparison.
     public func clients(after id: String, limit: Int) -> [Client] {
         state.withLock { Array($0.clients.values.filter { $0.id.text > id }.sorted { $0.id.text < $1.id.text }.prefix(limit)) }
     }
 
+    /// Nil when there is no user with this ID.
     public func user(id: String) -> User? { state.withLock { $0.users[id] } }
 
+    /// Nil when there is no user with exactly these bytes as the name.
     public func user(named name: String) -> User? {
         state.withLock { $0.users.values.first { $0.name.utf8.elementsEqual(name.utf8) } }
     }
 
+    /// Nil when there is no user with this identity.
     public func user(_ identity: ExternalIdentity) -> User? { state.withLock { $0.users.values.first { $0.identity == identity } } }
 
+    /// In the order of Swift's string comparison.
     public func users(after name: String, limit: Int) -> [User] {
         state.withLock { Array($0.users.values.filter { $0.name > name }.sorted { $0.name < $1.name }.prefix(limit)) }
     }
 
+    /// False when the step or a later one was used, or the user does not exist.
     public func useOneTimeStep(_ step: Int64, ofUser id: String) -> Bool {
         state.withLock { state in
             guard state.users[id] != nil, step > state.oneTimeSteps[id] ?? .min else { return false }
@@ -73,6 +88,7 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// Throws `conflict` when the ID, the name or the identity is taken.
     public func add(_ user: User) throws(StoreError) {
         let isTaken = state.withLock { state in
             guard state.users[user.id] == nil,
@@ -84,6 +100,7 @@ public final class MemoryStore: AuthorizationServerStore {
         if isTaken { throw StoreError(.conflict, "the user name is taken") }
     }
 
+    /// False when the user is not equal to `previous`.
     public func update(_ user: User, expecting previous: User) -> Bool {
         state.withLock { state in
             guard state.users[user.id] == previous else { return false }
@@ -92,14 +109,39 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// Revokes the user's live grants, and removes the user with its sessions, consents, unredeemed codes and approved
+    /// devices.
+    public func deleteUser(id: String, at now: NumericDate) {
+        deleteSessions(ofUser: id)
+        state.withLock { state in
+            for grant in state.grants.values where grant.userID == id { state.revoke(grant.id, now) }
+            state.consents = state.consents.filter { $0.userID != id }
+            state.users[id] = nil
+            state.oneTimeSteps[id] = nil
+        }
+    }
+
+    /// Sessions that have not expired, newest first, at most 100.
+    public func sessions(ofUser userID: String, at now: NumericDate) -> [Session] {
+        state.withLock { state in
+            Array(
+                state.sessions.values.filter { $0.userID == userID && now < $0.expiresAt }.sorted { $0.authenticatedAt > $1.authenticatedAt }
+                    .prefix(100))
+        }
+    }
+
+    /// Nil when there is no session with this hash, or it has expired.
     public func session(_ hash: SecretHash, at now: NumericDate) -> Session? {
         state.withLock { $0.sessions[hash].flatMap { now < $0.expiresAt ? $0 : nil } }
     }
 
+    /// Replaces a session with the same hash.
     public func add(_ session: Session) { state.withLock { $0.sessions[session.hash] = session } }
 
+    /// Does nothing when there is no such session.
     public func deleteSession(_ hash: SecretHash) { state.withLock { $0.sessions[hash] = nil } }
 
+    /// Also removes the user's unredeemed codes and approved devices.
     public func deleteSessions(ofUser userID: String) {
         state.withLock { state in
             state.sessions = state.sessions.filter { $0.value.userID != userID }
@@ -110,6 +152,7 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// False, and nothing stored, when the transaction was used before.
     public func issue(_ code: AuthorizationCode, consuming transaction: SecretHash, until expiry: NumericDate) -> Bool {
         state.withLock { state in
             guard state.transactions[transaction] == nil else { return false }
@@ -119,8 +162,10 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// Nil for an unknown code. Finds expired and redeemed codes.
     public func code(_ hash: SecretHash) -> AuthorizationCode? { state.withLock { $0.codes[hash]?.code } }
 
+    /// A replayed code revokes the grant that it was redeemed for.
     public func redeem(
         _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
     ) -> CodeRedemption {
@@ -138,8 +183,10 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// Nil for a token that names no grant: this store has no tokens of earlier versions.
     public func grant(of token: RefreshTokenReference) -> Grant? { token.grantID.flatMap { grant($0) } }
 
+    /// Calls `refusal` while it holds the lock of the store.
     public func rotate(
         _ token: RefreshTokenReference, to successor: Successor, rules: RefreshRules, at now: NumericDate,
         unless refusal: @Sendable (Grant) -> OAuthError?
@@ -167,6 +214,7 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// False, and nothing stored, when `use` was consumed before, or the user or client is missing or disabled.
     public func add(_ grant: Grant, consuming use: SingleUse?, clientIn registry: ClientRegistry) -> Bool {
         state.withLock { state in
             guard state.mayBegin(grant, registry) else { return false }
@@ -179,10 +227,12 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// Live grants, newest first.
     public func grants(limit: Int, at now: NumericDate) -> [Grant] {
         state.withLock { Array($0.grants.values.filter { $0.isLive(at: now) }.sorted { $0.createdAt > $1.createdAt }.prefix(limit)) }
     }
 
+    /// Ignores uses of unknown grants.
     public func note(_ uses: [GrantUse]) {
         state.withLock { state in
             for use in uses where state.grants[use.grantID] != nil {
@@ -195,18 +245,23 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// Nil when there is no grant with this ID. Finds revoked and expired grants.
     public func grant(_ id: String) -> Grant? { state.withLock { $0.grants[id] } }
 
+    /// Live grants, newest first. Not limited to 500.
     public func grants(ofUser userID: String, at now: NumericDate) -> [Grant] {
         state.withLock { $0.grants.values.filter { $0.userID == userID && $0.isLive(at: now) }.sorted { $0.createdAt > $1.createdAt } }
     }
 
+    /// A second revocation does not change the time of the first.
     public func revokeGrant(_ id: String, at now: NumericDate) { state.withLock { $0.revoke(id, now) } }
 
+    /// A second revocation does not change the time of the first.
     public func revokeAccessToken(_ tokenID: String, until expiry: NumericDate, at now: NumericDate) {
         state.withLock { if $0.revokedTokens[tokenID] == nil { $0.revokedTokens[tokenID] = (expiry, now) } }
     }
 
+    /// The revocations at or after the moment, in no particular order.
     public func revocations(since moment: NumericDate) -> [Revocation] {
         state.withLock { state in
             state.grants.values.filter { $0.revokedAt.map { $0 >= moment } ?? false }.map { .grant($0.id) }
@@ -215,16 +270,21 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// Whether exactly this consent is stored.
     public func isRemembered(_ consent: RememberedConsent) -> Bool { state.withLock { $0.consents.contains(consent) } }
 
+    /// Does nothing when it is stored already.
     public func remember(_ consent: RememberedConsent) { _ = state.withLock { $0.consents.insert(consent) } }
 
+    /// Removes every consent of this user to this client.
     public func forget(userID: String, clientID: ClientID) {
         state.withLock { $0.consents = $0.consents.filter { $0.userID != userID || $0.clientID != clientID } }
     }
 
+    /// In the order in which they were added.
     public func signingKeys() -> [SealedKey] { state.withLock { $0.keys } }
 
+    /// Returns all keys, whether the key was added or not.
     public func addSigningKey(_ key: SealedKey, unlessActiveAfter moment: NumericDate, upTo limit: NumericDate) -> [SealedKey] {
         state.withLock { state in
             if !state.keys.contains(where: { $0.algorithm == key.algorithm && $0.activeFrom > moment && $0.activeFrom <= limit }) {
@@ -234,8 +294,10 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// Does nothing when there is no such key.
     public func removeSigningKey(_ keyID: String) { state.withLock { $0.keys.removeAll { $0.keyID == keyID } } }
 
+    /// Returns the first issuer that claimed the store.
     public func claim(issuer: String) -> String {
         state.withLock { state in
             let owner = state.issuer ?? issuer
@@ -244,5 +306,6 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// Nil until an issuer has claimed the store.
     public func issuer() -> String? { state.withLock { $0.issuer } }
 }

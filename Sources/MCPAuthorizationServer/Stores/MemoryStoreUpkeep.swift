@@ -2,10 +2,11 @@ public import JOSE
 public import OAuth
 import Synchronization
 
-/// What may be used once, devices that wait, and what is forgotten.
+/// Single-use values, waiting devices, and the deletion of expired data.
 extension MemoryStore {
     // MARK: Single use
 
+    /// False when the value was consumed before and is still remembered.
     public func consume(_ use: SingleUse) -> Bool {
         state.withLock { state in
             guard state.transactions[use.hash] == nil else { return false }
@@ -14,10 +15,13 @@ extension MemoryStore {
         }
     }
 
+    /// Whether the value was consumed and is still remembered.
     public func isConsumed(_ hash: SecretHash) -> Bool { state.withLock { $0.transactions[hash] != nil } }
 
     // MARK: Devices
 
+    /// Throws `conflict` when an unexpired device has the same user code, and `full` when `limit` unexpired devices
+    /// exist.
     public func add(_ device: DeviceAuthorization, limit: Int, at now: NumericDate) throws(StoreError) {
         let problem = state.withLock { state -> StoreError? in
             let living = state.devices.values.filter { now < $0.device.expiresAt }
@@ -29,12 +33,14 @@ extension MemoryStore {
         if let problem { throw problem }
     }
 
+    /// Nil unless a device with this user code waits and has not expired.
     public func device(userCode: SecretHash, at now: NumericDate) -> DeviceAuthorization? {
         state.withLock { state in
             state.devices.values.first { $0.device.userCode == userCode && $0.device.state == .pending && now < $0.device.expiresAt }?.device
         }
     }
 
+    /// False unless a device with this user code waits and has not expired.
     public func decide(_ decision: DeviceAuthorization.State, userCode: SecretHash, at now: NumericDate) -> Bool {
         state.withLock { state in
             guard
@@ -47,6 +53,7 @@ extension MemoryStore {
         }
     }
 
+    /// A poll that is too early lengthens the interval by five seconds, up to five minutes.
     public func poll(_ hash: SecretHash, by clientID: ClientID, at now: NumericDate) -> DevicePoll {
         state.withLock { state in
             guard let entry = state.devices[hash], entry.device.clientID == clientID else { return .unknown }
@@ -64,6 +71,7 @@ extension MemoryStore {
         }
     }
 
+    /// False, and nothing stored, unless the device is approved, has not expired, and its grant may begin.
     public func redeemDevice(
         _ hash: SecretHash, for grant: Grant, refreshToken: RefreshToken?, clientIn registry: ClientRegistry, at now: NumericDate
     ) -> Bool {
@@ -79,6 +87,7 @@ extension MemoryStore {
 
     // MARK: Upkeep
 
+    /// Revokes every grant, and removes every session, code and device.
     public func endEverything(at now: NumericDate) {
         state.withLock { state in
             for id in state.grants.keys { state.revoke(id, now) }
@@ -88,6 +97,7 @@ extension MemoryStore {
         }
     }
 
+    /// Removes at most `limit` expired records of each kind and returns their number.
     public func sweep(at now: NumericDate, limit: Int) -> Int {
         state.withLock { state in
             func expired<Key, Value>(_ entries: [Key: Value], _ isOver: (Value) -> Bool) -> [Key] {
@@ -95,7 +105,7 @@ extension MemoryStore {
             }
             let sessions = expired(state.sessions) { $0.expiresAt <= now }
             let transactions = expired(state.transactions) { $0 <= now }
-            // A used code is kept for an hour, so that a replay is still recognized and answered.
+            // A used code is kept for an hour, so that a replay is still detected.
             let codes = expired(state.codes) { $0.code.expiresAt.advanced(by: 3600) <= now }
             let tokens = expired(state.revokedTokens) { $0.until <= now }
             let devices = expired(state.devices) { $0.device.expiresAt <= now }
