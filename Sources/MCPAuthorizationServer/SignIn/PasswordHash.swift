@@ -76,14 +76,17 @@ public actor PasswordHasher {
         self.random = random
     }
 
-    /// Throws `invalid_request` for a password that is too short or too long, and `temporarily_unavailable` when too many are waiting.
-    public func hash(_ password: String) async throws(OAuthError) -> PasswordHash {
-        guard password.unicodeScalars.count >= PasswordHash.minimumPasswordCharacters, password.utf8.count <= PasswordHash.maximumPasswordBytes else {
-            throw OAuthError(
-                .invalidRequest,
-                "a password has at least \(PasswordHash.minimumPasswordCharacters) characters, and at most \(PasswordHash.maximumPasswordBytes) bytes"
-            )
-        }
+    /// Hashes a password that is chosen now. Throws `invalid_request` for one that `PasswordRules` refuses, and `temporarily_unavailable` when too many
+    /// are waiting.
+    ///
+    /// - Parameter name: the user's name, which must not be the password.
+    public func hash(_ password: String, name: String? = nil) async throws(OAuthError) -> PasswordHash {
+        try PasswordRules.check(password, name: name)
+        return try await rehash(password)
+    }
+
+    /// Hashes a password that was accepted before, whatever the rules say of it today.
+    func rehash(_ password: String) async throws(OAuthError) -> PasswordHash {
         let salt = random.bytes(16)
         let cost = cost
         guard let hash = try await run({ PasswordHash.make(password, cost: cost, salt: salt) }) else {

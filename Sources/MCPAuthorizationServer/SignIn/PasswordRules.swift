@@ -1,0 +1,20 @@
+public import OAuth
+
+/// Which passwords may be chosen (NIST SP 800-63B §3.1.1.2): long enough, and none of those that are tried first. No rules about kinds of characters.
+public enum PasswordRules {
+    /// Throws `invalid_request` saying what to change.
+    ///
+    /// - Parameter name: the user's name, which must not be the password.
+    public static func check(_ password: String, name: String? = nil) throws(OAuthError) {
+        guard password.unicodeScalars.count >= PasswordHash.minimumPasswordCharacters else {
+            throw OAuthError(.invalidRequest, "a password has at least \(PasswordHash.minimumPasswordCharacters) characters")
+        }
+        guard password.utf8.count <= PasswordHash.maximumPasswordBytes else {
+            throw OAuthError(.invalidRequest, "a password has at most \(PasswordHash.maximumPasswordBytes) bytes")
+        }
+        let lowered = password.lowercased()
+        guard !CommonPasswords.contains(lowered), name.map({ $0.lowercased() != lowered }) ?? true else {
+            throw OAuthError(.invalidRequest, "this password is among those that attackers try first; choose a longer sentence or let a password manager make one")
+        }
+    }
+}
