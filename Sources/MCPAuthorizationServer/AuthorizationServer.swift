@@ -4,6 +4,7 @@ public import JOSE
 public import Logging
 public import MCPAuth
 public import OAuth
+import Synchronization
 
 /// An OAuth 2.1 authorization server for MCP (RFC 6749, 7009, 7523, 7591, 7592, 7636, 7662, 8414, 8628, 8693, 8707, 9068, 9126, 9207, 9449), with
 /// sign-in and consent pages.
@@ -32,6 +33,7 @@ public final class AuthorizationServer: Sendable {
     let transport: TransportSecurity
     let limits: Limits
     let routes: Routes
+    private let served = Atomic<Bool>(false)
     /// Seals the sessions of an MCP server that runs in the same process, so that they outlive it.
     package let sessionKey: SymmetricKey
 
@@ -93,7 +95,7 @@ public final class AuthorizationServer: Sendable {
         clock: Clock = .system, random: RandomSource = .system, allowedHosts: Set<String> = [],
         logger: Logger = Logger(label: "mcp-auth.authorization-server")
     ) async throws(OAuthError) {
-        try configuration.check()
+        try Self.check(issuer, configuration)
         // With such a clock every token would look as if it came from the future, and nothing would ever expire (M-14).
         guard clock.now > Self.earliestTime else {
             throw OAuthError(.invalidConfiguration, "the clock of this machine says \(clock.now.iso8601); set it, then start again")
@@ -131,6 +133,16 @@ public final class AuthorizationServer: Sendable {
         do throws(StoreError) {
             try await refreshRevocations()
         } catch { throw OAuthError(.temporarilyUnavailable, "the store cannot be read: \(error.detail)") }
+    }
+
+    /// Checks issuer and configuration, before anything is opened. Throws `invalid_configuration` or `invalid_identifier`.
+    package static func check(_ issuer: String, _ configuration: AuthorizationServerConfiguration) throws(OAuthError) {
+        try configuration.check()
+        // Pages and endpoints would be at //authorize, and clients compare the issuer byte for byte.
+        guard WebURL(issuer)?.path != "/" || issuer.utf8.last != UInt8(ascii: "/") else {
+            throw OAuthError(.invalidConfiguration, "the issuer \(issuer.prefix(200)) ends with a slash; write \(issuer.dropLast().prefix(200))")
+        }
+        _ = try Issuer(issuer)
     }
 
     /// Answers a request, or returns nil when its path is not one of this server's.
@@ -177,6 +189,7 @@ public final class AuthorizationServer: Sendable {
         case .deviceDecision: await decideDevice(call)
         case .style: styleReply(call)
         case .logo: logoReply(call)
+        case .icon: iconReply(call)
         case .token: await token(call)
         case .deviceAuthorization: await authorizeDevice(call)
         case .revoke: await revoke(call)
@@ -275,5 +288,26 @@ extension AuthorizationServer {
     public func serves(_ path: String) -> Bool { routes.route(for: path) != nil }
 
     /// Every path that it answers for.
-    public var paths: [String] { routes.paths }
+    public var paths: [String] {
+        markServed()
+        return routes.paths
+    }
+
+    /// The URL of the page on which people see what is connected. Nil where nobody signs in.
+    package var accountURL: String? { serves(routes.path("/account")) ? routes.url("/account") : nil }
+    package var accountPath: String? { serves(routes.path("/account")) ? routes.path("/account") : nil }
+
+    /// The path below which the assets of the pages are served. Nil where there are no pages.
+    package var assetsPath: String? { serves(routes.path("/assets/style.css")) ? routes.path("/assets") : nil }
+
+    /// Where everything is stored, for people: a folder, for example.
+    package var location: String? { store.location }
+
+    /// Whether the store can be read now.
+    package func isReady() async -> Bool { (try? await store.issuer()) != nil }
+
+    /// Whether an application routes requests to this server (`paths`, `AuthorizationServerEndpoints`).
+    package var isServed: Bool { served.load(ordering: .acquiring) }
+
+    package func markServed() { served.store(true, ordering: .releasing) }
 }

@@ -5,11 +5,22 @@ import OAuth
 extension Trust {
     /// The authorization server in this process: no network, and a revoked token is refused at once.
     public static func local(_ server: AuthorizationServer) -> Trust {
-        Trust(authorizationServers: [server.issuer.text]) { context throws(OAuthError) in LocalVerifier(server, context.resource) }
+        var trust = Trust(authorizationServers: [server.issuer.text]) { context throws(OAuthError) in LocalVerifier(server, context.resource) }
+        trust.localIssuers = [
+            LocalIssuer(
+                issuer: server.issuer.text, audit: server.audit, resources: server.configuration.resources.map(\.identifier.text),
+                scopes: { server.scopes(of: $0) }, isServed: { server.isServed })
+        ]
+        return trust
     }
 }
 
 extension AuthorizationServer {
+    /// Every scope that a token for a resource can have.
+    fileprivate func scopes(of resource: String) -> ScopeSet {
+        (configuration.resource(resource)?.allScopes ?? []).union(configuration.isOpenIDProvider ? IdentityScope.all : [])
+    }
+
     /// What the client of a principal could be granted for a resource: the resource's scopes within its registration; for a client that acts for
     /// itself, those that were set for it. Nil when that cannot be said now.
     fileprivate func grantableScopes(to principal: Principal, of resource: String) async -> ScopeSet? {

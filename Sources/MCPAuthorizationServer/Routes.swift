@@ -4,7 +4,7 @@ import OAuth
 /// The paths of the server, below the path of its issuer.
 struct Routes: Sendable {
     enum Route: Sendable {
-        case metadata, keys, authorize, push, signIn, consent, signOut, account, disconnect, endSessions, device, deviceDecision, style, logo
+        case metadata, keys, authorize, push, signIn, consent, signOut, account, disconnect, endSessions, device, deviceDecision, style, logo, icon
         case token, deviceAuthorization, revoke, introspect, userInfo, register, registeredClient
 
         /// The same for everybody, and harmless to read from anywhere.
@@ -18,7 +18,7 @@ struct Routes: Sendable {
         /// Whether GET is answered, and so HEAD (RFC 9110 §9.3.2).
         var answersGet: Bool {
             switch self {
-            case .authorize, .signIn, .consent, .signOut, .account, .disconnect, .endSessions, .device, .deviceDecision, .style, .logo, .userInfo,
+            case .authorize, .signIn, .consent, .signOut, .account, .disconnect, .endSessions, .device, .deviceDecision, .style, .logo, .icon, .userInfo,
                 .registeredClient:
                 true
             // Public documents know the method themselves.
@@ -57,7 +57,8 @@ struct Routes: Sendable {
             ("/authorize", .authorize, hasCodes), ("/par", .push, hasCodes), ("/consent", .consent, hasCodes),
             ("/sign-in", .signIn, hasPeople), ("/sign-out", .signOut, hasPeople), ("/account", .account, hasPeople),
             ("/account/disconnect", .disconnect, hasPeople), ("/account/sign-out-everywhere", .endSessions, hasPeople),
-            ("/assets/style.css", .style, hasPeople), ("/assets/logo", .logo, hasPeople && configuration.branding.logo != nil),
+            ("/assets/style.css", .style, hasPeople), ("/assets/icon.svg", .icon, hasPeople),
+            ("/assets/logo", .logo, hasPeople && configuration.branding.logo != nil),
             ("/device_authorization", .deviceAuthorization, hasDevices), ("/device", .device, hasDevices),
             ("/device/decision", .deviceDecision, hasDevices), ("/userinfo", .userInfo, configuration.isOpenIDProvider && hasPeople),
             ("/register", .register, configuration.dynamicRegistration != .off),

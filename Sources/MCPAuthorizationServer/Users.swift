@@ -22,7 +22,7 @@ extension AuthorizationServer {
         }
         let user = User(
             id: "user-" + random.token(bytes: 12), name: normalized, displayName: displayName, email: email,
-            isEmailVerified: email != nil && isEmailVerified, passwordHash: try await hasher.hash(password),
+            isEmailVerified: email != nil && isEmailVerified, passwordHash: try await hasher.hash(password, name: normalized),
             createdAt: clock.now)
         do throws(StoreError) { try await store.add(user) } catch {
             if error.kind == .conflict { throw OAuthError(.invalidRequest, "there is a user \(normalized) already") }
@@ -34,7 +34,7 @@ extension AuthorizationServer {
 
     /// Gives somebody another password, and ends what was begun with the old one. Throws `invalid_request` or `temporarily_unavailable`.
     public func setPassword(_ password: String, ofUser name: String) async throws(OAuthError) {
-        let hash = try await hasher.hash(password)
+        let hash = try await hasher.hash(password, name: name)
         let user = try await change(name, "user.password_changed") { $0.passwordHash = hash }
         try await endSessions(ofUser: user.id)
     }
@@ -45,13 +45,37 @@ extension AuthorizationServer {
         guard let user = try await user(named: name) else { throw Self.nobody(name) }
         let secret = random.bytes(20)
         let sealed = try secrets.oneTimeSecrets.seal(secret, owner: user.id)
-        try await change(name, "user.one_time_passwords_required") { $0.sealedOneTimeSecret = sealed }
+        try await change(name, "user.one_time_passwords_required") { user in
+            user.sealedOneTimeSecret = sealed
+            user.recoveryCodes = []
+        }
         return OneTimePasswords.uri(secret, account: user.name, issuer: issuer.url.hostForURL)
+    }
+
+    /// Deletes a user, and ends every session and connection of theirs at once. Throws `invalid_request` or `temporarily_unavailable`.
+    ///
+    /// Data that tools keep for the user is not deleted here: it belongs to `owner`, issuer and subject. The subject is never used again.
+    public func removeUser(named name: String) async throws(OAuthError) {
+        guard let user = try await user(named: name) else { throw Self.nobody(name) }
+        // First, so that no refresh begins anything new in between.
+        _ = try await change(name, "user.disabled") { $0.isDisabled = true }
+        try await endSessions(ofUser: user.id)
+        try await stored { try await store.deleteUser(id: user.id, at: clock.now) }
+        try await stored { try await refreshRevocations() }
+        record("user.removed", .allowed, nil, detail: user.name, subject: user.id)
+    }
+
+    /// The sessions of a user that have not expired, newest first. Throws `temporarily_unavailable`.
+    public func sessions(ofUser id: String) async throws(OAuthError) -> [Session] {
+        try await stored { try await store.sessions(ofUser: id, at: clock.now) }
     }
 
     /// Lets somebody in with their password alone again. Throws `invalid_request` or `temporarily_unavailable`.
     public func dropOneTimePasswords(ofUser name: String) async throws(OAuthError) {
-        try await change(name, "user.one_time_passwords_dropped") { $0.sealedOneTimeSecret = nil }
+        try await change(name, "user.one_time_passwords_dropped") { user in
+            user.sealedOneTimeSecret = nil
+            user.recoveryCodes = []
+        }
     }
 
     /// Keeps somebody out from now on: no sign-in, no refresh, and every connection of theirs ends at once. Throws `invalid_request` when nobody
@@ -77,13 +101,16 @@ extension AuthorizationServer {
         }
     }
 
+    /// Nil when there is no user with this subject. Throws `temporarily_unavailable`.
+    public func user(id: String) async throws(OAuthError) -> User? { try await stored { try await store.user(id: id) } }
+
     /// Nil when nobody has this name. Throws `temporarily_unavailable`.
     public func user(named name: String) async throws(OAuthError) -> User? {
         guard let normalized = User.normalizedName(name) else { return nil }
         return try await stored { try await store.user(named: normalized) }
     }
 
-    private static func nobody(_ name: String) -> OAuthError { OAuthError(.invalidRequest, "there is no user \(name.prefix(64))") }
+    private static func nobody(_ name: String) -> OAuthError { OAuthError(.invalidRequest, "there is no user \(name.prefix(64)); see mcp-auth users list") }
 
     /// Changes one thing about a user, whatever others change about them at the same time.
     @discardableResult

@@ -10,6 +10,8 @@ extension AuthorizationServer {
             throw OAuthError(.invalidRequest, "a client_id does not begin with https:, user- or workload:, which stand for something else")
         }
         guard try await self.client(client.id, nil) == nil else { throw OAuthError(.invalidRequest, "there is a client \(client.id) already") }
+        try client.checkGrants()
+        try checkScopes(client.scopes)
         var client = client
         client.origin = .configured
         let secret = newSecret(for: &client)
@@ -17,6 +19,16 @@ extension AuthorizationServer {
         try await stored { try await store.save(added, limit: .max) }
         record("client.added", .allowed, nil, detail: client.name, client: client.id)
         return secret
+    }
+
+    /// Throws `invalid_request` for a scope that no resource of this server has. Not checked where the resources are not known.
+    func checkScopes(_ scopes: ScopeSet?) throws(OAuthError) {
+        let known = scopesSupported.union(identityScopes)
+        guard let scopes, !scopesSupported.isEmpty, let unknown = scopes.subtracting(known).first(where: { $0.text != "offline_access" }) else { return }
+        let names = known.map(\.text)
+        throw OAuthError(
+            .invalidRequest,
+            "there is no scope \(unknown.text)\(NearestName.hint(unknown.text, among: names)). The scopes are: \(names.joined(separator: ", "))")
     }
 
     /// A new secret, shown this once. The old one goes on for `overlap` seconds. Throws `invalid_request` or `temporarily_unavailable`.
@@ -32,6 +44,21 @@ extension AuthorizationServer {
         }
         record("client.secret_rotated", .allowed, nil, client: id)
         return secret
+    }
+
+    /// Changes a stored client: its name, redirect URIs, scopes and grants. What it may do less from then on counts for new tokens; those that it
+    /// holds stay until they expire. Throws `invalid_request`, `invalid_configuration` or `temporarily_unavailable`.
+    public func editClient(_ id: ClientID, _ body: (inout Client) -> Void) async throws(OAuthError) {
+        try await change(id) { client throws(OAuthError) in
+            let previous = client
+            body(&client)
+            try client.checkGrants()
+            if client.scopes != previous.scopes { try checkScopes(client.scopes) }
+            guard !client.grantTypes.contains(.authorizationCode) || !client.redirectURIs.isEmpty else {
+                throw OAuthError(.invalidRequest, "the client \(id) uses authorization codes, so it needs at least one redirect URI")
+            }
+        }
+        record("client.edited", .allowed, nil, client: id)
     }
 
     /// Keeps a client out, or lets it in again. What it holds ends when it is kept out. Throws `invalid_request` or `temporarily_unavailable`.
@@ -81,7 +108,7 @@ extension AuthorizationServer {
         guard let client = try await stored({ try await store.client(id) }) else {
             let isConfigured = configuration.clients.contains { $0.id == id }
             throw OAuthError(
-                .invalidRequest, isConfigured ? "the client \(id) is part of the configuration; change it there" : "there is no client \(id)")
+                .invalidRequest, isConfigured ? "the client \(id) is part of the configuration; change it there" : "there is no client \(id); see mcp-auth clients list")
         }
         return client
     }

@@ -53,6 +53,13 @@ struct Colour {
     let text: String
     private let luminance: Double
 
+    static let black = Colour(text: "#000000", luminance: 0)
+
+    private init(text: String, luminance: Double) {
+        self.text = text
+        self.luminance = luminance
+    }
+
     init?(_ text: String) {
         let bytes = Array(text.utf8)
         guard bytes.count == 7, bytes[0] == UInt8(ascii: "#") else { return nil }

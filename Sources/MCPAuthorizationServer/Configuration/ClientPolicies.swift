@@ -1,15 +1,16 @@
 public import JOSE
 import OAuth
 
-/// Whether the identifier of a client may be the address of a document about it (Client ID Metadata Documents).
+/// Whether the `client_id` may be the URL of a document about the client (Client ID Metadata Documents).
 public enum ClientMetadataDocumentPolicy: Sendable, Hashable {
+    /// Such clients are rejected.
     case off
-    /// Of any domain. People still see which one on the consent page.
+    /// Documents on every domain. The consent page names the domain.
     case anyDomain
-    /// Of these domains and what is below them, such as `example.com`.
+    /// Documents on these domains and their subdomains, such as `example.com`, ignoring case.
     case domains([String])
 
-    /// Whole labels count: `example.com` does not allow `evil-example.com`, nor `example.com.evil.org`.
+    /// Compares whole labels: `example.com` allows neither `evil-example.com` nor `example.com.evil.org`.
     func allows(_ url: WebURL) -> Bool {
         switch self {
         case .off: return false
@@ -24,26 +25,28 @@ public enum ClientMetadataDocumentPolicy: Sendable, Hashable {
     }
 }
 
-/// Whose word counts about software that registers itself (RFC 7591 §2.3).
+/// An issuer whose software statements are trusted in client registrations (RFC 7591 §2.3).
 public struct SoftwareStatementIssuer: Sendable {
     /// The exact `iss` of its statements.
     public let issuer: String
-    /// The keys that sign them.
+    /// The keys that verify them. Symmetric keys are not accepted.
     public let keys: [VerificationKey]
 
+    /// An issuer with fixed keys, which are never fetched.
     public init(issuer: String, keys: [VerificationKey]) {
         self.issuer = issuer
         self.keys = keys
     }
 }
 
-/// Which resource server may call on with a token of its own users (RFC 8693).
+/// A resource server that may exchange the tokens of its users for tokens of other resources (RFC 8693).
 public struct TokenExchangeRule: Sendable, Hashable {
-    /// The resource whose tokens may be exchanged, by a client that is registered to introspect them.
+    /// The resource whose tokens may be exchanged, by a configured client that may introspect them.
     public let from: String
-    /// The resources for which tokens are given.
+    /// The resources for which tokens are issued.
     public let to: [String]
 
+    /// Identifiers of resources, compared byte for byte. Nothing is checked.
     public init(from: String, to: [String]) {
         self.from = from
         self.to = to

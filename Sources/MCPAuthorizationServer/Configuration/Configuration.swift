@@ -3,8 +3,8 @@ public import OAuth
 
 /// How an authorization server behaves. Every default is the safe one.
 public struct AuthorizationServerConfiguration: Sendable {
-    /// Shown on the pages.
-    public var name = "Sign in"
+    /// The name of the service, shown on every page. Nil: the host of the issuer.
+    public var name: String?
     public var resources: [ProtectedResource]
     /// Clients that the operator registered.
     public var clients: [Client] = []
@@ -65,6 +65,8 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var languages: [PageLanguage] = [.english, .german]
     /// Where developers read more.
     public var documentation: String?
+    /// What the sign-in page offers to a person who cannot sign in.
+    public var help = SignInHelp()
     /// Takes assertions of clients whose `aud` is the token endpoint instead of the issuer, as old clients write. Whoever has several authorization
     /// servers can then be made to sign in at the wrong one.
     public var insecureAllowTokenEndpointAudience = false
@@ -121,6 +123,8 @@ public struct AuthorizationServerConfiguration: Sendable {
         }
         try require((60...3600).contains(deviceCodeLifetime), "deviceCodeLifetime is 60 to 3600 seconds")
         try require(!languages.isEmpty, "languages holds at least one, such as .english")
+        for client in clients { try client.checkGrants() }
+        try help.check()
         try keyRotation.check()
         try branding.check()
         try require((1...Self.maximumAccessTokenLifetime).contains(accessTokenLifetime), "accessTokenLifetime is 1 to 86400 seconds")

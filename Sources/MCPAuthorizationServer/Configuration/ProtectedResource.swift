@@ -25,6 +25,7 @@ public struct ProtectedResource: Sendable, Hashable {
         accessTokenLifetime: Int64? = nil
     ) throws(OAuthError) {
         self.identifier = try ResourceIdentifier(identifier)
+        try self.identifier.checkSlashes()
         self.scopes = scopes
         self.defaultScopes = defaultScopes
         self.tokenFormat = tokenFormat

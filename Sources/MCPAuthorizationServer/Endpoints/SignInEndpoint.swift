@@ -103,7 +103,7 @@ extension AuthorizationServer {
             }
             guard try await hasher.verify(password, user?.passwordHash), var user, !user.isDisabled else { return nil }
             // Made when hashes cost less: this is the one moment at which the password is there to hash it anew.
-            if let hash = user.passwordHash, hasher.isOutdated(hash), let fresh = try? await hasher.hash(password) {
+            if let hash = user.passwordHash, hasher.isOutdated(hash), let fresh = try? await hasher.rehash(password) {
                 let previous = user
                 user.passwordHash = fresh
                 let updated = user

@@ -1,6 +1,6 @@
 /// A piece of HTML. Text and attribute values are escaped scalar by scalar, so no combining mark can carry a quote or an angle bracket through.
 struct HTML: Sendable {
-    fileprivate(set) var source: String
+    let source: String
 
     private init(source: String) { self.source = source }
 

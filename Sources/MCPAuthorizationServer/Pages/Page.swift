@@ -5,9 +5,13 @@ import OAuth
 struct Page: Sendable {
     let title: String
     let siteName: String
-    let routes: Routes
+    /// The path below which style sheet, icon and logo are served.
+    let assets: String
+    let isSecure: Bool
     let language: PageLanguage
     let logo: Branding.Logo?
+    /// Whether search engines may list it: nothing that a person signs in to is.
+    var isListed = false
 
     /// A whole answer.
     ///
@@ -15,7 +19,7 @@ struct Page: Sendable {
     ///   - leadsAway: a form of this page may end up at another site.
     ///   - isIsolated: no page that opened this one in a window keeps a hold of it. Not for pages on the way of an authorization: clients in web
     ///     pages open them in a window of their own, and wait there for the answer.
-    func reply(_ status: HTTPResponse.Status = .ok, leadsAway: Bool = false, isIsolated: Bool = false, @HTMLBuilder _ content: () -> HTML)
+    func reply(_ status: HTTPResponse.Status = .ok, leadsAway: Bool = false, isIsolated: Bool = false, isWide: Bool = false, @HTMLBuilder _ content: () -> HTML)
         -> HTTPReply
     {
         let document = HTML.tag("html", ["lang": language.tag]) {
@@ -23,23 +27,39 @@ struct Page: Sendable {
                 HTML.void("meta", ["charset": "utf-8"])
                 HTML.void("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"])
                 HTML.void("meta", ["name": "color-scheme", "content": "light dark"])
-                HTML.tag("title") { "\(title) – \(siteName)" }
-                HTML.void("link", ["rel": "stylesheet", "href": routes.path("/assets/style.css")])
+                if !isListed { HTML.void("meta", ["name": "robots", "content": "noindex"]) }
+                HTML.tag("title") { title == siteName ? title : "\(title) – \(siteName)" }
+                HTML.void("link", ["rel": "icon", "type": "image/svg+xml", "href": assets + "/icon.svg"])
+                HTML.void("link", ["rel": "stylesheet", "href": assets + "/style.css"])
             }
             HTML.tag("body") {
-                HTML.tag("main", ["class": "card"]) {
+                HTML.tag("main", ["class": isWide ? "card wide" : "card"]) {
                     HTML.tag("p", ["class": "site"]) {
-                        if let logo { HTML.void("img", ["class": "logo", "src": routes.path("/assets/logo"), "alt": logo.description]) }
-                        siteName
+                        if let logo { HTML.void("img", ["class": "logo", "src": assets + "/logo", "alt": logo.description]) }
+                        HTML.tag("span") { siteName }
                     }
                     content()
                 }
             }
         }
         var reply = HTTPReply(status, [.contentType: "text/html; charset=utf-8", .contentLanguage: language.tag], body: document.document)
-        PageHeaders.apply(to: &reply, isSecure: routes.issuer.url.isSecure, leadsAway: leadsAway, hasImages: logo != nil)
+        PageHeaders.apply(to: &reply, isSecure: isSecure, leadsAway: leadsAway)
+        if !isListed { reply.response.headerFields[.robotsTag] = "noindex" }
         if isIsolated { reply.response.headerFields[.crossOriginOpenerPolicy] = "same-origin" }
         return reply
+    }
+
+    /// The name and the logo of a service, and where its pages find their style.
+    init(
+        _ title: String, siteName: String, assets: String, isSecure: Bool, language: PageLanguage, logo: Branding.Logo?, isListed: Bool = false
+    ) {
+        self.title = title
+        self.siteName = siteName
+        self.assets = assets
+        self.isSecure = isSecure
+        self.language = language
+        self.logo = logo
+        self.isListed = isListed
     }
 
     func hidden(_ name: String, _ value: String) -> HTML { .void("input", ["type": "hidden", "name": name, "value": value]) }
@@ -57,18 +77,18 @@ struct Page: Sendable {
 }
 
 extension HTTPField.Name {
+    static let robotsTag = HTTPField.Name("X-Robots-Tag")!
     static let crossOriginOpenerPolicy = HTTPField.Name("Cross-Origin-Opener-Policy")!
 }
 
 /// Headers of everything that a browser shows (R63, B-01, B-12).
 enum PageHeaders {
-    static func apply(to reply: inout HTTPReply, isSecure: Bool, leadsAway: Bool = false, hasImages: Bool = false) {
+    static func apply(to reply: inout HTTPReply, isSecure: Bool, leadsAway: Bool = false) {
         // Browsers hold every redirect after a form to form-action, and where a client's callback leads on to, its program perhaps, is not ours to
         // know.
         let forms = leadsAway ? "" : "form-action 'self'; "
         reply.response.headerFields[.contentSecurityPolicy] =
-            "default-src 'none'; style-src 'self'; " + (hasImages ? "img-src 'self'; " : "")
-            + forms + "base-uri 'none'; frame-ancestors 'none'"
+            "default-src 'none'; style-src 'self'; img-src 'self'; " + forms + "base-uri 'none'; frame-ancestors 'none'"
         for (name, value) in [
             ("X-Frame-Options", "DENY"), ("X-Content-Type-Options", "nosniff"),
             ("Cross-Origin-Resource-Policy", "same-origin"), ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),

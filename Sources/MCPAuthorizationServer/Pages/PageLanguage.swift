@@ -30,7 +30,12 @@ public struct PageLanguage: Sendable, Hashable {
 
 extension AuthorizationServerConfiguration {
     /// The language for a request: what the client asked for, else what the browser asks for, else the first.
-    func language(_ locales: [String], _ request: HTTPRequest?) -> PageLanguage {
+    func language(_ locales: [String], _ request: HTTPRequest?) -> PageLanguage { PageLanguage.choose(from: languages, locales, request) }
+}
+
+extension PageLanguage {
+    /// The language for a request: what the client asked for, else what the browser asks for, else the first.
+    static func choose(from languages: [PageLanguage], _ locales: [String], _ request: HTTPRequest?) -> PageLanguage {
         let wanted = locales + PageLanguage.tags(request?.headerFields[.acceptLanguage] ?? "", separator: UInt8(ascii: ","))
         for tag in wanted {
             if let language = languages.first(where: { URLBytes.equalIgnoringCase($0.tag, tag) }) ?? languages.first(where: { $0.suits(tag) }) {
@@ -107,6 +112,18 @@ public struct PageWords: Sendable, Hashable {
     public var nothingShared = "Nothing was shared. Close this page and try again from the application that sent you here."
     public var forDevelopers = "For developers"
     public var returnTo = "Return to {0}"
+    public var frontTitle = "{0} is an MCP server"
+    public var frontExplanation = "AI applications connect to it, sign you in and use its tools for you. Give your application this address:"
+    public var frontLoopback = "This server runs on this computer. Applications on the web cannot reach it."
+    public var frontAccount = "Sign in and see what is connected"
+    public var frontConnect = "Connect an application"
+    public var frontAddTo = "Open {0}"
+    public var frontMenu = "{0}, then paste the address."
+    public var frontCommand = "In a terminal:"
+    public var frontFile = "In the file {0}:"
+    public var pageNotFound = "This page does not exist"
+    public var pageNotFoundNote = "The address may be mistyped, or the page was moved."
+    public var toFrontPage = "Go to the front page"
 
     public init() {}
 }
@@ -180,6 +197,19 @@ extension PageLanguage {
             "Es wurde nichts weitergegeben. Schließen Sie diese Seite und beginnen Sie noch einmal in der Anwendung, von der Sie kommen."
         words.forDevelopers = "Für Entwickler"
         words.returnTo = "Zurück zu {0}"
+        words.frontTitle = "{0} ist ein MCP-Server"
+        words.frontExplanation =
+            "KI-Anwendungen verbinden sich mit ihm, melden Sie an und benutzen seine Werkzeuge für Sie. Geben Sie Ihrer Anwendung diese Adresse:"
+        words.frontLoopback = "Dieser Server läuft auf diesem Rechner. Anwendungen im Web können ihn nicht erreichen."
+        words.frontAccount = "Anmelden und sehen, was verbunden ist"
+        words.frontConnect = "Eine Anwendung verbinden"
+        words.frontAddTo = "{0} öffnen"
+        words.frontMenu = "{0}, dann die Adresse einfügen."
+        words.frontCommand = "In einem Terminal:"
+        words.frontFile = "In der Datei {0}:"
+        words.pageNotFound = "Diese Seite gibt es nicht"
+        words.pageNotFoundNote = "Vielleicht ist die Adresse falsch geschrieben, oder die Seite wurde verschoben."
+        words.toFrontPage = "Zur Startseite"
         return PageLanguage(tag: "de", words: words)
     }()
 }

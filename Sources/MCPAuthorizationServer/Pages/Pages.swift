@@ -12,7 +12,9 @@ struct Pages: Sendable {
     private var words: PageWords { language.words }
 
     private func page(_ title: String) -> Page {
-        Page(title: title, siteName: configuration.name, routes: routes, language: language, logo: configuration.branding.logo)
+        Page(
+            title, siteName: configuration.siteName(routes.issuer), assets: routes.path("/assets"), isSecure: routes.issuer.url.isSecure,
+            language: language, logo: configuration.branding.logo)
     }
 
     // MARK: Sign-in

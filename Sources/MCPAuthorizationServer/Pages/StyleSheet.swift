@@ -1,5 +1,8 @@
 /// The one style sheet of the pages: system fonts, light and dark, large targets, visible focus.
 enum StyleSheet {
+    /// The accent colour where none is configured.
+    static let accent = Colour("#1f5fbf") ?? Colour.black
+
     static func text(_ branding: Branding) -> String { source + colours(branding) }
 
     private static func colours(_ branding: Branding) -> String {
@@ -22,8 +25,8 @@ enum StyleSheet {
         body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem; background: var(--ground); color: var(--ink);
           font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
         .card { width: 100%; max-width: 27rem; padding: 2rem; background: var(--card); border: 1px solid var(--line); border-radius: 1rem; overflow-wrap: anywhere; }
-        .site { margin: 0 0 1.25rem; color: var(--quiet); font-size: .9rem; font-weight: 600; }
-        .logo { display: block; max-height: 3rem; max-width: 100%; margin-bottom: .75rem; }
+        .site { display: flex; align-items: center; gap: .6rem; margin: 0 0 1rem; color: var(--quiet); font-size: .95rem; font-weight: 600; }
+        .logo { display: block; max-height: 2.25rem; max-width: 60%; }
         h1 { margin: 0 0 .75rem; font-size: 1.4rem; line-height: 1.3; font-weight: 600; text-wrap: balance; }
         p { margin: 0 0 1rem; }
         label { display: block; margin: 1rem 0 .35rem; font-weight: 600; }
@@ -41,6 +44,13 @@ enum StyleSheet {
         .buttons { display: flex; gap: .75rem; margin-top: 1.5rem; }
         .buttons button { flex: 1; }
         .aside { margin-top: .75rem; }
+        .card.wide { max-width: 44rem; }
+        h2 { margin: 2rem 0 .5rem; font-size: 1.1rem; }
+        details { border-top: 1px solid var(--line); }
+        details:last-of-type { border-bottom: 1px solid var(--line); }
+        summary { min-height: 2.75rem; padding: .6rem 0; font-weight: 600; cursor: pointer; }
+        pre { margin: 0 0 1rem; padding: .75rem 1rem; overflow-x: auto; background: var(--ground); border-radius: .55rem; font-size: .9rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+        .copy { user-select: all; -webkit-user-select: all; }
         .note { color: var(--quiet); }
         .quiet { color: var(--quiet); font-size: .9rem; }
         .warning { padding: .75rem 1rem; color: var(--warn); background: var(--warn-ground); border-radius: .55rem; }

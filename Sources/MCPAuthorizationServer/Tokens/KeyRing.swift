@@ -50,7 +50,8 @@ final class KeyRing: KeySource {
     private static func otherIssuer(_ known: String, _ issuer: Issuer) -> OAuthError {
         OAuthError(
             .invalidConfiguration,
-            "the store belongs to the issuer \(known), and this server calls itself \(issuer). Start it under the address of the store, or use an empty store for the new one"
+            "the data belongs to the server \(known), but this one is \(issuer). Start it with the address \(known), or use another data folder for "
+                + "\(issuer)"
         )
     }
 
