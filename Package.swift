@@ -24,6 +24,8 @@ let hummingbirdTLS: Target.Dependency = .product(name: "HummingbirdTLS", package
 let certificateReloading: Target.Dependency = .product(name: "NIOCertificateReloading", package: "swift-nio-extras")
 let hummingbirdTesting: Target.Dependency = .product(name: "HummingbirdTesting", package: "hummingbird")
 let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let certificates: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 
 func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -64,6 +66,7 @@ if !coreOnly {
         .library(name: "MCPAuthHummingbird", targets: ["MCPAuthHummingbird"]),
         .library(name: "MCPAuthHTTPClient", targets: ["MCPAuthHTTPClient"]),
         .library(name: "MCPAuthSQLite", targets: ["MCPAuthSQLite"]),
+        .library(name: "MCPAuthMetrics", targets: ["MCPAuthMetrics"]),
         .library(name: "MCPAuthTesting", targets: ["MCPAuthTesting"]),
         .executable(name: "mcp-auth", targets: ["mcp-auth"]),
     ]
@@ -77,6 +80,8 @@ if !coreOnly {
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.36.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
+        .package(url: "https://github.com/apple/swift-certificates.git", from: "1.19.0"),
+        .package(url: "https://github.com/apple/swift-asn1.git", from: "1.1.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ]
@@ -108,7 +113,7 @@ if !coreOnly {
             [
                 "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, hummingbird, log, lifecycle, tracing, crypto,
                 .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                hummingbirdTLS, certificateReloading, .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                hummingbirdTLS, certificateReloading, certificates, asn1, .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ]),
         library(
@@ -119,12 +124,13 @@ if !coreOnly {
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
         library("MCPAuthSQLite", ["MCPAuthorizationServer", "MCPAuth", "OAuth", "JOSE", grdb, log]),
-        library("MCPAuthTesting", ["MCPAuth", "MCPAuthorizationServer", "OAuth", "JOSE", httpTypes, crypto]),
+        library("MCPAuthMetrics", ["OAuth", hummingbird, httpTypes, metrics, lifecycle, log]),
+        library("MCPAuthTesting", ["MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, crypto]),
         .executableTarget(
             name: "mcp-auth",
             dependencies: [
                 .product(name: "NIOCore", package: "swift-nio"),
-                "MCPAuth", "MCPAuthorizationServer", "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite",
+                "MCPAuth", "MCPAuthorizationServer", "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite", "MCPAuthMetrics",
                 "OAuth", "JOSE", hummingbird, log, metrics, lifecycle, grdb, httpTypes,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

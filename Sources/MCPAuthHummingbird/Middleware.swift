@@ -6,7 +6,8 @@ public import MCPServer
 import HTTPTypes
 import OAuth
 
-/// Protects the routes behind it: a request without a good token, or without the scopes of `operation`, gets its challenge and goes no further.
+/// Protects the routes behind it. A request without a valid token, or without the scopes of `operation`, receives its
+/// challenge and does not reach them.
 public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
     private let resourceServer: ResourceServer
     private let operation: Operation
@@ -14,9 +15,10 @@ public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
     private let requirement: Requirement
 
     /// - Parameters:
-    ///   - operation: what the policy of the resource server knows these routes as.
-    ///   - excludedPaths: exact paths that pass without a look, such as `/health`.
-    ///   - isOptional: lets a request without any token pass as nobody. A bad token is still refused.
+    ///   - operation: The operation that these routes are in the policy of the resource server.
+    ///   - excludedPaths: Exact paths that need no token, such as `/health`.
+    ///   - isOptional: Whether a request without a token is accepted, without a principal. An invalid token is still
+    ///     rejected.
     public init(_ resourceServer: ResourceServer, operation: Operation = .any, excluding excludedPaths: Set<String> = [], isOptional: Bool = false) {
         self.resourceServer = resourceServer
         self.operation = operation
@@ -27,6 +29,8 @@ public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
             : resourceServer.policy.requirement(for: operation)
     }
 
+    /// Identifies and authorizes the caller, stores it in `context.caller`, and calls `next`. Otherwise returns the
+    /// challenge.
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         if !excludedPaths.isEmpty, excludedPaths.contains(URLBytes.path(of: request.head.path ?? "")) {
             return try await next(request, context)
@@ -48,14 +52,17 @@ public struct RequireToken<Context: CallerRequestContext>: RouterMiddleware {
 
 /// Takes the client's address from `X-Forwarded-For`, behind proxies that are known to append to it.
 ///
-/// Without this, everybody behind a proxy has the proxy's address, and shares its rate limits. With a count that is too high, strangers choose
-/// their own.
+/// Without this middleware every client behind a proxy has the address of the proxy and shares its rate limits. With a
+/// count that is too high, clients choose their own address.
 public struct TrustProxies<Context: CallerRequestContext>: RouterMiddleware {
     private let count: Int
 
-    /// `count`: how many proxies stand in front, each of which appends the address that it sees. 0 changes nothing.
+    /// `count` is the number of proxies in front of this server, each of which appends the address that it sees. 0
+    /// changes nothing.
     public init(_ count: Int) { self.count = count }
 
+    /// Sets `context.peer` to the address that the outermost proxy saw. Leaves it as it is when the header has fewer
+    /// addresses or no valid one there.
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         guard count > 0, let address = Self.address(in: request.headers[values: .xForwardedFor], behind: count) else {
             return try await next(request, context)
@@ -65,7 +72,8 @@ public struct TrustProxies<Context: CallerRequestContext>: RouterMiddleware {
         return try await next(request, context)
     }
 
-    /// The address that the outermost of our proxies saw. Nil when there are not so many, or it is no address.
+    /// The address that the outermost trusted proxy saw. Nil when there are fewer entries, or the entry is not an
+    /// address.
     static func address(in values: [String], behind count: Int) -> String? {
         let entries = values.flatMap { $0.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) }
         guard entries.count >= count else { return nil }
@@ -78,15 +86,16 @@ extension HTTPField.Name {
     static let xForwardedFor = HTTPField.Name("X-Forwarded-For")!
 }
 
-/// Answers the MCP endpoint and the documents that belong to it; everything else goes on to the routes behind it.
+/// Answers requests to the MCP endpoint and for its metadata. Passes every other request to the routes behind it.
 public struct MCPEndpoint<Context: CallerRequestContext>: RouterMiddleware {
     private let transport: StreamableHTTP
     private let resourceServer: ResourceServer
     private let legacy: LegacyEndpoints?
 
-    /// The endpoint is at the path of the resource's identifier. Throws `invalid_configuration` when the server has a mistake.
+    /// The endpoint is at the path of the resource's identifier. Throws `invalid_configuration` when a definition of
+    /// the server has a mistake.
     ///
-    /// - Parameter sessionKey: see `StreamableHTTP`.
+    /// - Parameter sessionKey: Encrypts session identifiers; see `StreamableHTTP`.
     public init(
         _ server: MCPServer, protectedBy resourceServer: ResourceServer, legacy: LegacyEndpoints? = nil, sessionKey: SymmetricKey? = nil
     ) throws {
@@ -95,6 +104,8 @@ public struct MCPEndpoint<Context: CallerRequestContext>: RouterMiddleware {
         self.legacy = legacy
     }
 
+    /// Answers requests for the MCP endpoint, the resource metadata (RFC 9728 §3.1) and the legacy endpoints. Passes
+    /// every other request to `next`.
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         if transport.serves(request.head.path ?? "") {
             switch await transport.admit(request.head, peer: context.peer) {
@@ -112,12 +123,19 @@ public struct MCPEndpoint<Context: CallerRequestContext>: RouterMiddleware {
     }
 }
 
-/// Answers everything that belongs to an authorization server; everything else goes on to the routes behind it.
+/// Answers requests to the endpoints and pages of an authorization server. Passes every other request to the routes
+/// behind it.
 public struct AuthorizationServerEndpoints<Context: CallerRequestContext>: RouterMiddleware {
     private let server: AuthorizationServer
 
-    public init(_ server: AuthorizationServer) { self.server = server }
+    /// Marks the server as served in this process, which the start checks look for.
+    public init(_ server: AuthorizationServer) {
+        self.server = server
+        server.markServed()
+    }
 
+    /// Answers requests whose path belongs to the authorization server, with bodies of at most 64 KiB. Passes every
+    /// other request to `next`.
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         guard server.serves(URLBytes.path(of: request.head.path ?? "")) else { return try await next(request, context) }
         return try await Conversion.withCall(request, context, limit: 64 * 1024) { call in

@@ -3,14 +3,16 @@ public import Hummingbird
 import OAuth
 import Tracing
 
-/// A span for each request, in the trace that its headers name (such as `traceparent`): method, path, status. Never a query or a header's value, which
-/// carry codes, requests and tokens.
+/// Makes a span for each request, in the trace that its headers name (such as `traceparent`). The span has method, path
+/// and status. It never has a query or the value of a header, which contain codes, requests and tokens.
 ///
-/// `MCPApplication` puts it first where a tracer was set up before (`InstrumentationSystem.bootstrap`). The steps within, such as asking the store or running
-/// a tool, are its children.
+/// `MCPApplication` adds it as the first middleware if a tracer was set up before (`InstrumentationSystem.bootstrap`).
+/// Steps within a request, such as calling the store or running a tool, are its children.
 public struct TraceRequests<Context: RequestContext>: RouterMiddleware {
+    /// Uses the tracer of `InstrumentationSystem`.
     public init() {}
 
+    /// Runs the request inside a span. A status of 500 or above marks the span as an error.
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         var trace = ServiceContext.current ?? .topLevel
         InstrumentationSystem.instrument.extract(request.headers, into: &trace, using: FieldExtractor())

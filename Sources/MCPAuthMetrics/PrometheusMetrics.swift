@@ -1,8 +1,8 @@
-import Metrics
+public import Metrics
 import Synchronization
 
 /// Collects swift-metrics and writes them in the Prometheus text format (version 0.0.4). Label values come from code, never from requests.
-final class PrometheusMetrics: MetricsFactory {
+public final class PrometheusMetrics: MetricsFactory {
     private struct Key: Hashable {
         let name: String
         let labels: String
@@ -11,9 +11,12 @@ final class PrometheusMetrics: MetricsFactory {
     private let counters = Mutex<[Key: Count]>([:])
     private let summaries = Mutex<[Key: Summary]>([:])
 
+    public init() {}
+
     // MARK: Text
 
-    var text: String {
+    /// Every metric, in the order of their names.
+    public var text: String {
         var lines: [String] = []
         var described: Set<String> = []
         func describe(_ name: String, _ type: String) { if described.insert(name).inserted { lines.append("# TYPE \(name) \(type)") } }
@@ -34,7 +37,7 @@ final class PrometheusMetrics: MetricsFactory {
 
     // MARK: MetricsFactory
 
-    func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
+    public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
         counters.withLock { counters in
             let key = Self.key(label, dimensions)
             let counter = counters[key] ?? Count()
@@ -43,11 +46,11 @@ final class PrometheusMetrics: MetricsFactory {
         }
     }
 
-    func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler { summary(label, dimensions) }
-    func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler { summary(label, dimensions) }
-    func destroyCounter(_ handler: any CounterHandler) {}
-    func destroyRecorder(_ handler: any RecorderHandler) {}
-    func destroyTimer(_ handler: any TimerHandler) {}
+    public func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler { summary(label, dimensions) }
+    public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler { summary(label, dimensions) }
+    public func destroyCounter(_ handler: any CounterHandler) {}
+    public func destroyRecorder(_ handler: any RecorderHandler) {}
+    public func destroyTimer(_ handler: any TimerHandler) {}
 
     private func summary(_ label: String, _ dimensions: [(String, String)]) -> Summary {
         summaries.withLock { summaries in

@@ -1,10 +1,13 @@
+package import Foundation
 import Hummingbird
 import HummingbirdTLS
 import Logging
 import NIOCertificateReloading
 import NIOSSL
-import OAuth
+package import OAuth
 import ServiceLifecycle
+import SwiftASN1
+import X509
 
 /// The certificate that a server shows and the key that goes with it, as PEM files.
 ///
@@ -22,8 +25,65 @@ public struct ServerCertificate: Sendable {
 
     static let refreshInterval = Duration.seconds(10)
 
+    /// The server's own certificate. Throws `invalid_configuration` naming the file that cannot be used, and why.
+    func read() throws(OAuthError) -> Certificate {
+        let text = try Self.text(of: chain, "the certificate")
+        guard let certificate = try? Certificate(pemEncoded: text) else {
+            throw OAuthError(
+                .invalidConfiguration, "\(chain) does not begin with a certificate in PEM form (-----BEGIN CERTIFICATE-----); use the full chain")
+        }
+        guard (try? NIOSSLPrivateKey(bytes: Array(try Self.text(of: key, "the key").utf8), format: .pem)) != nil else {
+            throw OAuthError(.invalidConfiguration, "\(key) holds no unencrypted private key in PEM form (-----BEGIN PRIVATE KEY-----)")
+        }
+        return certificate
+    }
+
+    private static func text(of path: String, _ what: String) throws(OAuthError) -> String {
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw OAuthError(.invalidConfiguration, "\(what) \(path) does not exist")
+        }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw OAuthError(.invalidConfiguration, "\(what) \(path) cannot be read by this user")
+        }
+        return String(decoding: data, as: UTF8.self)
+    }
+
+    /// Throws `invalid_configuration` when the certificate is not for a host (RFC 9525 §6.3: its subject alternative names, a wildcard stands for one
+    /// label), or is not valid now. Does not check who issued it.
+    package func check(covers host: String, at now: Date = Date()) throws(OAuthError) {
+        let certificate = try read()
+        guard certificate.notValidBefore <= now, now < certificate.notValidAfter else {
+            throw OAuthError(
+                .invalidConfiguration,
+                "the certificate \(chain) is valid from \(certificate.notValidBefore) to \(certificate.notValidAfter), not now; renew it")
+        }
+        let names = (try? certificate.extensions.subjectAlternativeNames)??.map { $0 } ?? []
+        let isCovered = names.contains { name in
+            switch name {
+            case .dnsName(let pattern): Self.matches(pattern, host)
+            case .ipAddress(let bytes): IPAddress(host).flatMap { IPAddress(bytes: Array(bytes.bytes)) == $0 } ?? false
+            default: false
+            }
+        }
+        guard isCovered else {
+            let list = names.compactMap { if case .dnsName(let name) = $0 { name } else { nil } }.joined(separator: ", ")
+            throw OAuthError(
+                .invalidConfiguration,
+                "the certificate \(chain) is not for \(host)\(list.isEmpty ? "" : " but for " + list); clients would refuse it. Get one for \(host), or "
+                    + "use a host of the certificate in the URL")
+        }
+    }
+
+    private static func matches(_ pattern: String, _ host: String) -> Bool {
+        let (pattern, host) = (pattern.utf8.map(URLBytes.lowercased), host.utf8.map(URLBytes.lowercased))
+        guard pattern.starts(with: "*.".utf8) else { return pattern == host }
+        guard let dot = host.firstIndex(of: UInt8(ascii: ".")), dot > 0 else { return false }
+        return host[dot...].elementsEqual(pattern.dropFirst())
+    }
+
     /// TLS 1.2 with forward secrecy and authenticated encryption, or 1.3 (RFC 9325 §3.1.1, §4.2). Throws `invalid_configuration` naming what cannot be used.
     func configuration(_ logger: Logger) throws(OAuthError) -> (TLSConfiguration, any Service) {
+        _ = try read()
         do {
             let settings = TimedCertificateReloader.Configuration(
                 refreshInterval: Self.refreshInterval, certificateSource: .init(location: .file(path: chain), format: .pem),
@@ -46,7 +106,7 @@ public struct ServerCertificate: Sendable {
         } catch {
             throw OAuthError(
                 .invalidConfiguration,
-                "the certificate \(chain) and the key \(key) cannot be used together: \(error). Both are PEM files of this server")
+                "the certificate \(chain) and the key \(key) do not belong together. The key has to be the one that the certificate was issued for")
         }
     }
 

@@ -1,0 +1,33 @@
+import Foundation
+import MCPAuth
+import MCPAuthorizationServer
+import MCPServer
+import OAuth
+
+/// What a server prints once it listens.
+enum Welcome {
+    static func text(_ server: MCPServer, _ resourceServer: ResourceServer, _ authorizationServer: AuthorizationServer?) -> String {
+        var lines = [("MCP server", resourceServer.resource.text)]
+        if let authorizationServer {
+            if let account = authorizationServer.accountURL { lines.append(("Account page", account)) }
+            if let location = authorizationServer.location { lines.append(("Data", location)) }
+        } else {
+            for issuer in resourceServer.metadata.authorizationServers { lines.append(("Sign-in at", issuer)) }
+        }
+        let list = lines.map { "  " + $0.padding(toLength: 14, withPad: " ", startingAt: 0) + $1 }.joined(separator: "\n")
+        return """
+
+            \(server.name) \(server.version) is running. Stop it with Ctrl-C.
+
+            \(list)
+
+            Try it: open the MCP server's URL in a browser; the page says how to connect a client. Or, without a token:
+
+              curl -i \(resourceServer.resource) -H 'Content-Type: application/json' -d '{}'
+
+
+            """
+    }
+
+    static func print(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
+}
