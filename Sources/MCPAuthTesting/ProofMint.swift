@@ -3,23 +3,26 @@ public import JOSE
 
 /// A key pair that makes DPoP proofs for tests (RFC 9449 §4.2).
 public struct ProofMint: Sendable {
+    /// The key that signs the proofs.
     public let key: SigningKey
     private let clock: Clock
 
-    /// Throws `JOSEError` when no key can be made.
+    /// A new key pair. Throws `algorithm_not_allowed` for HMAC, and `unusable_key` when no key can be generated.
     public init(algorithm: SigningAlgorithm = .es256, clock: Clock = .system) throws(JOSEError) {
         key = try SigningKey.generate(algorithm)
         self.clock = clock
     }
 
-    /// What a token that is bound to this key has as `cnf.jkt`.
+    /// The `cnf.jkt` of a token that is bound to this key.
     public var thumbprint: String { key.verificationKey.thumbprint ?? "" }
 
-    /// A proof for one request.
+    /// A signed proof for one request, in compact serialization. Every call makes a new `jti`.
     ///
     /// - Parameters:
-    ///   - claims: added last; they replace what is there, and `.null` removes it.
-    ///   - header: the same for the header.
+    ///   - accessToken: The access token of the request, whose hash becomes `ath`. Nil: no `ath`.
+    ///   - nonce: The nonce that the server supplied. Nil: no nonce.
+    ///   - claims: Added last. They replace the claims above, and `.null` removes one.
+    ///   - header: The same for the header.
     public func proof(
         _ method: String, _ url: String, accessToken: String? = nil, nonce: String? = nil, claims: JSONObject = [:], header: JSONObject = [:]
     ) throws(JOSEError) -> String {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import OAuth
 
 @main
 struct MCPAuthCommand: AsyncParsableCommand {
@@ -6,27 +7,39 @@ struct MCPAuthCommand: AsyncParsableCommand {
         commandName: "mcp-auth",
         abstract: "Authentication and authorization for MCP servers.",
         discussion: """
-            Start here:
-              mcp-auth demo            a protected task server with its own sign-in, to play with
-              mcp-auth demo --help     its options
+            START HERE
+              mcp-auth demo            run a protected MCP server with its own sign-in
+              mcp-auth init notes      write a package with a protected server of your own
 
-            Look after a server's data, also while it runs:
-              mcp-auth users list      people, their passwords and one-time codes
+            OPERATE A SERVER, also while it runs (--data FOLDER or MCP_AUTH_DATA)
+              mcp-auth users list      users, their passwords and one-time codes
               mcp-auth clients list    applications and their secrets
-              mcp-auth grants list     who allowed what to whom
+              mcp-auth grants list     what users allowed applications
               mcp-auth keys list       signing keys
-              mcp-auth audit verify    whether the audit log is whole
+              mcp-auth audit verify    whether the audit log was changed
               mcp-auth store check     whether the database is intact
 
-            Completion scripts: mcp-auth --generate-completion-script bash|zsh|fish
+            SHELL
+              mcp-auth completions bash|zsh|fish
+              mcp-auth man --directory /usr/local/share/man/man1
 
-            Exit codes: 0 success, 64 wrong usage, 69 something needed is not available, 78 wrong configuration, 1 anything else.
+            EXIT CODES
+              0 success, 1 failure, 64 wrong usage, 69 something needed is not
+              available, 78 wrong configuration
             """,
         version: Version.text,
         subcommands: [
-            DemoCommand.self, UsersCommand.self, ClientsCommand.self, GrantsCommand.self, KeysCommand.self, AuditCommand.self,
-            StoreCommand.self,
+            DemoCommand.self, InitCommand.self, UsersCommand.self, ClientsCommand.self, GrantsCommand.self, KeysCommand.self, AuditCommand.self,
+            StoreCommand.self, CompletionsCommand.self, ManCommand.self,
         ])
+
+    /// Errors of every command in one voice: `mcp-auth: what is wrong`, on standard error, with an exit code of sysexits.h.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
+        } catch { Console.exit(error, of: MCPAuthCommand.self) }
+    }
 }
 
 enum Version {

@@ -6,56 +6,154 @@ import MCPAuthSQLite
 import MCPAuthorizationServer
 import OAuth
 
-/// What every command that looks after a server's data takes.
+/// What every command that administers a server's data takes.
 struct AdministrationOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The folder with the server's data.", valueName: "folder"))
-    var data = "data/demo"
+    @Option(help: ArgumentHelp("The data folder of the server. Also MCP_AUTH_DATA.", valueName: "folder"), completion: .directory)
+    var data = DataOption.standard
 
-    @Flag(help: "Print JSON, for programs.")
+    @Flag(help: "Print JSON.")
     var json = false
 
-    @Flag(help: "Accept a master.key that other users of this machine can read.")
+    @Flag(help: "Accept a master.key that other users can read.")
     var insecureAllowReadableKey = false
 
-    /// The server of the folder. What is changed here counts for a running server within five seconds.
+    /// The server of the folder. A running server applies changes within five seconds.
     func server() async throws -> AuthorizationServer {
-        do {
-            guard let folder = try DataFolder(existing: data, insecureAllowReadableKey: insecureAllowReadableKey) else {
-                throw OAuthError(.invalidConfiguration, "there is no auth.db in \(data); name the folder of your server with --data")
-            }
-            return try await AuthorizationServer(administering: folder, audit: AuditLog([try AuditFile(path: folder.path("audit.jsonl"))]))
-        } catch let error as OAuthError { throw Console.failure(error) }
+        guard let folder = try DataFolder(existing: data, insecureAllowReadableKey: insecureAllowReadableKey) else {
+            throw DataOption.missing("auth.db", in: data)
+        }
+        return try await AuthorizationServer(administering: folder)
     }
 
     /// Does the work, and turns what it throws into a message and an exit code.
     func attempt(_ work: (AuthorizationServer) async throws -> Void) async throws {
-        let server = try await server()
-        do { try await work(server) } catch let error as OAuthError { throw Console.failure(error) }
+        do { try await work(try await server()) } catch let error as ExitCode { throw error } catch { throw Console.failure(error) }
     }
 
     /// A table for people, or an array of objects for programs.
-    func show(_ columns: [String], _ rows: [[String?]], empty: String) {
+    func show(_ columns: [String], _ rows: [[JSONValue]], empty: String) {
         if json {
-            let objects = rows.map { row in JSONValue.object(JSONObject(zip(columns, row).map { ($0, $1.map { .string($0) } ?? .null) })) }
-            return Console.output(JSONValue.array(objects).text)
+            return Console.output(JSONValue.array(rows.map { row in .object(JSONObject(zip(columns, row).map { ($0, $1) })) }).text)
         }
         guard !rows.isEmpty else { return Console.note(empty) }
-        let titles = columns.map { $0.uppercased().replacing("_", with: " ") }
-        // Made printable before it is measured: the two can differ in length.
-        let cells = rows.map { row in row.map { $0.map(Console.printable) ?? "-" } }
-        let widths = columns.indices.map { index in ([titles] + cells).map { $0[index].count }.max() ?? 0 }
-        func line(_ cells: [String]) -> String {
-            zip(cells, widths).map { cell, width in cell + String(repeating: " ", count: width - cell.count) }.joined(separator: "  ").trimmed
+        Table(columns, rows).print()
+    }
+
+    /// One thing with its properties: a line each for people, an object for programs.
+    func show(_ properties: KeyValuePairs<String, JSONValue>) {
+        if json { return Console.output(JSONValue.object(JSONObject(properties.map { ($0.key, $0.value) })).text) }
+        let width = properties.map(\.key.count).max() ?? 0
+        for (name, value) in properties {
+            let title = Table.title(name).lowercased()
+            Console.output(title + String(repeating: " ", count: width - name.count + 2) + Table.cell(value))
         }
-        Console.output(Console.bold(line(titles), on: .output))
-        for row in cells { Console.output(line(row)) }
     }
 
     /// One result, as a sentence for people or an object for programs.
     func report(_ sentence: String, _ object: JSONObject) { Console.output(json ? JSONValue.object(object).text : sentence) }
 }
 
-extension String {
-    /// Without spaces at its end.
-    fileprivate var trimmed: String { String(decoding: Array(utf8.reversed().drop { $0 == 0x20 }.reversed()), as: UTF8.self) }
+/// The option --data, which every command has.
+enum DataOption {
+    static var standard: String { ProcessInfo.processInfo.environment["MCP_AUTH_DATA"].flatMap { $0.isEmpty ? nil : $0 } ?? "data/demo" }
+
+    /// Says whether the folder or the file is missing.
+    static func missing(_ file: String, in folder: String) -> OAuthError {
+        let exists = FileManager.default.fileExists(atPath: folder)
+        return OAuthError(
+            .invalidConfiguration,
+            (exists ? "there is no \(file) in the folder \(folder)" : "the folder \(folder) does not exist")
+                + "; name the data folder of your server with --data or MCP_AUTH_DATA")
+    }
+}
+
+/// Columns of text, cut to the width of the terminal.
+struct Table {
+    private let titles: [String]
+    private let cells: [[String]]
+
+    init(_ columns: [String], _ rows: [[JSONValue]]) {
+        titles = columns.map { Self.title($0).uppercased() }
+        cells = rows.map { $0.map(Self.cell) }
+    }
+
+    static func title(_ column: String) -> String { column.replacing("_", with: " ") }
+
+    /// A value as a person reads it. Made printable before it is measured: the two can differ in length.
+    static func cell(_ value: JSONValue) -> String {
+        switch value {
+        case .null: "-"
+        case .string(let text): text.isEmpty ? "-" : Console.printable(text)
+        case .bool(let flag): flag ? "yes" : "no"
+        case .array(let items): items.isEmpty ? "-" : items.map(cell).joined(separator: " ")
+        default: Console.printable(value.text)
+        }
+    }
+
+    func print() {
+        let widths = fitted(titles.indices.map { index in ([titles] + cells).map { $0[index].count }.max() ?? 0 })
+        Console.output(Console.bold(line(titles, widths), on: .output))
+        for row in cells { Console.output(line(row, widths)) }
+    }
+
+    /// The widest columns give way until the line fits; none below twelve characters.
+    private func fitted(_ widths: [Int]) -> [Int] {
+        guard let available = Console.width else { return widths }
+        var widths = widths
+        while widths.reduce(0, +) + 2 * (widths.count - 1) > available, let widest = widths.max(), widest > 12,
+            let index = widths.firstIndex(of: widest)
+        {
+            widths[index] -= 1
+        }
+        return widths
+    }
+
+    private func line(_ cells: [String], _ widths: [Int]) -> String {
+        let padded = zip(cells, widths).map { cell, width in
+            let cut = cell.count > width ? cell.prefix(max(width - 1, 0)) + "…" : Substring(cell)
+            return cut + String(repeating: " ", count: max(width - cut.count, 0))
+        }.joined(separator: "  ")
+        return String(decoding: Array(padded.utf8.reversed().drop { $0 == 0x20 }.reversed()), as: UTF8.self)
+    }
+}
+
+extension JSONValue {
+    init(_ text: String?) { self = text.map { .string($0) } ?? .null }
+}
+
+/// The names behind the identifiers of one listing, each looked up once.
+final class Names {
+    private let server: AuthorizationServer
+    private var users: [String: String?] = [:]
+    private var clients: [String: String?] = [:]
+
+    init(_ server: AuthorizationServer) { self.server = server }
+
+    func user(_ id: String?) async -> JSONValue {
+        guard let id else { return .null }
+        if users[id] == nil { users[id] = .some((try? await server.user(id: id))?.name) }
+        return JSONValue(users[id] ?? nil)
+    }
+
+    func client(_ id: String?) async -> JSONValue {
+        guard let id else { return .null }
+        if clients[id] == nil {
+            let client: Client? = if let clientID = ClientID(id) { try? await server.client(clientID) } else { nil }
+            clients[id] = .some(client?.name)
+        }
+        return JSONValue(clients[id] ?? nil)
+    }
+}
+
+/// Names for the completion scripts, of the folder that the command line names.
+enum Completion {
+    static let users = CompletionKind.custom { words, _, _ in await names(words) { try await $0.allUsers().map(\.name) } }
+    static let clients = CompletionKind.custom { words, _, _ in await names(words) { try await $0.allClients().map(\.id.text) } }
+
+    private static func names(_ words: [String], _ list: (AuthorizationServer) async throws -> [String]) async -> [String] {
+        let data = words.firstIndex(of: "--data").flatMap { words.indices.contains($0 + 1) ? words[$0 + 1] : nil } ?? DataOption.standard
+        guard let folder = try? DataFolder(existing: data), let server = try? await AuthorizationServer(administering: folder, audit: AuditLog())
+        else { return [] }
+        return (try? await list(server)) ?? []
+    }
 }

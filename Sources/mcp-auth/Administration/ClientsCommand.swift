@@ -7,17 +7,20 @@ import OAuth
 
 struct ClientsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "clients", abstract: "Look after the applications that may ask for tokens.",
+        commandName: "clients", abstract: "Manage the applications that may request tokens.",
         discussion: """
-            mcp-auth clients add backend --redirect-uri https://app.example.com/callback
-            mcp-auth clients add robot --grant client_credentials --scope read:tasks
-            mcp-auth clients rotate-secret backend     the old secret works for another day
-            mcp-auth clients invite                    a token with which one client can register itself
+            EXAMPLES
+              mcp-auth clients add backend --redirect-uri https://app.example.com/cb
+              mcp-auth clients add robot --grant client_credentials --scope read:tasks
+              mcp-auth clients rotate-secret backend  the old secret works one more day
+              mcp-auth clients invite                 a token for one registration
             """,
-        subcommands: [List.self, Add.self, RotateSecret.self, Disable.self, Enable.self, Remove.self, Invite.self])
+        subcommands: [
+            List.self, Show.self, Add.self, Edit.self, RotateSecret.self, Disable.self, Enable.self, Remove.self, Invite.self,
+        ])
 
     struct Identified: ParsableArguments {
-        @Argument(help: "The client_id.")
+        @Argument(help: "The client_id.", completion: Completion.clients)
         var id: String
 
         var clientID: ClientID {
@@ -29,44 +32,143 @@ struct ClientsCommand: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List those that are stored; those of a configuration are in the configuration.")
+        static let configuration = CommandConfiguration(
+            abstract: "List the clients of the store.",
+            discussion: """
+                Clients of the server's configuration are code and are not listed.
+
+                EXAMPLE
+                  mcp-auth clients list
+                """)
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
                 options.show(
-                    ["client_id", "name", "origin", "authentication", "grants", "redirect_uris", "state", "created"],
+                    ["client_id", "name", "origin", "scope", "active", "grants", "authentication", "redirect_uris", "created"],
                     try await server.allClients().map { client in
                         [
-                            client.id.text, client.name, client.origin.rawValue, client.authenticationMethod.rawValue,
-                            client.grantTypes.map(\.rawValue).joined(separator: " "), client.redirectURIs.map(\.text).joined(separator: " "),
-                            client.isDisabled ? "disabled" : "active", client.createdAt.iso8601,
+                            .string(client.id.text), JSONValue(client.name), .string(client.origin.rawValue),
+                            client.scopes.map { .strings($0.map(\.text)) } ?? .null, .bool(!client.isDisabled),
+                            .strings(client.grantTypes.map(\.rawValue)), .string(client.authenticationMethod.rawValue),
+                            .strings(client.redirectURIs.map(\.text)), .string(client.createdAt.iso8601),
                         ]
-                    }, empty: "There are no clients yet.")
+                    }, empty: "There are no clients. Most register themselves; to add one: mcp-auth clients add ID")
+            }
+        }
+    }
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show a client.", discussion: "EXAMPLE\n  mcp-auth clients show robot")
+        @OptionGroup var identified: Identified
+        @OptionGroup var options: AdministrationOptions
+
+        func run() async throws {
+            try await options.attempt { server in
+                let id = try identified.clientID
+                guard let client = try await server.client(id) else { throw OAuthError(.invalidRequest, "there is no client \(id); see mcp-auth clients list") }
+                let now = Clock.system.now
+                options.show([
+                    "client_id": .string(client.id.text), "name": JSONValue(client.name), "origin": .string(client.origin.rawValue),
+                    "active": .bool(!client.isDisabled), "authentication": .string(client.authenticationMethod.rawValue),
+                    "valid_secrets": .int(Int64(client.secrets.count { $0.isGood(at: now) })),
+                    "grants": .strings(client.grantTypes.map(\.rawValue)), "scope": client.scopes.map { .strings($0.map(\.text)) } ?? .null,
+                    "redirect_uris": .strings(client.redirectURIs.map(\.text)), "web_page": JSONValue(client.webPage?.text),
+                    "introspects": JSONValue(client.introspects), "requires_dpop": .bool(client.requiresDPoP),
+                    "requires_pushed_requests": .bool(client.requiresPushedRequests), "created": .string(client.createdAt.iso8601),
+                ])
+            }
+        }
+    }
+
+    /// The properties of a client that both add and edit set.
+    struct Properties: ParsableArguments {
+        @Option(help: ArgumentHelp("The name that users see.", valueName: "text"))
+        var name: String?
+        @Option(help: ArgumentHelp("Redirect URI. Repeatable.", valueName: "uri"))
+        var redirectURI: [String] = []
+        @Option(help: ArgumentHelp("Grant type. Repeatable. Default: authorization_code and refresh_token.", valueName: "type"))
+        var grant: [String] = []
+        @Option(help: ArgumentHelp("The scopes that it may request at most. Default: all.", valueName: "scopes"))
+        var scope: String?
+
+        var scopes: ScopeSet? {
+            get throws {
+                guard let scope else { return nil }
+                guard let parsed = ScopeSet(scope) else { throw OAuthError(.invalidRequest, "--scope is a list of scopes separated by spaces") }
+                return parsed
+            }
+        }
+
+        var grants: [GrantType] {
+            get throws {
+                let known: [GrantType] = [.authorizationCode, .refreshToken, .clientCredentials, .deviceCode, .tokenExchange, .jwtBearer]
+                let names = known.map(\.rawValue).sorted()
+                for name in grant where !names.contains(name) {
+                    throw OAuthError(
+                        .invalidRequest,
+                        "there is no grant type \(name)\(NearestName.hint(name, among: names)). The grant types are: \(names.joined(separator: ", "))")
+                }
+                return grant.map { GrantType(rawValue: $0) }
+            }
+        }
+
+        var redirectURIs: [RedirectURI] { get throws { try redirectURI.map { try RedirectURI($0) } } }
+    }
+
+    struct Edit: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Change a client.",
+            discussion: """
+                Only what is given is changed; repeatable options replace the whole
+                list. Tokens that the client holds stay valid until they expire.
+
+                EXAMPLE
+                  mcp-auth clients edit robot --scope "read:tasks write:tasks"
+                """)
+        @OptionGroup var identified: Identified
+        @OptionGroup var properties: Properties
+        @OptionGroup var options: AdministrationOptions
+
+        func run() async throws {
+            try await options.attempt { server in
+                let (scopes, grants, uris) = (try properties.scopes, try properties.grants, try properties.redirectURIs)
+                guard properties.name != nil || scopes != nil || !grants.isEmpty || !uris.isEmpty else {
+                    throw OAuthError(.invalidRequest, "say what to change: --name, --redirect-uri, --grant or --scope")
+                }
+                try await server.editClient(try identified.clientID) { client in
+                    if let name = properties.name { client.name = name }
+                    if let scopes { client.scopes = scopes }
+                    if !grants.isEmpty { client.grantTypes = grants }
+                    if !uris.isEmpty { client.redirectURIs = uris }
+                }
+                options.report("\(identified.id) is changed.", ["client_id": .string(identified.id)])
             }
         }
     }
 
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Register an application; prints its secret, once.",
-            discussion: "An application that cannot keep a secret, such as one on people's own machines, gets --public.")
-        @OptionGroup var identified: Identified
-        @Option(help: ArgumentHelp("What people see.", valueName: "text"))
-        var name: String?
-        @Option(help: ArgumentHelp("Where answers go; may be given several times.", valueName: "uri"))
-        var redirectURI: [String] = []
-        @Option(help: ArgumentHelp("A grant type; may be given several times. Codes and refresh tokens unless given.", valueName: "type"))
-        var grant: [String] = []
-        @Option(help: ArgumentHelp("What it may ask for at most.", valueName: "scopes"))
-        var scope: String?
-        @Option(help: ArgumentHelp("A file with a JWK set: it authenticates with its keys (private_key_jwt).", valueName: "file"))
+            abstract: "Register a client and print its secret, once.",
+            discussion: """
+                A client that cannot keep a secret, such as an app on a user's device,
+                gets --public.
+
+                EXAMPLES
+                  mcp-auth clients add backend --redirect-uri https://app.example.com/cb
+                  mcp-auth clients add robot --grant client_credentials --scope read:tasks
+                """)
+        @Argument(help: "The client_id.")
+        var id: String
+        @OptionGroup var properties: Properties
+        @Option(help: ArgumentHelp("A file with a JWK set: the client authenticates with private_key_jwt.", valueName: "file"), completion: .file())
         var keys: String?
-        @Option(help: ArgumentHelp("It is the resource server of this resource, and may introspect its tokens.", valueName: "resource"))
+        @Option(help: ArgumentHelp("It is the resource server of this resource and may introspect its tokens.", valueName: "resource"))
         var introspects: String?
-        @Option(help: ArgumentHelp("How it sends its secret: client_secret_basic or client_secret_post; either unless given.", valueName: "method"))
+        @Option(help: ArgumentHelp("client_secret_basic or client_secret_post. Default: either.", valueName: "method"))
         var authentication: String?
-        @Flag(help: "It keeps no secret.")
+        @Flag(help: "A public client, without a secret.")
         var `public` = false
         @OptionGroup var options: AdministrationOptions
 
@@ -83,45 +185,39 @@ struct ClientsCommand: AsyncParsableCommand {
         }
 
         private func makeClient() throws -> Client {
-            var scopes: ScopeSet?
-            if let scope {
-                guard let parsed = ScopeSet(scope) else { throw OAuthError(.invalidRequest, "--scope is a list of scopes separated by spaces") }
-                scopes = parsed
-            }
+            guard let clientID = ClientID(id) else { throw OAuthError(.invalidRequest, "a client_id is 1 to 512 printable ASCII characters") }
             var jwks: Client.Keys?
             if let keys {
-                guard let data = FileManager.default.contents(atPath: keys), let set = try? JWKSet(parsing: Array(data)), !set.keys.isEmpty else {
+                guard let data = FileManager.default.contents(atPath: keys) else { throw FileProblem.error(keys) }
+                guard let set = try? JWKSet(parsing: Array(data)), !set.keys.isEmpty else {
                     throw OAuthError(.invalidRequest, "\(keys) is not a JWK set with a usable public key")
                 }
                 jwks = .inline(String(decoding: data, as: UTF8.self))
             }
-            // A resource server only asks about tokens, unless it is said to get some.
-            let usual: [GrantType] = introspects != nil && redirectURI.isEmpty ? [] : [.authorizationCode, .refreshToken]
-            let grants = grant.isEmpty ? usual : grant.map { GrantType(rawValue: $0) }
-            let known: Set<GrantType> = [.authorizationCode, .refreshToken, .clientCredentials, .deviceCode, .tokenExchange, .jwtBearer]
-            guard Set(grants).isSubset(of: known) else {
-                throw OAuthError(.invalidRequest, "--grant is one of \(known.map(\.rawValue).sorted().joined(separator: ", "))")
-            }
-            guard !grants.contains(.authorizationCode) || !redirectURI.isEmpty else {
-                throw OAuthError(.invalidRequest, "say where answers go: --redirect-uri https://app.example.com/callback")
+            let (uris, chosen) = (try properties.redirectURIs, try properties.grants)
+            // A resource server only introspects tokens, unless it is said to request some.
+            let usual: [GrantType] = introspects != nil && uris.isEmpty ? [] : [.authorizationCode, .refreshToken]
+            let grants = chosen.isEmpty ? usual : chosen
+            guard !grants.contains(.authorizationCode) || !uris.isEmpty else {
+                throw OAuthError(.invalidRequest, "a redirect URI is missing: --redirect-uri https://app.example.com/cb")
             }
             guard let method = Client.AuthenticationMethod(rawValue: authentication ?? "client_secret_basic"), method == .basic || method == .post
             else {
                 throw OAuthError(.invalidRequest, "--authentication is client_secret_basic or client_secret_post; see also --keys and --public")
             }
             var client = Client(
-                id: try identified.clientID, name: name ?? identified.id, redirectURIs: try redirectURI.map { try RedirectURI($0) },
-                authenticationMethod: jwks != nil ? .privateKeyJWT : self.public ? .none : method, keys: jwks, grantTypes: grants, scopes: scopes,
-                origin: .configured, createdAt: Clock.system.now, introspects: introspects)
+                id: clientID, name: properties.name ?? id, redirectURIs: uris,
+                authenticationMethod: jwks != nil ? .privateKeyJWT : self.public ? .none : method, keys: jwks, grantTypes: grants,
+                scopes: try properties.scopes, origin: .configured, createdAt: Clock.system.now, introspects: introspects)
             client.acceptsEitherSecretMethod = authentication == nil && (method == client.authenticationMethod)
             return client
         }
     }
 
     struct RotateSecret: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(commandName: "rotate-secret", abstract: "Make a new secret; prints it, once.")
+        static let configuration = CommandConfiguration(commandName: "rotate-secret", abstract: "Create a new secret and print it, once.", discussion: "EXAMPLE\n  mcp-auth clients rotate-secret backend --overlap 3600")
         @OptionGroup var identified: Identified
-        @Option(help: ArgumentHelp("Seconds for which the old one works too.", valueName: "seconds"))
+        @Option(help: ArgumentHelp("Seconds for which the old secret stays valid.", valueName: "seconds"))
         var overlap: Int64 = 86400
         @OptionGroup var options: AdministrationOptions
 
@@ -136,33 +232,33 @@ struct ClientsCommand: AsyncParsableCommand {
     }
 
     struct Disable: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Keep a client out, and end what it holds.")
+        static let configuration = CommandConfiguration(abstract: "Block a client, and end its grants.", discussion: "EXAMPLE\n  mcp-auth clients disable robot")
         @OptionGroup var identified: Identified
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
                 try await server.setDisabled(true, client: try identified.clientID)
-                options.report("\(identified.id) is kept out.", ["client_id": .string(identified.id)])
+                options.report("\(identified.id) is blocked. To undo: mcp-auth clients enable \(identified.id)", ["client_id": .string(identified.id)])
             }
         }
     }
 
     struct Enable: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Let a client in again.")
+        static let configuration = CommandConfiguration(abstract: "Unblock a client.", discussion: "EXAMPLE\n  mcp-auth clients enable robot")
         @OptionGroup var identified: Identified
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
                 try await server.setDisabled(false, client: try identified.clientID)
-                options.report("\(identified.id) may ask for tokens again.", ["client_id": .string(identified.id)])
+                options.report("\(identified.id) may request tokens again.", ["client_id": .string(identified.id)])
             }
         }
     }
 
     struct Remove: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Delete a client with everything that it holds.")
+        static let configuration = CommandConfiguration(abstract: "Delete a client, and end its grants.", discussion: "EXAMPLE\n  mcp-auth clients remove robot")
         @OptionGroup var identified: Identified
         @OptionGroup var options: AdministrationOptions
 
@@ -175,12 +271,13 @@ struct ClientsCommand: AsyncParsableCommand {
     }
 
     struct Invite: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Make an initial access token (RFC 7591), good for one registration.")
-        @Option(help: ArgumentHelp("For how long it is good.", valueName: "seconds"))
+        static let configuration = CommandConfiguration(abstract: "Create an initial access token for one registration.",
+            discussion: "RFC 7591 calls it so. For servers with dynamicRegistration .initialAccessToken.\n\nEXAMPLE\n  mcp-auth clients invite --lifetime 3600")
+        @Option(help: ArgumentHelp("Its lifetime in seconds.", valueName: "seconds"))
         var lifetime: Int64 = 86400
         @OptionGroup var options: AdministrationOptions
 
-        func validate() throws { guard (1...31_536_000).contains(lifetime) else { throw ValidationError("--lifetime is 1 to 31536000") } }
+        func validate() throws { guard (1...31_536_000).contains(lifetime) else { throw ValidationError("--lifetime is 1 to 31536000 seconds") } }
 
         func run() async throws {
             try await options.attempt { server in

@@ -7,61 +7,81 @@ import OAuth
 
 struct GrantsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "grants", abstract: "Look after what people allowed applications.", subcommands: [List.self, Revoke.self, EndAll.self])
+        commandName: "grants", abstract: "Manage what users allowed applications.",
+        discussion: """
+            EXAMPLES
+              mcp-auth grants list --user ada
+              mcp-auth grants revoke grant-3q2
+            """,
+        subcommands: [List.self, Revoke.self, EndAll.self])
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List those that are alive, newest first.")
-        @Option(help: ArgumentHelp("Of one user only.", valueName: "name"))
+        static let configuration = CommandConfiguration(abstract: "List live grants, newest first.", discussion: "EXAMPLE\n  mcp-auth grants list --user ada")
+        @Option(help: ArgumentHelp("Of one user only.", valueName: "name"), completion: Completion.users)
         var user: String?
         @Option(help: "How many at most.")
         var limit = 1000
         @OptionGroup var options: AdministrationOptions
 
+        func validate() throws { guard limit >= 1 else { throw ValidationError("--limit is 1 or more") } }
+
         func run() async throws {
             try await options.attempt { server in
+                let names = Names(server)
+                var rows: [[JSONValue]] = []
+                for grant in try await server.liveGrants(ofUser: user, limit: limit) {
+                    rows.append([
+                        .string(grant.id), await names.user(grant.userID), await names.client(grant.clientID.text),
+                        .strings(grant.scopes.map(\.text)), .string(grant.lastUsedAt.iso8601), JSONValue(grant.lastOperation),
+                        .string(grant.expiresAt.iso8601), .string(grant.type.rawValue), .string(grant.subject), .string(grant.clientID.text),
+                        .string(grant.resource), .string(grant.createdAt.iso8601),
+                    ])
+                }
                 options.show(
-                    ["grant", "type", "subject", "client_id", "scope", "resource", "created", "last_used", "last_operation", "ends"],
-                    try await server.liveGrants(ofUser: user, limit: max(limit, 1)).map { grant in
-                        [
-                            grant.id, grant.type.rawValue, grant.subject, grant.clientID.text, grant.scopes.text, grant.resource,
-                            grant.createdAt.iso8601, grant.lastUsedAt.iso8601, grant.lastOperation, grant.expiresAt.iso8601,
-                        ]
-                    }, empty: "Nobody has allowed anything.")
+                    [
+                        "grant", "user", "client", "scope", "last_used", "last_operation", "ends", "type", "subject", "client_id", "resource",
+                        "created",
+                    ], rows, empty: "There are no grants.")
             }
         }
     }
 
     struct Revoke: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "End a grant, with every token of it.")
-        @Argument(help: "The grant, as list shows it.")
+        static let configuration = CommandConfiguration(abstract: "Revoke a grant with all its tokens.", discussion: "EXAMPLE\n  mcp-auth grants revoke grant-3q2")
+        @Argument(help: "The grant, as mcp-auth grants list shows it.")
         var id: String
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
                 try await server.revokeGrant(id)
-                options.report("Ended. A running server refuses its tokens within five seconds.", ["grant": .string(id)])
+                options.report("Revoked. A running server rejects its tokens within five seconds.", ["grant": .string(id)])
             }
         }
     }
 
     struct EndAll: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "end-all", abstract: "After a backup was restored: end everything.",
+            commandName: "end-all", abstract: "End everything after a backup was restored.",
             discussion: """
-                What was used or revoked after the backup was made would be good again. This ends every session, code and grant and replaces the signing keys;
-                everybody signs in again. Do it before the server is reached again.
+                What was used or revoked after the backup was made would be valid
+                again. This ends every session, code and grant and replaces the
+                signing keys: every user has to sign in again. Run it before clients
+                can reach the restored server.
+
+                EXAMPLE
+                  mcp-auth grants end-all --yes
                 """)
-        @Flag(help: "Yes, everybody has to sign in again.")
+        @Flag(help: "Confirm that every user has to sign in again.")
         var yes = false
         @OptionGroup var options: AdministrationOptions
 
-        func validate() throws { guard yes else { throw ValidationError("this signs everybody out of everything; say --yes") } }
+        func validate() throws { guard yes else { throw ValidationError("this signs every user out and ends every grant; confirm with --yes") } }
 
         func run() async throws {
             try await options.attempt { server in
                 try await server.endEverything()
-                options.report("Everything has ended, and tokens are signed with new keys.", ["ended": true])
+                options.report("Every session and grant has ended, and the signing keys are new.", ["ended": true])
             }
         }
     }

@@ -7,11 +7,18 @@ import OAuth
 
 struct KeysCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "keys", abstract: "Look after the signing keys. They turn by themselves; this is for when they should not wait.",
+        commandName: "keys", abstract: "Manage the signing keys.",
+        discussion: """
+            The server replaces its keys every 30 days without help.
+
+            EXAMPLES
+              mcp-auth keys list
+              mcp-auth keys rotate --emergency     a key may have leaked
+            """,
         subcommands: [List.self, Rotate.self, Import.self])
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List them.")
+        static let configuration = CommandConfiguration(abstract: "List the keys.", discussion: "EXAMPLE\n  mcp-auth keys list --json")
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
@@ -21,22 +28,28 @@ struct KeysCommand: AsyncParsableCommand {
                     ["key", "algorithm", "state", "created", "signs_from"],
                     try await server.signingKeys().map { key in
                         [
-                            key.keyID, key.algorithm, key.signs ? "signs" : key.activeFrom > now ? "published" : "verifies", key.createdAt.iso8601,
-                            key.activeFrom.iso8601,
+                            .string(key.keyID), .string(key.algorithm),
+                            .string(key.signs ? "signs" : key.activeFrom > now ? "published" : "verifies"), .string(key.createdAt.iso8601),
+                            .string(key.activeFrom.iso8601),
                         ]
-                    }, empty: "There are no keys yet; the server makes them when it starts.")
+                    }, empty: "There are no keys yet; the server creates them when it starts.")
             }
         }
     }
 
     struct Rotate: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Begin to replace the signing keys.",
+            abstract: "Replace the signing keys now.",
             discussion: """
-                The new keys are published now and sign a day later, when everybody who keeps the key set has seen them. With --emergency they sign at once and
-                the old ones are gone: every access token is refused from then on, and clients refresh. For when a key may have been seen by others.
+                New keys are published now and sign a day later, so that every party
+                that caches the key set knows them. With --emergency they sign at
+                once and the old ones are removed: every access token is rejected
+                and clients refresh. Use it when a key may have leaked.
+
+                EXAMPLE
+                  mcp-auth keys rotate --emergency
                 """)
-        @Flag(help: "The old keys are not to be trusted any more.")
+        @Flag(help: "Stop trusting the old keys at once.")
         var emergency = false
         @OptionGroup var options: AdministrationOptions
 
@@ -44,23 +57,23 @@ struct KeysCommand: AsyncParsableCommand {
             try await options.attempt { server in
                 try await server.replaceKeys(isEmergency: emergency)
                 options.report(
-                    emergency ? "New keys sign. Whatever was signed before is refused." : "New keys are published, and sign in a day.",
+                    emergency ? "New keys sign. Tokens that the old keys signed are rejected." : "New keys are published. They sign in 24 hours.",
                     ["emergency": .bool(emergency)])
             }
         }
     }
 
     struct Import: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Add a private key that was made elsewhere; it signs from now on.")
-        @Argument(help: "A file with an unencrypted private key in PEM.")
+        static let configuration = CommandConfiguration(abstract: "Import a private key; it signs from now on.", discussion: "EXAMPLE\n  mcp-auth keys import signing.pem")
+        @Argument(help: "A file with an unencrypted private key (PEM).")
         var file: String
-        @Option(help: ArgumentHelp("The algorithm, for an RSA key.", valueName: "alg"))
+        @Option(help: ArgumentHelp("The algorithm of an RSA key: RS256, PS256 ...", valueName: "alg"))
         var algorithm: String?
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
-                guard let data = FileManager.default.contents(atPath: file) else { throw OAuthError(.invalidRequest, "\(file) cannot be read") }
+                guard let data = FileManager.default.contents(atPath: file) else { throw FileProblem.error(file) }
                 let key: SigningKey
                 do {
                     key = try SigningKey(pem: String(decoding: data, as: UTF8.self), algorithm: algorithm.flatMap(SigningAlgorithm.init))

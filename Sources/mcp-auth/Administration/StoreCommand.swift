@@ -8,30 +8,34 @@ import OAuth
 
 struct StoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "store", abstract: "Check the files that hold a server's data.", subcommands: [Check.self])
+        commandName: "store", abstract: "Check the database of a server.", discussion: "EXAMPLE\n  mcp-auth store check",
+        subcommands: [Check.self])
 
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Read the whole database and check that it is intact.",
             discussion: """
-                At its start a server looks through its database for a fifth of a second. \
-                This reads all of it, and checks that master.key opens what is sealed in it. \
-                A server may be running meanwhile.
+                Checks every page, and that master.key opens what is sealed in it. The
+                server may be running. A server checks only a part when it starts.
 
-                Exit codes: 0 intact, 1 damaged, 78 no store, or not this program's.
+                EXIT CODES
+                  0 intact, 1 damaged, 78 no database, or one of another program
+
+                EXAMPLE
+                  mcp-auth store check --data /var/lib/notes
                 """)
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
-            // Opening checks the file's identity and mode, and that the key is the one of this store.
-            _ = try await options.server()
             let findings: [String]
             do {
+                // Opening checks the file's identity and mode, and that the key is the one of this store.
+                _ = try await options.server()
                 guard let folder = try DataFolder(existing: options.data, insecureAllowReadableKey: options.insecureAllowReadableKey) else { return }
                 findings = try await folder.store().check()
-            } catch let error as OAuthError { throw Console.failure(error) } catch let error as StoreError {
+            } catch let error as StoreError {
                 throw Console.failure(OAuthError(.temporarilyUnavailable, "the database cannot be read: \(error.detail)"))
-            }
+            } catch { throw Console.failure(error) }
             if options.json {
                 Console.output(JSONValue.object(["intact": .bool(findings.isEmpty), "findings": .strings(findings)]).text)
             } else {

@@ -7,55 +7,100 @@ import OAuth
 
 struct UsersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "users", abstract: "Look after the people who can sign in.",
+        commandName: "users", abstract: "Manage the users who can sign in.",
         discussion: """
-            mcp-auth users add ada              asks for a password, or reads one from standard input
-            mcp-auth users one-time-codes ada   asks ada for a code from an authenticator app from now on
-            mcp-auth users sign-out ada         ends every session and connection of ada
+            EXAMPLES
+              mcp-auth users add ada             asks for a password, twice; or reads it
+                                                 from standard input
+              mcp-auth users one-time-codes ada  require codes of an authenticator app
+              mcp-auth users sign-out ada        end every session and grant of ada
             """,
-        subcommands: [List.self, Add.self, Password.self, OneTimeCodes.self, Disable.self, Enable.self, SignOut.self])
+        subcommands: [
+            List.self, Show.self, Add.self, Password.self, OneTimeCodes.self, Disable.self, Enable.self, SignOut.self, Remove.self,
+        ])
 
     struct Named: ParsableArguments {
-        @Argument(help: "The user's name.")
+        @Argument(help: "The user name.", completion: Completion.users)
         var name: String
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List them.")
+        static let configuration = CommandConfiguration(
+            abstract: "List the users.", discussion: "EXAMPLE\n  mcp-auth users list --json")
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
                 options.show(
-                    ["name", "display_name", "email", "subject", "state", "one_time_codes", "identity", "created"],
+                    ["name", "display_name", "email", "active", "one_time_codes", "subject", "identity", "created"],
                     try await server.allUsers().map { user in
                         [
-                            user.name, user.displayName, user.email, user.id, user.isDisabled ? "disabled" : "active",
-                            user.sealedOneTimeSecret == nil ? "no" : "yes",
-                            user.identity.map { "\($0.issuer) \($0.subject)" }, user.createdAt.iso8601,
+                            .string(user.name), JSONValue(user.displayName), JSONValue(user.email), .bool(!user.isDisabled),
+                            .bool(user.sealedOneTimeSecret != nil), .string(user.id),
+                            JSONValue(user.identity.map { "\($0.issuer) \($0.subject)" }), .string(user.createdAt.iso8601),
                         ]
                     }, empty: "There are no users. Add one: mcp-auth users add NAME")
             }
         }
     }
 
-    struct Add: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Add somebody who signs in with a password.")
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show a user with sessions and grants.", discussion: "EXAMPLE\n  mcp-auth users show ada")
         @OptionGroup var named: Named
+        @OptionGroup var options: AdministrationOptions
+
+        func run() async throws {
+            try await options.attempt { server in
+                let user = try await server.existingUser(named.name)
+                let sessions = try await server.sessions(ofUser: user.id)
+                let grants = try await server.liveGrants(ofUser: user.name)
+                let names = Names(server)
+                var applications: [JSONValue] = []
+                for grant in grants {
+                    let name = await names.client(grant.clientID.text)
+                    applications.append(.string(name.string ?? grant.clientID.text))
+                }
+                options.show([
+                    "name": .string(user.name), "display_name": JSONValue(user.displayName), "email": JSONValue(user.email),
+                    "email_verified": .bool(user.isEmailVerified), "subject": .string(user.id),
+                    "identity": JSONValue(user.identity.map { "\($0.issuer) \($0.subject)" }), "active": .bool(!user.isDisabled),
+                    "password": .bool(user.passwordHash != nil), "one_time_codes": .bool(user.sealedOneTimeSecret != nil),
+                    "recovery_codes": .int(Int64(user.recoveryCodes.count)), "created": .string(user.createdAt.iso8601),
+                    "sessions": .strings(sessions.map { "\($0.browser ?? "unknown browser") since \($0.authenticatedAt.iso8601)" }),
+                    "applications": .array(applications),
+                ])
+            }
+        }
+    }
+
+    struct Add: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Add a user who signs in with a password.",
+            discussion: """
+                EXAMPLES
+                  mcp-auth users add alan --name "Alan Turing"
+                  mcp-auth users add robin < password.txt
+                """)
+        @Argument(help: "The user name: letters a-z, digits and . _ - @ +")
+        var name: String
         @Option(
             name: [.customLong("name"), .customLong("display-name")],
-            help: ArgumentHelp("What people call them; clients with the scope profile see it.", valueName: "text"))
+            help: ArgumentHelp("The name that people use. Clients with the scope profile see it.", valueName: "text"))
         var displayName: String?
-        @Option(help: ArgumentHelp("Their e-mail address; clients with the scope email see it.", valueName: "address"))
+        @Option(help: ArgumentHelp("E-mail address. Clients with the scope email see it.", valueName: "address"))
         var email: String?
-        @Flag(help: "You vouch that the e-mail address is theirs.")
+        @Flag(help: "The e-mail address has been verified.")
         var emailVerified = false
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
+                if try await server.user(named: name) != nil {
+                    throw OAuthError(.invalidRequest, "there is a user \(name) already; to set another password: mcp-auth users password \(name)")
+                }
                 let user = try await server.addUser(
-                    named: named.name, password: try Console.secret("Password of \(named.name): "), displayName: displayName, email: email,
+                    named: name, password: try Console.newSecret("Password of \(name): "), displayName: displayName, email: email,
                     isEmailVerified: emailVerified)
                 options.report("\(user.name) can sign in.", ["name": .string(user.name), "subject": .string(user.id)])
             }
@@ -63,24 +108,35 @@ struct UsersCommand: AsyncParsableCommand {
     }
 
     struct Password: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Set a new password, and end what was begun with the old one.")
+        static let configuration = CommandConfiguration(
+            abstract: "Set a new password and sign the user out everywhere.",
+            discussion: "EXAMPLE\n  mcp-auth users password ada")
         @OptionGroup var named: Named
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
-                try await server.setPassword(try Console.secret("New password of \(named.name): "), ofUser: named.name)
-                options.report("\(named.name) has a new password, and is signed out everywhere.", ["name": .string(named.name)])
+                let user = try await server.existingUser(named.name)
+                try await server.setPassword(try Console.newSecret("New password of \(user.name): "), ofUser: user.name)
+                options.report("\(user.name) has a new password and is signed out everywhere.", ["name": .string(user.name)])
             }
         }
     }
 
     struct OneTimeCodes: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Ask for codes of an authenticator app at sign-in.",
-            discussion: "Prints, once, what the app reads: make a QR code of it (qrencode -t ansiutf8), or type in the part after secret=.")
+            abstract: "Require a code of an authenticator app at sign-in.",
+            discussion: """
+                Prints the otpauth URI for the app, once. Show it as a QR code with
+                qrencode -t ansiutf8, or type the part after secret= into the app.
+                Users can also do this themselves on their account page.
+
+                EXAMPLES
+                  mcp-auth users one-time-codes ada | qrencode -t ansiutf8
+                  mcp-auth users one-time-codes ada --off
+                """)
         @OptionGroup var named: Named
-        @Flag(help: "Let them in with their password alone again.")
+        @Flag(help: "Require the password only.")
         var off = false
         @OptionGroup var options: AdministrationOptions
 
@@ -98,20 +154,22 @@ struct UsersCommand: AsyncParsableCommand {
     }
 
     struct Disable: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Keep somebody out, and end everything of theirs.")
+        static let configuration = CommandConfiguration(
+            abstract: "Block a user, and end every session and grant.", discussion: "EXAMPLE\n  mcp-auth users disable ada")
         @OptionGroup var named: Named
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
                 try await server.disableUser(named: named.name)
-                options.report("\(named.name) is kept out. Let them in again: mcp-auth users enable \(named.name)", ["name": .string(named.name)])
+                options.report("\(named.name) is blocked. To undo: mcp-auth users enable \(named.name)", ["name": .string(named.name)])
             }
         }
     }
 
     struct Enable: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Let somebody in again.")
+        static let configuration = CommandConfiguration(
+            abstract: "Unblock a user.", discussion: "EXAMPLE\n  mcp-auth users enable ada")
         @OptionGroup var named: Named
         @OptionGroup var options: AdministrationOptions
 
@@ -124,16 +182,45 @@ struct UsersCommand: AsyncParsableCommand {
     }
 
     struct SignOut: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(commandName: "sign-out", abstract: "End every session and connection of somebody.")
+        static let configuration = CommandConfiguration(
+            commandName: "sign-out", abstract: "End every session and grant of a user.", discussion: "EXAMPLE\n  mcp-auth users sign-out ada")
         @OptionGroup var named: Named
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
-                guard let user = try await server.user(named: named.name) else { throw OAuthError(.invalidRequest, "there is no user \(named.name)") }
-                try await server.endSessions(ofUser: user.id)
+                try await server.endSessions(ofUser: try await server.existingUser(named.name).id)
                 options.report("\(named.name) is signed out everywhere, and no application is connected.", ["name": .string(named.name)])
             }
         }
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Delete a user, with every session and grant.",
+            discussion: """
+                Data that your tools keep for the user is not deleted. The subject of
+                the user is never used again, also when the name is.
+
+                EXAMPLE
+                  mcp-auth users remove ada
+                """)
+        @OptionGroup var named: Named
+        @OptionGroup var options: AdministrationOptions
+
+        func run() async throws {
+            try await options.attempt { server in
+                try await server.removeUser(named: named.name)
+                options.report("\(named.name) is deleted.", ["name": .string(named.name)])
+            }
+        }
+    }
+}
+
+extension AuthorizationServer {
+    /// The user of a name. Throws `invalid_request` when there is none.
+    fileprivate func existingUser(_ name: String) async throws(OAuthError) -> User {
+        guard let user = try await user(named: name) else { throw OAuthError(.invalidRequest, "there is no user \(name); see mcp-auth users list") }
+        return user
     }
 }

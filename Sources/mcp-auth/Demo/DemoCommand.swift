@@ -7,10 +7,10 @@ import Logging
 import MCPAuth
 import MCPAuthHTTPClient
 import MCPAuthHummingbird
+import MCPAuthMetrics
 import MCPAuthSQLite
 import MCPAuthorizationServer
 import MCPServer
-import NIOCore
 import Metrics
 import OAuth
 
@@ -19,55 +19,62 @@ struct DemoCommand: AsyncParsableCommand {
         commandName: "demo",
         abstract: "Run a protected task server with its own sign-in, everything on one port.",
         discussion: """
-            Serves MCP at http://127.0.0.1:PORT/mcp and the authorization server beside it. On its first start it makes two users, ada and grace, and says
-            how to sign in. It listens on loopback only.
+            Serves MCP at http://127.0.0.1:PORT/mcp, with its authorization server.
+            The first start creates two users, ada and grace, and prints their
+            passwords once. It listens on loopback only.
 
-            --origin is for when it is reached by another address: https://tasks.example.com, say, which a proxy passes on to this port, or another process of
-            this program with the same data; say how many proxies there are, too. With a certificate and its key it speaks TLS itself.
+            --origin is the URL that clients use when it is not that one, such as
+            https://tasks.example.com behind a reverse proxy; see --trusted-proxies.
+            With --tls-certificate and --tls-key the server speaks TLS itself.
 
-            MCP_AUTH_DEMO_PASSWORD sets the password of both users on the first start, for unattended use.
+            MCP_AUTH_DEMO_PASSWORD sets the password of both users on the first
+            start, for unattended use.
+
+            EXAMPLES
+              mcp-auth demo --port 8001 --data data/second
+              mcp-auth demo --initial-scope read:tasks     try step-up authorization
             """)
 
     @Option(help: "The port to listen on.")
     var port = 8000
 
-    @Option(help: ArgumentHelp("The address that clients know, if it is not the one above.", valueName: "url"))
+    @Option(help: ArgumentHelp("The URL that clients use, without a path. Default: http://127.0.0.1:PORT.", valueName: "url"))
     var origin: String?
 
-    @Option(help: "How many proxies stand in front, each of which appends the address that it sees to X-Forwarded-For.")
+    @Option(help: "Reverse proxies in front that append to X-Forwarded-For.")
     var trustedProxies = 0
 
-    @Option(help: ArgumentHelp("The server's certificate and those above it, as a PEM file that may be replaced at any time.", valueName: "file"))
+    @Option(help: ArgumentHelp("Certificate chain (PEM). Renewed files are read while the server runs.", valueName: "file"))
     var tlsCertificate: String?
 
-    @Option(help: ArgumentHelp("The key of the certificate, as a PEM file.", valueName: "file"))
+    @Option(help: ArgumentHelp("Private key of the certificate (PEM).", valueName: "file"))
     var tlsKey: String?
 
-    @Option(help: ArgumentHelp("Where the data is kept.", valueName: "folder"))
+    @Option(help: ArgumentHelp("The folder for the data.", valueName: "folder"))
     var data = "data/demo"
 
-    @Option(help: ArgumentHelp("Seconds that an access token lives.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("Lifetime of access tokens in seconds.", valueName: "seconds"))
     var tokenLifetime: Int64 = 900
 
-    @Option(help: ArgumentHelp("What clients are told to ask for at first, for trying out step-up; all scopes unless given.", valueName: "scopes"))
+    @Option(help: ArgumentHelp("Scopes that clients request at first. Default: all.", valueName: "scopes"))
     var initialScope: String?
 
     @Option(
         help: ArgumentHelp(
-            "A web page's origin that may call the server, such as https://app.example.com; may be given several times.", valueName: "origin"))
+            "Web origin that may call the server (CORS). Repeatable.", valueName: "origin"))
     var allowOrigin: [String] = []
 
-    @Flag(help: "Count requests from this machine for rate limits, for a proxy on this machine that is not counted in --trusted-proxies.")
+    @Flag(help: "Apply rate limits to requests from this machine too.")
     var rateLimitLoopback = false
 
-    @Flag(help: "Begin with an empty store; the old files are kept beside it under other names. Stop the server that uses them first.")
+    @Flag(help: "Start with an empty store. The old files are kept under other names. Stop the other server first.")
     var newStore = false
 
-    @Flag(help: "Accept a master.key that other users of this machine can read, as containers mount secrets.")
+    @Flag(help: "Accept a master.key that other users can read, as container secrets are.")
     var insecureAllowReadableKey = false
 
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
-    var logLevel = "warning"
+    var logLevel = "notice"
 
     func validate() throws {
         guard (1...65535).contains(port) else { throw ValidationError("--port is 1 to 65535") }
@@ -85,49 +92,73 @@ struct DemoCommand: AsyncParsableCommand {
                 throw ValidationError("--allow-origin is a scheme and a host, with a port where it is not the default: https://app.example.com")
             }
         }
-        if let initialScope, ScopeSet(initialScope) == nil { throw ValidationError("--initial-scope is a list of scopes separated by spaces") }
+        if let initialScope {
+            guard let scopes = ScopeSet(initialScope) else { throw ValidationError("--initial-scope is a list of scopes separated by spaces") }
+            let known = TaskServer.scopes.map(\.scope.text) + ["openid", "profile", "email"]
+            for scope in scopes where !known.contains(scope.text) {
+                throw ValidationError(
+                    "--initial-scope: there is no scope \(scope.text)\(NearestName.hint(scope.text, among: known)). The scopes are: "
+                        + known.joined(separator: ", "))
+            }
+        }
     }
 
     func run() async throws {
-        let level = Logger.Level(rawValue: logLevel) ?? .warning
+        let level = Logger.Level(rawValue: logLevel) ?? .notice
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
-            handler.logLevel = level
+            // Hummingbird's own lines say what the welcome says.
+            handler.logLevel = label.hasPrefix("mcp-auth.http") ? max(level, .warning) : level
             return handler
         }
         let metrics = PrometheusMetrics()
         MetricsSystem.bootstrap(metrics)
-        do {
-            try await serve(metrics)
-        } catch let error as OAuthError { throw Console.failure(error) } catch let error as StoreError {
+        do { try await serve(metrics) } catch let error as ExitCode { throw error } catch let error as StoreError {
             throw Console.failure(
                 OAuthError(
                     error.kind == .unusable ? .invalidConfiguration : .temporarilyUnavailable, "the data in \(data) cannot be used: \(error.detail)"))
-        }
+        } catch { throw Console.failure(error) }
     }
 
-    /// The address is part of what is stored, so that data of one port is of no use on another.
+    private var certificate: ServerCertificate? { tlsCertificate.flatMap { chain in tlsKey.map { ServerCertificate(chain: chain, key: $0) } } }
+
+    /// How this program was started, so that advice can be followed as it stands.
+    private enum Started {
+        static let byMake = ProcessInfo.processInfo.environment["MCP_AUTH_MAKE"] != nil
+        static let otherPort = byMake ? "make run PORT=8001" : "--port 8001"
+        static let otherData = byMake ? "make run DATA=data/other" : "--data data/other"
+    }
+
+    private func transport() throws(OAuthError) -> MCPServer.Transport {
+        let transport: MCPServer.Transport = certificate.map { .https(port: port, certificate: $0) } ?? .http(port: port)
+        do throws(OAuthError) { try transport.check() } catch {
+            guard error.code == .temporarilyUnavailable else { throw error }
+            throw OAuthError(error.code, "port \(port) is already in use. Stop the other process, or choose another port: \(Started.otherPort)")
+        }
+        return transport
+    }
+
+    /// The address is part of what is stored, so the data of one port cannot be used with another one.
     private func authorizationServer(
         _ origin: String, _ configuration: AuthorizationServerConfiguration, _ folder: DataFolder, _ audit: AuditLog
     ) async throws(OAuthError) -> AuthorizationServer {
         do throws(OAuthError) {
             return try await AuthorizationServer(origin, configuration: configuration, in: folder, fetcher: GuardedHTTPClient.shared, audit: audit)
         } catch {
-            guard error.code == .invalidConfiguration else { throw error }
-            let hint =
-                error.message.contains("--new-store")
-                ? "" : ". Start with the --port or --origin of that store, name another folder with --data, or begin anew with --new-store"
-            throw OAuthError(error.code, error.message + hint)
+            guard error.code == .invalidConfiguration, error.message.hasPrefix("the data belongs to") else { throw error }
+            throw OAuthError(error.code, error.message + " (\(Started.otherData)), or start with an empty store (--new-store)")
         }
     }
 
+    /// Everything that can be wrong is checked before the first file is written.
     private func serve(_ metrics: PrometheusMetrics) async throws {
-        let folder = try DataFolder(data, insecureAllowReadableKey: insecureAllowReadableKey)
-        let certificate = tlsCertificate.flatMap { chain in tlsKey.map { ServerCertificate(chain: chain, key: $0) } }
+        let transport = try transport()
         let origin = origin ?? "\(certificate == nil ? "http" : "https")://127.0.0.1:\(port)"
-        let transport: MCPServer.Transport = certificate.map { .https(port: port, certificate: $0) } ?? .http(port: port)
         let resource = origin + "/mcp"
-        let audit = AuditLog([try AuditFile(path: folder.path("audit.jsonl"))])
+        if let certificate, let host = WebURL(origin)?.host { try certificate.check(covers: host) }
+        try DemoUsers.check()
+        let folder = try DataFolder(data, insecureAllowReadableKey: insecureAllowReadableKey)
+        let audit = try folder.auditLog()
         if newStore {
             let moved = try folder.setAside(["auth.db", "tasks.db"])
             for name in moved { Console.note("kept the old file as \(name)") }
@@ -147,36 +178,40 @@ struct DemoCommand: AsyncParsableCommand {
         let auth = try ResourceServer(
             resource, trusting: .local(issuer), policy: policy, metadata: { $0.resourceName = "Tasks (demo)" },
             allowedOrigins: Set(allowOrigin), audit: audit)
-        let application = try MCPApplication.make(tasks, transport, protectedBy: auth, authorizationServer: issuer, trustedProxies: trustedProxies) {
-            router in
-            for method in [HTTPRequest.Method.get, .head] {
-                router.on("health", method: method) { _, _ in
-                    Response(
-                        status: .ok, headers: [.contentType: "application/json"],
-                        body: method == .head ? .init() : .init(byteBuffer: .init(string: #"{"status":"ok"}"#)))
-                }
-            }
+        let application = try MCPApplication.make(
+            tasks, transport, protectedBy: auth, authorizationServer: issuer, trustedProxies: trustedProxies, frontPage: TaskServer.frontPage,
+            isForwarded: self.origin != nil
+        ) { router in
             router.get("metrics") { request, _ in
                 // As everything else here, for this machine's own names only: a page elsewhere could rebind its name to this address.
                 guard auth.transport.violation(request.head) == nil else { return Response(status: .forbidden) }
-                return Response(
-                    status: .ok, headers: [.contentType: "text/plain; version=0.0.4"], body: .init(byteBuffer: .init(string: metrics.text)))
+                return metrics.response
             }
         } onRunning: { [data] _ in
             DemoWelcome.print(origin: origin, data: data, passwords: passwords)
         }
-        do { try await MCPApplication.run(application) } catch let error as IOError where error.errnoCode == EADDRINUSE {
-            throw OAuthError(.temporarilyUnavailable, "port \(port) is in use; stop what listens there, or choose another with --port")
-        }
+        try await MCPApplication.run(application)
     }
 }
 
 /// The two people of the demo.
 enum DemoUsers {
+    private static var chosenPassword: String? {
+        ProcessInfo.processInfo.environment["MCP_AUTH_DEMO_PASSWORD"].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// Throws `invalid_configuration` when MCP_AUTH_DEMO_PASSWORD cannot be a password.
+    static func check() throws(OAuthError) {
+        guard let chosenPassword else { return }
+        do throws(OAuthError) { try PasswordRules.check(chosenPassword) } catch {
+            throw OAuthError(.invalidConfiguration, "MCP_AUTH_DEMO_PASSWORD: \(error.message)")
+        }
+    }
+
     /// The passwords of the users that were made now, by name.
     static func create(on issuer: AuthorizationServer) async throws(OAuthError) -> [(name: String, password: String)] {
         var made: [(String, String)] = []
-        let chosen = ProcessInfo.processInfo.environment["MCP_AUTH_DEMO_PASSWORD"].flatMap { $0.isEmpty ? nil : $0 }
+        let chosen = chosenPassword
         for name in ["ada", "grace"] where try await issuer.user(named: name) == nil {
             let password = chosen ?? RandomSource.system.token(bytes: 9)
             try await issuer.addUser(named: name, password: password)

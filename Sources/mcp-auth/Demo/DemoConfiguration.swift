@@ -11,6 +11,7 @@ enum DemoConfiguration {
     ) throws -> AuthorizationServerConfiguration {
         var configuration = AuthorizationServerConfiguration(resources: [try ProtectedResource(resource, scopes: TaskServer.scopes)])
         configuration.name = "Tasks (demo)"
+        configuration.branding.logo = TaskServer.logo
         configuration.accessTokenLifetime = tokenLifetime
         configuration.grantTypes = [.authorizationCode, .refreshToken, .clientCredentials, .deviceCode, .tokenExchange, .jwtBearer]
         // A tool of this server that calls on to itself, with less than its caller has.

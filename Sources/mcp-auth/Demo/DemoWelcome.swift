@@ -2,36 +2,41 @@ import Foundation
 
 /// What the demo says once it listens.
 enum DemoWelcome {
+    private static var program: String { CommandLine.arguments[0] }
+
     static func print(origin: String, data: String, passwords: [(name: String, password: String)]) {
         var text = """
 
             \(Console.bold("Tasks, protected.", on: .output))  Stop with Ctrl-C.
 
               MCP server        \(origin)/mcp
-              Sign-in           \(origin)/account
-              Health, metrics   \(origin)/health  \(origin)/metrics
-              Data              \(URL(fileURLWithPath: data).path)  (audit.jsonl tells every decision)
+              Account page      \(origin)/account
+              Health, metrics   \(origin)/health  \(origin)/ready  \(origin)/metrics
+              Data              \(URL(fileURLWithPath: data).path)  (audit.jsonl records every decision)
 
             """
         if passwords.isEmpty {
-            text += "\n  The users ada and grace are there already, with the passwords they were given on the first start.\n"
+            text += "\n  The users are ada and grace, with the passwords of the first start. To set a new one:\n"
+            text += "    \(program) users password ada --data \(data)\n"
         } else {
-            text += "\n\(Console.bold("Two people can sign in.", on: .output)) Their passwords are shown this once:\n\n"
+            text += "\n\(Console.bold("Two users can sign in.", on: .output)) Their passwords are shown only now:\n\n"
             for (name, password) in passwords { text += "  \(name.padding(toLength: 8, withPad: " ", startingAt: 0))\(password)\n" }
         }
         text += """
 
             \(Console.bold("Try it", on: .output))
 
-              Without a token, and see where to get one:
+              Open \(origin) in a browser: the page shows how to connect a client.
+
+              Without a token, the answer says where to get one:
                 curl -i \(origin)/mcp -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}'
 
               With the official Python SDK, in a browser (pip install 'mcp==2.3.0'):
                 python3 Examples/clients/python_sdk.py \(origin)/mcp
 
-              As a machine, or a device (mcp-auth is \(CommandLine.arguments[0])):
-                mcp-auth clients add robot --grant client_credentials --scope read:tasks --data \(data)
-                mcp-auth clients add tv --grant urn:ietf:params:oauth:grant-type:device_code --public --data \(data)
+              As a machine, or a device:
+                \(program) clients add robot --grant client_credentials --scope read:tasks --data \(data)
+                \(program) clients add tv --grant urn:ietf:params:oauth:grant-type:device_code --public --data \(data)
                 curl \(origin)/device_authorization -d client_id=tv
 
               In a client's configuration file:

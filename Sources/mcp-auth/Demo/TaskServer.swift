@@ -43,6 +43,17 @@ enum TaskServer {
     /// A broader scope comes with the narrower one.
     static let policy = ScopePolicy(implications: ["write:tasks": ["read:tasks"]])
 
+    static let frontPage = FrontPage(description: "A task list for each person, protected by mcp-auth. This is the demo server.")
+
+    /// A list with one task done.
+    static let logo = Branding.Logo(
+        Array(
+            """
+            <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40" width="40" height="40"><rect width="40" height="40" rx="9" fill="#1f5fbf"/>\
+            <g fill="none" stroke="#fff" stroke-width="3.2" stroke-linecap="round" stroke-linejoin="round"><path d="M9 13.5l3 3 5-6"/>\
+            <path d="M22 14h9M22 26h9"/></g><circle cx="13" cy="26" r="3.4" fill="none" stroke="#fff" stroke-width="2.6"/></svg>
+            """.utf8), mediaType: "image/svg+xml", description: "")
+
     static func make(_ tasks: TaskStore) -> MCPServer {
         MCPServer("tasks", version: Version.text, instructions: "A list of tasks for each person. Nobody sees anybody else's.") {
             Tool("search-tasks", "Search my tasks", requires: "read:tasks", annotations: .init(title: "Search tasks", isReadOnly: true)) {

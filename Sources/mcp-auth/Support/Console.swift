@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MCPAuthHummingbird
 import OAuth
 
 /// What people see. Progress and errors go to standard error, results to standard output; colour only where a person looks at a terminal.
@@ -26,28 +27,91 @@ enum Console {
                 }))
     }
 
-    /// A secret: asked for without an echo where a person types, otherwise the first line of standard input. Never an argument, which everybody on the
-    /// machine could read.
-    static func secret(_ prompt: String) throws -> String {
+    /// A new secret: asked for twice without an echo where a person types, otherwise the first line of standard input. Never an argument, which every
+    /// user of the machine could read.
+    static func newSecret(_ prompt: String) throws -> String {
         guard isatty(0) == 1 else {
             guard let line = readLine(strippingNewline: true), !line.isEmpty else {
-                throw OAuthError(.invalidRequest, "send the password on standard input")
+                throw OAuthError(.invalidRequest, "no password was given; send it as the first line of standard input")
             }
             return line
         }
-        guard let text = getpass(prompt) else { throw OAuthError(.invalidRequest, "no password was typed") }
+        let first = try typed(prompt)
+        guard try typed("The same again: ") == first else {
+            throw OAuthError(.invalidRequest, "the two passwords are not the same; nothing was changed")
+        }
+        return first
+    }
+
+    private static func typed(_ prompt: String) throws -> String {
+        guard let text = getpass(prompt), text.pointee != 0 else { throw OAuthError(.invalidRequest, "no password was typed; nothing was changed") }
         return String(cString: text)
     }
 
     static func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 
-    /// An error that says what to do next, with an exit code that means something (sysexits.h).
-    static func failure(_ error: OAuthError) -> ExitCode {
-        note("\(bold("mcp-auth:", on: .error)) \(error.message)")
+    /// The width of the terminal in columns, or of the variable COLUMNS. Nil where nobody looks: then nothing is cut.
+    static var width: Int? {
+        if let columns = ProcessInfo.processInfo.environment["COLUMNS"].flatMap(Int.init), columns >= 40 { return columns }
+        guard isatty(1) == 1 else { return nil }
+        var size = winsize()
+        guard ioctl(1, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return nil }
+        return Int(size.ws_col)
+    }
+
+    /// Says what went wrong and what to do next. The exit code says where (sysexits.h).
+    static func failure(_ error: any Error) -> ExitCode {
+        guard let error = error as? OAuthError else {
+            let (text, code) = ServerProgram.failure(error)
+            note("\(bold("mcp-auth:", on: .error)) \(printable(text))")
+            return ExitCode(code)
+        }
+        note("\(bold("mcp-auth:", on: .error)) \(printable(error.message))")
         switch error.code {
         case .temporarilyUnavailable, .fetchFailed: return ExitCode(69)
         case .invalidConfiguration, .invalidIdentifier: return ExitCode(78)
+        case .invalidRequest: return ExitCode(64)
         default: return .failure
         }
+    }
+
+    /// Ends the process with what a command threw. Help and the version are no failures; wrong usage is 64, whatever found it.
+    static func exit(_ error: any Error, of root: any ParsableCommand.Type) -> Never {
+        if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
+        if error is OAuthError { Foundation.exit(failure(error).rawValue) }
+        let code = root.exitCode(for: error)
+        guard code != .success else { root.exit(withError: error) }
+        if code != .validationFailure { Foundation.exit(failure(error).rawValue) }
+        let prefix = "Error: "
+        var message = root.fullMessage(for: error)
+        if message.hasPrefix(prefix) { message = String(message.dropFirst(prefix.count)) }
+        if let unknown = UnknownCommand.find(in: Array(CommandLine.arguments.dropFirst()), of: root) { message = unknown }
+        note("\(bold("mcp-auth:", on: .error)) \(printable(message.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)))")
+        Foundation.exit(64)
+    }
+
+    private static func printable(_ lines: [String]) -> String { lines.map(printable).joined(separator: "\n") }
+}
+
+/// A word on the command line that stands where a command should.
+enum UnknownCommand {
+    /// What to say of it. Nil when every command is known.
+    static func find(in arguments: [String], of root: any ParsableCommand.Type) -> String? {
+        var command = root
+        var path = root.configuration.commandName ?? "mcp-auth"
+        for word in arguments {
+            let commands = command.configuration.subcommands
+            guard !commands.isEmpty else { return nil }
+            guard !word.hasPrefix("-") else { return nil }
+            let names = commands.map { $0._commandName }
+            guard let index = names.firstIndex(of: word) else {
+                if word == "help" { return nil }
+                let all = names.sorted().joined(separator: ", ")
+                return "there is no command \(path) \(word)\(NearestName.hint(word, among: names)). The commands are: \(all)"
+            }
+            command = commands[index]
+            path += " " + word
+        }
+        return nil
     }
 }

@@ -1,0 +1,100 @@
+import ArgumentParser
+import Foundation
+import OAuth
+
+struct InitCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "init", abstract: "Write a package with a protected MCP server.",
+        discussion: """
+            Creates the folder NAME with a server, its tests and a README. It builds
+            and runs as it stands.
+
+            --passwords: the server signs users in itself. No account elsewhere is
+            needed. --provider: users sign in at your identity provider, which issues
+            the tokens.
+
+            EXAMPLES
+              mcp-auth init notes
+              mcp-auth init notes --provider auth0
+              cd notes && swift run notes
+            """)
+
+    enum Provider: String, ExpressibleByArgument, CaseIterable { case auth0, entra, keycloak, okta, other }
+
+    @Argument(help: "The name of the package and the server: letters, digits, hyphens.")
+    var name: String
+
+    @Option(help: "auth0, entra, keycloak, okta or other.")
+    var provider: Provider?
+
+    @Flag(help: "The server signs users in itself (the default).")
+    var passwords = false
+
+    @Option(help: ArgumentHelp("The swift-mcp-auth package: a folder or a git URL. Default: where this program was built.", valueName: "place"))
+    var package: String?
+
+    func validate() throws {
+        guard name.wholeMatch(of: /[A-Za-z][A-Za-z0-9-]{0,49}/) != nil else {
+            throw ValidationError("NAME begins with a letter and has at most 50 letters, digits and hyphens")
+        }
+        guard provider == nil || !passwords else { throw ValidationError("choose --provider or --passwords, not both") }
+    }
+
+    func run() throws {
+        do throws(OAuthError) { try write() } catch { throw Console.failure(error) }
+    }
+
+    private func write() throws(OAuthError) {
+        let folder = URL(fileURLWithPath: name)
+        guard !FileManager.default.fileExists(atPath: folder.path) else {
+            throw OAuthError(.invalidRequest, "\(name) exists already; choose another name, or move it away")
+        }
+        guard let place = package ?? Self.ownPackage else {
+            throw OAuthError(
+                .invalidRequest, "the swift-mcp-auth package was not found; name its folder or its git URL with --package")
+        }
+        let isFolder = FileManager.default.fileExists(atPath: URL(fileURLWithPath: place).appendingPathComponent("Package.swift").path)
+        guard isFolder || place.contains("://") else {
+            throw OAuthError(.invalidRequest, "\(place) is no folder with a Package.swift, and no URL")
+        }
+        let dependency =
+            isFolder
+            ? ".package(name: \"swift-mcp-auth\", path: \"\(URL(fileURLWithPath: place).standardized.path)\")"
+            : ".package(url: \"\(place)\", branch: \"main\")"
+        let template = PackageTemplate(name: name, dependency: dependency, provider: provider)
+        do {
+            for (path, text) in template.files {
+                let file = folder.appendingPathComponent(path)
+                try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try Data(text.utf8).write(to: file)
+            }
+        } catch {
+            throw OAuthError(.invalidConfiguration, "\(folder.path) cannot be written; run this in a folder that you may write to")
+        }
+        Console.output(
+            """
+            Created \(name):
+
+            \(template.files.map { "  " + $0.path }.joined(separator: "\n"))
+
+            Next:
+              cd \(name)
+              swift run \(name)      the first build takes some minutes
+              swift test
+            """)
+    }
+
+    /// The package that this program was built in: some folder above it has its manifest.
+    private static var ownPackage: String? {
+        let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        var folder = program.deletingLastPathComponent()
+        while folder.path != "/" {
+            let manifest = folder.appendingPathComponent("Package.swift").path
+            if let data = FileManager.default.contents(atPath: manifest), String(decoding: data, as: UTF8.self).contains("name: \"swift-mcp-auth\"") {
+                return folder.path
+            }
+            folder = folder.deletingLastPathComponent()
+        }
+        return nil
+    }
+}

@@ -1,0 +1,213 @@
+/// The files of a package with a protected server.
+struct PackageTemplate {
+    let name: String
+    /// The dependency on this package, as Swift source.
+    let dependency: String
+    /// Nil: the server signs users in itself.
+    let provider: InitCommand.Provider?
+
+    var files: [(path: String, text: String)] {
+        [
+            ("Package.swift", manifest), ("Sources/\(name)/main.swift", provider.map(mainWithProvider) ?? mainWithPasswords),
+            ("Sources/\(module)/Server.swift", server), ("Tests/\(module)Tests/ServerTests.swift", tests), ("README.md", readme),
+            (".gitignore", ".build/\ndata/\n"),
+        ]
+    }
+
+    /// The library with the tools, such as `NotesTools`.
+    private var module: String {
+        name.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined() + "Tools"
+    }
+
+    private var libraries: [String] {
+        ["MCPAuth", "MCPServer", "MCPAuthHummingbird"] + (provider == nil ? ["MCPAuthorizationServer", "MCPAuthSQLite"] : ["MCPAuthHTTPClient"])
+    }
+
+    private var manifest: String {
+        """
+        // swift-tools-version: 6.2
+        import PackageDescription
+
+        func library(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-mcp-auth") }
+
+        let package = Package(
+            name: "\(name)", platforms: [.macOS(.v15)],
+            dependencies: [\(dependency)],
+            targets: [
+                // The tools, which the tests use too.
+                .target(name: "\(module)", dependencies: [library("MCPServer"), library("MCPAuth")]),
+                // The program: who may call them.
+                .executableTarget(
+                    name: "\(name)",
+                    dependencies: ["\(module)", \(libraries.map { "library(\"\($0)\")" }.joined(separator: ", "))]),
+                .testTarget(name: "\(module)Tests", dependencies: ["\(module)", library("MCPAuthTesting"), library("MCPServer")]),
+            ])
+
+        """
+    }
+
+    private var server: String {
+        """
+        import MCPAuth
+        import MCPServer
+
+        struct AddNote: Decodable { let text: String }
+        struct Note: Codable, Sendable { let id: Int, text: String }
+
+        /// Notes in memory, separate for each user. `owner` combines the issuer and the subject of the token.
+        actor Notes {
+            private var byOwner: [String: [Note]] = [:]
+
+            func all(of owner: String) -> [Note] { byOwner[owner] ?? [] }
+
+            func add(_ text: String, for owner: String) -> Note {
+                let note = Note(id: all(of: owner).count + 1, text: text)
+                byOwner[owner, default: []].append(note)
+                return note
+            }
+        }
+
+        /// The server: each tool with the scope that its caller needs.
+        public func makeServer() -> MCPServer {
+            let notes = Notes()
+            return MCPServer("\(name)", version: "1.0") {
+                Tool("list-notes", "List my notes", requires: "read:notes") { call in await notes.all(of: call.principal.owner) }
+                Tool("add-note", "Add a note", requires: "write:notes") { (input: AddNote, call) in
+                    await notes.add(input.text, for: call.principal.owner)
+                }
+            }
+        }
+
+        """
+    }
+
+    private var mainWithPasswords: String {
+        """
+        import JOSE
+        import MCPAuth
+        import MCPAuthHummingbird
+        import MCPAuthSQLite
+        import MCPAuthorizationServer
+        import MCPServer
+        import \(module)
+
+        await ServerProgram.run {
+            let transport = MCPServer.Transport.http(port: try ServerProgram.port(8000))
+            try transport.check()  // before any file is created
+
+            // The URL that clients use. On the internet: https://mcp.example.com, with a reverse proxy in front and trustedProxies: 1 below.
+            let origin = "http://127.0.0.1:\\(try ServerProgram.port(8000))"
+            let resource = try ProtectedResource(
+                origin + "/mcp", scopes: [.init("read:notes", "See your notes"), .init("write:notes", "Write notes")])
+            let issuer = try await AuthorizationServer(origin, configuration: .init(resources: [resource]), in: DataFolder("data"))
+            if try await issuer.user(named: "ada") == nil {
+                let password = RandomSource.system.token(bytes: 9)
+                try await issuer.addUser(named: "ada", password: password)
+                print("Created the user ada with the password \\(password)")
+            }
+
+            let auth = try ResourceServer(origin + "/mcp", trusting: .local(issuer))
+            try await makeServer().run(transport, protectedBy: auth, authorizationServer: issuer)
+        }
+
+        """
+    }
+
+    /// What a provider needs: the issuer, the audience, and the form of its tokens.
+    private func mainWithProvider(_ provider: InitCommand.Provider) -> String {
+        let (comment, issuer, audience) =
+            switch provider {
+            case .auth0:
+                (
+                    "Auth0: Applications > APIs > Create API with the identifier below, and add the permissions read:notes and write:notes to it.",
+                    "https://YOUR-TENANT.eu.auth0.com/", ".resource"
+                )
+            case .entra:
+                (
+                    "Entra ID: register an application, expose an API with the scopes read:notes and write:notes, and set accessTokenAcceptedVersion to 2.",
+                    "https://login.microsoftonline.com/YOUR-TENANT-ID/v2.0", ".exactly([\"YOUR-CLIENT-ID\"])"
+                )
+            case .keycloak:
+                (
+                    "Keycloak: add client scopes read:notes and write:notes, each with an audience mapper for the URL below.",
+                    "https://login.example.com/realms/YOUR-REALM", ".resource"
+                )
+            case .okta:
+                (
+                    "Okta: Security > API > Authorization Servers. Set the audience to the URL below, and add the scopes read:notes and write:notes.",
+                    "https://YOUR-ORG.okta.com/oauth2/default", ".resource"
+                )
+            case .other:
+                (
+                    "Register the URL below as an API (resource, audience) at the provider, with the scopes read:notes and write:notes.",
+                    "https://login.example.com", ".resource"
+                )
+            }
+        return """
+            import MCPAuth
+            import MCPAuthHTTPClient
+            import MCPAuthHummingbird
+            import MCPServer
+            import \(module)
+
+            await ServerProgram.run {
+                let port = try ServerProgram.port(8000)
+                // The URL that clients use. On the internet: https://mcp.example.com/mcp, with a reverse proxy in front and trustedProxies: 1 below.
+                let url = "http://127.0.0.1:\\(port)/mcp"
+
+                // \(comment)
+                // issuer: exactly the iss of its tokens. audience: what it writes into aud for this server. tokens: .anyJWT, because it does not mark
+                // access tokens as RFC 9068 demands; leave it out for providers that do.
+                let auth = try ResourceServer(
+                    url, trusting: .issuer("\(issuer)", audience: \(audience), tokens: .anyJWT))
+                try await makeServer().run(.http(port: port), protectedBy: auth)
+            }
+
+            """
+    }
+
+    private var tests: String {
+        """
+        import MCPAuthTesting
+        import MCPServer
+        import Testing
+        import \(module)
+
+        @Test("notes are separate for each user") func notes() async throws {
+            let client = try TestClient(makeServer())
+            _ = try await client.call("add-note", ["text": "Buy milk"], as: "ada", scopes: "write:notes")
+            #expect(try await client.call("list-notes", as: "ada", scopes: "read:notes").text?.contains("Buy milk") == true)
+            #expect(try await client.call("list-notes", as: "grace", scopes: "read:notes").text?.contains("Buy milk") == false)
+        }
+
+        @Test("a call without a token, or without the scope, is refused") func refused() async throws {
+            let client = try TestClient(makeServer())
+            #expect(try await client.callWithoutToken("list-notes").status == 401)
+            #expect(try await client.call("add-note", ["text": "x"], scopes: "read:notes").status == 403)
+        }
+
+        """
+    }
+
+    private var readme: String {
+        let text =
+            provider == nil
+            ? "The first start creates the user `ada` and prints her password. Everything is stored in `data`."
+            : "Before the first start, follow the comment in `Sources/\(name)/main.swift`: it says what to set up at the provider."
+        return """
+            # \(name)
+
+            An MCP server whose tools need a token.
+
+            ```console
+            $ swift run \(name)
+            $ swift test
+            ```
+
+            \(text) Then open http://127.0.0.1:8000 in a browser: the page shows how to connect an MCP client. `PORT` chooses another port.
+
+            The tools are in `Sources/\(module)/Server.swift`.
+
+            """
+    }
+}
