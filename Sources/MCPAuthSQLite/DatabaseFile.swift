@@ -11,8 +11,8 @@ package import MCPAuthorizationServer
     import Darwin
 #endif
 
-/// A SQLite file of this program. It is opened only if it belongs to this program, is intact as far as a short check
-/// can tell, and is readable by its owner alone.
+/// A SQLite file of this program. It is opened only if it belongs to this program, passes a short check of its content,
+/// and is readable by its owner alone.
 ///
 /// Nothing is written to a file before it is recognized. A mark beside the file says that there was data, so that a
 /// missing or empty file is not taken for a first start.

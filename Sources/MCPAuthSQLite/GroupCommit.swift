@@ -281,9 +281,8 @@ private final class ResultBox<Value: Sendable>: Sendable {
 /// Lets one process at a time write to a database and its log, with a lock on a file beside it.
 ///
 /// SQLite before 3.51.3 can corrupt a database when one connection resets the write-ahead log while another one
-/// checkpoints or writes (sqlite.org/wal.html, "The WAL-Reset Bug"), and Debian ships such a version. Under this lock
-/// these never happen at the same time. The lock is taken with every version, since another process may have an older
-/// one.
+/// checkpoints or writes (sqlite.org/wal.html, "The WAL-Reset Bug"). Debian ships such a version. Under this lock these
+/// never happen at the same time. The lock is taken with every version, since another process may have an older one.
 final class WriteLock: Sendable {
     private let descriptor: Int32
     /// As long as SQLite itself waits for other processes.

@@ -17,19 +17,20 @@ public struct TestClient: Sendable {
     private let transport: StreamableHTTP
     private let resource: ResourceIdentifier
 
-    /// What a call came to.
+    /// The outcome of a call.
     public struct Outcome: Sendable {
         /// The HTTP status: 200 when the tool ran, 401 without a good token, 403 when a scope is missing.
         public let status: Int
-        /// The value of the header `WWW-Authenticate`. Nil unless the call was refused.
+        /// The value of the header `WWW-Authenticate`. Nil unless the call was rejected with a challenge.
         public let challenge: String?
-        /// The result of the call, or the error, as JSON-RPC has it. Null when the call was refused.
+        /// The `result` of the JSON-RPC response, or its `error`. For a rejected call it is the OAuth error code as a
+        /// string, or null when the request had no token.
         public let result: JSONValue
-        /// Whether the tool ran and says that it failed (`ToolError`).
+        /// Whether the tool ran and threw a `ToolError` or another error.
         public var isToolError: Bool { result["isError"]?.bool ?? false }
         /// The first text of the result. Nil when there is none.
         public var text: String? { result["content"]?.array?.lazy.compactMap { $0["text"]?.string }.first }
-        /// What a tool with a `Codable` output answered. Nil for other tools.
+        /// The structured result. Nil for tools with text or content of their own.
         public var structuredContent: JSONValue? { result["structuredContent"] }
     }
 

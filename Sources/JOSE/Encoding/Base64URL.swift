@@ -1,12 +1,16 @@
-/// base64url without padding (RFC 7515 §2, RFC 4648 §5). Decoding is strict: exactly one text stands for a sequence of bytes.
+/// base64url without padding (RFC 7515 §2, RFC 4648 §5). Decoding is strict: each sequence of bytes has exactly one
+/// text.
 public enum Base64URL {
-    /// The bytes of a text without padding, white space, characters of other alphabets, or trailing bits that are not zero.
-    /// Throws `malformed_base64url`.
+    /// Decodes a text.
+    ///
+    /// Throws `malformed_base64url` for padding, white space, characters of other alphabets, an impossible length, and
+    /// trailing bits that are not zero.
     public static func decode(_ text: String) throws(JOSEError) -> [UInt8] {
         let bytes = Array(text.utf8)
         return try decode(bytes.span, bytes.startIndex..<bytes.endIndex)
     }
 
+    /// Encodes bytes. The text has no padding and no line breaks.
     public static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var output: [UInt8] = []
         append(Array(bytes), to: &output)
@@ -42,11 +46,12 @@ public enum Base64URL {
         let remainder = range.count % 4
         guard remainder != 1 else { throw malformed }
         let size = range.count / 4 * 3 + (remainder == 0 ? 0 : remainder - 1)
-        // Whatever is no character sets the high byte, so one test at the end finds any of them.
+        // A byte outside the alphabet sets the high byte, so one test at the end finds all of them.
         var invalid: UInt32 = 0
         let output = text.withUnsafeBufferPointer { text in
             Self.contributions.withUnsafeBufferPointer { table in
-                // No index leaves its buffer: `input + 3` is below the range's end, the table has 1024 entries, and at most `size` bytes are written.
+                // No index leaves its buffer: `input + 3` is below the end of the range, the table has 1024 entries,
+                // and at most `size` bytes are written.
                 [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
                     let target = UnsafeMutableRawPointer(buffer.baseAddress)
                     var input = range.lowerBound
@@ -56,7 +61,7 @@ public enum Base64URL {
                         for place in 0..<length { bits |= table[place << 8 | Int(text[input + place])] }
                         return bits
                     }
-                    // Four bytes are stored for three, as long as there is room for the fourth.
+                    // Four bytes are stored for each three, as long as there is room for the fourth.
                     if let target, size >= 4, let first = table.baseAddress, let source = text.baseAddress {
                         let (second, third, fourth) = (first + 256, first + 512, first + 768)
                         let last = size &- 4
@@ -95,7 +100,8 @@ public enum Base64URL {
 
     private static let noCharacter: UInt32 = 0xFF00_0000
 
-    /// What a character in each of the four places of a group adds to its three bytes, the first of which is the lowest.
+    /// The bits that a character contributes to the three bytes of its group, for each of the four places in the group.
+    /// The first byte is the lowest.
     private static let contributions: [UInt32] = {
         var table = [UInt32](repeating: noCharacter, count: 4 * 256)
         for (value, character) in alphabet.enumerated() {

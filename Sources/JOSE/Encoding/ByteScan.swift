@@ -1,15 +1,15 @@
-/// Looking through bytes eight at a time.
+/// Searches and compares bytes, eight at a time.
 enum ByteScan {
     static let ones: UInt64 = 0x0101_0101_0101_0101
     static let highs: UInt64 = 0x8080_8080_8080_8080
 
-    /// The first position, not before `start`, of a byte; nil when it is not there.
+    /// The first position of a byte at or after `start`. Nil when the byte does not occur.
     static func firstIndex(of byte: UInt8, in bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
         var position = start
         let pattern = ones &* UInt64(byte)
         while position + 8 <= bytes.count {
             let word = UInt64(littleEndian: UnsafeRawPointer(bytes.baseAddress! + position).loadUnaligned(as: UInt64.self)) ^ pattern
-            // The lowest high bit that is set stands where the first such byte is.
+            // The lowest high bit that is set marks the first such byte.
             let found = (word &- ones) & ~word & highs
             if found != 0 { return position + found.trailingZeroBitCount / 8 }
             position += 8
@@ -21,9 +21,10 @@ enum ByteScan {
         return nil
     }
 
-    /// Whether all bytes are printable ASCII other than the quotation mark and the backslash: what JSON writes as it is.
+    /// Whether all bytes are printable ASCII other than the quotation mark and the backslash. JSON writes these without
+    /// escapes.
     static func isPlainText(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        /// Has a high bit set when a byte of ASCII is this one.
+        /// Sets a high bit where a byte of ASCII equals this one.
         func holds(_ byte: UInt8, _ word: UInt64) -> UInt64 {
             let difference = word ^ (ones &* UInt64(byte))
             return (difference &- ones) & ~difference
@@ -43,7 +44,7 @@ enum ByteScan {
         return true
     }
 
-    /// Whether two texts are the same, byte for byte: Swift's own equality takes texts for the same that differ in normalization.
+    /// Whether two texts have the same bytes. Swift's own equality also accepts texts that differ in normalization.
     static func areSame(_ one: String, _ other: String) -> Bool {
         guard one.utf8.count == other.utf8.count else { return false }
         let isEqual = one.utf8.withContiguousStorageIfAvailable { one in
@@ -55,7 +56,7 @@ enum ByteScan {
         return (isEqual ?? nil) ?? one.utf8.elementsEqual(other.utf8)
     }
 
-    /// Whether as many bytes are the same at two places.
+    /// Whether the `count` bytes at two addresses are equal.
     static func areEqual(_ one: UnsafePointer<UInt8>, _ other: UnsafePointer<UInt8>, count: Int) -> Bool {
         var position = 0
         while position + 8 <= count {

@@ -1,6 +1,7 @@
 /// The escapes of a JSON string (RFC 8259 §7).
 enum JSONEscape {
-    /// The scalar that the escape at `position` stands for, and how many bytes the escape takes. Nil for unknown escapes and lone surrogates.
+    /// The scalar that the escape at `position` stands for, and the length of the escape in bytes. Nil for unknown
+    /// escapes and lone surrogates.
     static func decode(at position: Int, in text: Span<UInt8>) -> (scalar: UInt32, length: Int)? {
         guard position + 1 < text.count else { return nil }
         switch text[position + 1] {

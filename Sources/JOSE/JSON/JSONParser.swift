@@ -1,8 +1,9 @@
-/// Turns bytes into the flat list of nodes of a `JSONDocument`. One pass, checked indexing, recursion bounded by `JSONLimits.maximumDepth`.
+/// Parses bytes into the flat list of nodes of a `JSONDocument`, in one pass. Indexing is checked. Recursion is bounded
+/// by `JSONLimits.maximumDepth`.
 struct JSONParser {
     let limits: JSONLimits
     var nodes: [JSONNode] = []
-    /// The shapes of the names in the outermost object; all of them where that is not known.
+    /// The shapes of the names in the outermost object. All shapes while they are not known.
     private(set) var rootShapes = NameShapes.all
     private var position = 0
 
@@ -146,7 +147,7 @@ struct JSONParser {
         position += 1
     }
 
-    /// The first position at which something else than a plain ASCII character of a string stands, looking at eight bytes at a time.
+    /// The first position that does not hold a plain ASCII character of a string. Reads eight bytes at a time.
     private static func endOfPlainRun(from start: Int, in text: Span<UInt8>) -> Int {
         text.withUnsafeBufferPointer { bytes in
             var position = start
@@ -155,7 +156,8 @@ struct JSONParser {
                 let word = UInt64(littleEndian: UnsafeRawPointer(bytes.baseAddress! + position).loadUnaligned(as: UInt64.self))
                 let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
                 let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
-                // A byte's high bit is set where it is a quote, a backslash, below 0x20 or above 0x7F. It may also be set above such a byte, never below.
+                // A byte's high bit is set where it is a quote, a backslash, below 0x20 or above 0x7F. It may also be
+                // set above such a byte, never below.
                 let found = ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | (word &- ones &* 0x20) | word
                 guard found & highs == 0 else { return position + (found & highs).trailingZeroBitCount / 8 }
                 position += 8
@@ -213,7 +215,8 @@ struct JSONParser {
     private func error(_ what: String) -> JOSEError { JOSEError(.malformedJSON, "byte \(position): \(what)") }
 }
 
-/// A bit for the shape (length, first and last byte) of each of some names: where a shape is missing, no such name is there.
+/// One bit for the shape (length, first and last byte) of each name in a set. If the bit of a shape is missing, the set
+/// has no such name.
 struct NameShapes {
     private var bits: UInt64
 
@@ -226,7 +229,7 @@ struct NameShapes {
         bits = 1 << ((UInt64(first) &* 7 &+ UInt64(last) &* 3 &+ UInt64(length) &* 13) & 63)
     }
 
-    /// Of a name without escapes.
+    /// The shape of a name without escapes.
     init(of name: JSONNode, in text: Span<UInt8>) {
         let length = Int(name.end - name.start)
         if length > 0 { self.init(text[Int(name.start)], text[Int(name.end) - 1], length) } else { self.init(0, 0, 0) }
@@ -239,22 +242,23 @@ struct NameShapes {
     func mayContain(_ other: NameShapes) -> Bool { bits & other.bits != 0 }
 }
 
-/// The member names of one object: compared in pairs while they are few, hashed once they are many, so that no document costs quadratic time.
+/// The member names of one object. The parser compares few names in pairs and hashes many, so that no document costs
+/// quadratic time.
 private struct MemberNames {
     let firstNode: Int
     private var count = 0
-    /// Of each name so far: one whose shape is not there yet is a new one.
+    /// The shapes of the names so far. A name whose shape is missing is new.
     private(set) var shapes = NameShapes.none
     private var many: Set<String>?
 
     init(firstNode: Int) { self.firstNode = firstNode }
 
-    /// False when a name equal to the one at `node` is already there.
+    /// False when the object already has a name equal to the one at `node`.
     mutating func insert(_ node: Int, nodes: [JSONNode], text: Span<UInt8>) -> Bool {
         count += 1
         let name = nodes[node]
         if name.isEscaped || name.isNonASCII {
-            // Equal to names of other shapes, perhaps.
+            // The name may be equal to names of other shapes.
             shapes = .all
         } else if count > 16 {
             shapes = .all

@@ -1,6 +1,7 @@
 /// JSON of any shape as a property of a `Codable` type.
 ///
-/// With this package's coders nothing is lost. With others, numbers beyond `Int64` become `Double`, and the order of members is the coder's own.
+/// The coders of this package lose nothing. Other coders decode numbers beyond `Int64` as `Double`, and choose the
+/// order of members.
 extension JSONValue: Codable {
     public init(from decoder: any Decoder) throws {
         if let container = try? decoder.container(keyedBy: MemberName.self) {

@@ -1,23 +1,30 @@
-/// One value inside a `JSONDocument`, read where it stands.
+/// One value inside a `JSONDocument`, read in place.
 ///
-/// Every accessor returns nil when the value is of another type: nothing is converted silently. `true` is not 1, `"1"` is not 1, `null` is not absent.
+/// Every accessor returns nil when the value has another type. Nothing is converted: `true` is not 1, `"1"` is not 1,
+/// and `null` is not absent.
 public struct JSONView: Sendable {
     let document: JSONDocument
     let index: Int
 
     package var node: JSONNode { document.nodes[index] }
 
+    /// Whether this is the literal `null`.
     public var isNull: Bool { node.kind == .null }
+    /// Whether this is an object.
     public var isObject: Bool { node.kind == .object }
+    /// Whether this is an array.
     public var isArray: Bool { node.kind == .array }
 
+    /// The value of a Boolean. Nil for every other type.
     public var bool: Bool? { node.kind == .bool ? document.bytes[Int(node.start)] == UInt8(ascii: "t") : nil }
 
+    /// The value of a string, unescaped. Nil for every other type.
     public var string: String? { node.kind == .string ? text : nil }
 
+    /// The value of a number, with its text. Nil for every other type.
     public var number: JSONNumber? { node.kind == .number ? JSONNumber(validated: text) : nil }
 
-    /// The elements of an array, in order.
+    /// The elements of an array, in order. Nil for every other type.
     public var array: [JSONView]? {
         guard node.kind == .array else { return nil }
         var elements: [JSONView] = []
@@ -29,14 +36,14 @@ public struct JSONView: Sendable {
         return elements
     }
 
-    /// The strings of an array that holds nothing else.
+    /// The elements of an array of strings. Nil for every other type, and when an element is not a string.
     public var strings: [String]? {
         guard let array else { return nil }
         let strings = array.compactMap(\.string)
         return strings.count == array.count ? strings : nil
     }
 
-    /// The members of an object, in the order of the text.
+    /// The members of an object, in the order of the text. Nil for every other type.
     public var members: [(name: String, value: JSONView)]? {
         guard node.kind == .object else { return nil }
         var members: [(String, JSONView)] = []
@@ -46,12 +53,12 @@ public struct JSONView: Sendable {
         return members
     }
 
-    /// The member of an object whose name has exactly these bytes.
+    /// The member of an object whose name has exactly these bytes. Nil when it is absent, or this is not an object.
     public subscript(name: String) -> JSONView? {
         document.member(name, of: index).map { JSONView(document: document, index: $0) }
     }
 
-    /// A copy that stands on its own.
+    /// A copy that does not refer to the document.
     public var value: JSONValue {
         switch node.kind {
         case .null: return .null
@@ -77,7 +84,7 @@ public struct JSONView: Sendable {
         }
     }
 
-    /// How many values stand directly in this one: elements, or names and values.
+    /// The number of direct children: elements, or names and values.
     private var childCount: Int {
         var (child, count) = (index + 1, 0)
         while child < Int(node.next) {
@@ -101,7 +108,8 @@ public struct JSONView: Sendable {
     /// Whether this string has exactly the bytes of `other`.
     package func hasText(_ other: String) -> Bool { document.hasText(other, index) }
 
-    /// The bytes of a string, unescaped, for as long as `body` runs; nil for another value.
+    /// Calls `body` with the unescaped bytes of a string, which are valid during the call only. Nil for every other
+    /// type.
     package func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result? {
         guard node.kind == .string else { return nil }
         if node.isEscaped {

@@ -1,5 +1,6 @@
 extension JSONValue {
-    /// The compact text of this value. Control characters, U+2028, U+2029 and U+007F to U+009F are escaped, so that the text always is one line.
+    /// The compact JSON text of this value, in UTF-8. Control characters, U+2028, U+2029 and U+007F to U+009F are
+    /// escaped, so that the text is always one line.
     public var serialized: [UInt8] {
         var output: [UInt8] = []
         output.reserveCapacity(256)

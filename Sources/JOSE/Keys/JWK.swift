@@ -4,8 +4,9 @@ import CryptoExtras
 extension VerificationKey {
     /// A public key from a JWK (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
     ///
-    /// Throws `unusable_key` when it is malformed, weak, symmetric, or not meant for signatures (`use`, `key_ops`, `alg`).
-    /// Certificates (`x5c`, `x5u`) are not looked at. A private part is ignored, and a member that is `null` counts as absent.
+    /// Throws `unusable_key` when the key is malformed, weak or symmetric, or when `use`, `key_ops` or `alg` exclude
+    /// signatures. Certificates (`x5c`, `x5u`) are not read. A private part is ignored. A member that is `null` counts
+    /// as absent.
     public init(jwk: JSONView) throws(JOSEError) {
         guard let kty = jwk["kty"]?.string else { throw JOSEError(.unusableKey, "a JWK needs the member kty") }
         if let use = jwk.optional("use"), !use.hasText("sig") { throw JOSEError(.unusableKey, "the key's use is not sig") }
@@ -60,7 +61,10 @@ extension VerificationKey {
         self.init(material, keyID: keyID, algorithms: algorithms)
     }
 
-    /// A symmetric key from a JWK of type `oct`, for an owner who configures it as one. Throws `unusable_key`; `alg` must be there and be HMAC.
+    /// A symmetric key from a JWK of type `oct`. Use it only for a JWK from your own configuration.
+    ///
+    /// Throws `unusable_key` unless `alg` is HS256, HS384 or HS512, `use` is absent or `sig`, and `k` is as long as
+    /// `hmac(secret:algorithm:keyID:)` requires. `key_ops` is not checked.
     public init(symmetricJWK jwk: JSONView) throws(JOSEError) {
         guard jwk["kty"]?.hasText("oct") == true, let name = jwk["alg"], let algorithm = SigningAlgorithm(name: name), algorithm.isSymmetric else {
             throw JOSEError(.unusableKey, "a symmetric JWK has kty oct and alg HS256, HS384 or HS512")
@@ -69,7 +73,8 @@ extension VerificationKey {
         self = try VerificationKey.hmac(secret: try jwk.bytes("k"), algorithm: algorithm, keyID: jwk["kid"]?.string)
     }
 
-    /// The public JWK (RFC 7517), with `use`, and with `kid` and `alg` where there is exactly one. Nil for a symmetric key, which has no public form.
+    /// The public JWK (RFC 7517) with `use`, and with `kid` if the key has one. `alg` is present when the key has one
+    /// algorithm; an Ed25519 key says `EdDSA`. Nil for a symmetric key, which has no public form.
     public var publicJWK: JSONValue? {
         guard var members = requiredMembers?.object else { return nil }
         members["kid"] = keyID.map { .string($0) }
@@ -79,7 +84,7 @@ extension VerificationKey {
         return .object(members)
     }
 
-    /// The SHA-256 thumbprint of the public key in base64url (RFC 7638). Nil for a symmetric key.
+    /// The SHA-256 thumbprint of the public key, 43 characters of base64url (RFC 7638). Nil for a symmetric key.
     public var thumbprint: String? {
         guard let requiredMembers else { return nil }
         return Base64URL.encode(SHA256.hash(data: requiredMembers.serialized))
@@ -110,13 +115,14 @@ extension VerificationKey {
 }
 
 extension JSONView {
-    /// A member; nil also when it is `null`, which is how clients and issuers that write out a typed model say that a member is not there.
+    /// A member. Nil when it is absent or `null`: clients and issuers that serialize a typed model write absent members
+    /// as `null`.
     package func optional(_ name: String) -> JSONView? {
         guard let value = self[name], !value.isNull else { return nil }
         return value
     }
 
-    /// The base64url member `name` of a JWK.
+    /// The bytes of a base64url member of a JWK. Throws `unusable_key`.
     func bytes(_ name: String) throws(JOSEError) -> [UInt8] {
         guard let text = self[name]?.string, let bytes = try? Base64URL.decode(text) else {
             throw JOSEError(.unusableKey, "the member \(name) is missing or not base64url")

@@ -1,14 +1,16 @@
-/// A set of keys (RFC 7517 §5), read tolerantly: a key that cannot be used is left out and named in `ignored`, the others work.
+/// A set of keys (RFC 7517 §5), read tolerantly: unusable keys are left out and named in `ignored`, and the other keys
+/// work.
 public struct JWKSet: Sendable {
-    /// The usable keys.
+    /// The usable keys, in their original order.
     public let keys: [VerificationKey]
-    /// Why other keys of the document are not among `keys`.
+    /// Why keys of the document were left out of `keys`.
     public let ignored: [JOSEError]
 
-    /// More keys than this are not a key set, they are an attack.
+    /// The most keys that a document may contain. A longer document is treated as an attack.
     public static let maximumKeys = 256
 
-    /// Two different keys under one `kid` are ambiguous: both are left out.
+    /// A set of the given keys. If different keys have the same `kid`, all of them are left out, because the `kid` is
+    /// ambiguous.
     public init(_ keys: [VerificationKey]) { self.init(keys, ignored: []) }
 
     private init(_ keys: [VerificationKey], ignored: [JOSEError]) {
@@ -23,8 +25,10 @@ public struct JWKSet: Sendable {
         self.ignored = ignored + ambiguous.map { _ in JOSEError(.unusableKey, "several keys of the set have the same kid") }
     }
 
-    /// Parses a JWK set document. Symmetric keys in it are never used. Throws `malformed_json`, or `unusable_key` when there is no `keys` array or it
-    /// holds more than `maximumKeys`; a set without any usable key is not an error.
+    /// Parses a JWK set document. Symmetric keys in it are never used. A set without any usable key is not an error.
+    ///
+    /// Throws `malformed_json`, or `unusable_key` when there is no `keys` array or it has more than `maximumKeys`
+    /// elements.
     public init(parsing bytes: [UInt8], limits: JSONLimits = .default) throws(JOSEError) {
         let root = try JSONDocument(parsing: bytes, limits: limits).root
         guard let elements = root["keys"]?.array else { throw JOSEError(.unusableKey, "a JWK set is an object with an array named keys") }
@@ -37,9 +41,9 @@ public struct JWKSet: Sendable {
         self.init(keys, ignored: ignored)
     }
 
-    /// The public document, as a `jwks_uri` serves it.
+    /// The public document that a `jwks_uri` serves. Symmetric keys are left out.
     public var publicDocument: JSONValue { ["keys": .array(keys.compactMap(\.publicJWK))] }
 
-    /// No header is worth trying more keys than this.
+    /// The most keys that are tried for one header.
     package static let maximumCandidates = 4
 }

@@ -2,10 +2,11 @@ import Crypto
 import CryptoExtras
 
 extension VerificationKey {
-    /// A public key from PEM: SubjectPublicKeyInfo (`PUBLIC KEY`, RFC 5280) or PKCS #1 (`RSA PUBLIC KEY`); RSA, P-256, P-384, P-521 or Ed25519.
+    /// A public key from PEM: SubjectPublicKeyInfo (`PUBLIC KEY`, RFC 5280) or PKCS #1 (`RSA PUBLIC KEY`). The key is
+    /// RSA, P-256, P-384, P-521 or Ed25519.
     ///
-    /// Such a key verifies whatever `kid` a header names, unless `keyID` is given. Throws `unusable_key`; for a certificate or a private key the
-    /// message says how to get the public key out.
+    /// Without `keyID`, the key matches every `kid` that a header names. Throws `unusable_key`. For a certificate or a
+    /// private key the message contains the `openssl` command that extracts the public key.
     public init(pem: String, keyID: String? = nil) throws(JOSEError) {
         if pem.contains("BEGIN CERTIFICATE") {
             throw JOSEError(.unusableKey, "this is a certificate; take its key with: openssl x509 -pubkey -noout -in certificate.pem")
@@ -33,7 +34,7 @@ extension VerificationKey {
         self.init(material, keyID: keyID, algorithms: algorithms, matchesAnyKeyID: keyID == nil)
     }
 
-    /// SubjectPublicKeyInfo in PEM. Nil for a symmetric key.
+    /// The public key as PEM (`PUBLIC KEY`, SubjectPublicKeyInfo). Nil for a symmetric key.
     public var pem: String? {
         switch material {
         case .rsa(let key): key.pemRepresentation
@@ -47,8 +48,11 @@ extension VerificationKey {
 }
 
 extension SigningKey {
-    /// A private key from PEM: PKCS #8, and PKCS #1 or SEC 1 for RSA and EC. `algorithm` chooses among those of an RSA key (RS256 unless given).
-    /// Throws `unusable_key`, also for encrypted PEM, which is not read.
+    /// A private key from PEM: PKCS #8, and PKCS #1 or SEC 1 for RSA and EC.
+    ///
+    /// `algorithm` chooses among the algorithms of the key. The default is RS256 for RSA and EdDSA for Ed25519. Throws
+    /// `unusable_key` when the key is malformed or weak, does not sign with `algorithm`, or is encrypted, which is not
+    /// supported.
     public init(pem: String, algorithm: SigningAlgorithm? = nil, keyID: String? = nil) throws(JOSEError) {
         let (material, algorithms): (Material, [SigningAlgorithm])
         if let key = try? _RSA.Signing.PrivateKey(pemRepresentation: pem) {
@@ -72,7 +76,7 @@ extension SigningKey {
         try self.init(material, algorithm: chosen, keyID: keyID)
     }
 
-    /// The private key in PKCS #8 PEM: a secret. Nil for a symmetric key.
+    /// The private key as PKCS #8 PEM. The text is a secret. Nil for a symmetric key.
     public var pem: String? {
         switch material {
         case .rsa(let key): key.pkcs8PEMRepresentation

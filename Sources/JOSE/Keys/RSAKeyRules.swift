@@ -1,8 +1,8 @@
 import CryptoExtras
 
-/// What an RSA public key must be before it is trusted (RFC 7518 §3.3, and the ROCA weakness, CVE-2017-15361).
+/// The requirements for an RSA public key (RFC 7518 §3.3), including a check for the ROCA weakness (CVE-2017-15361).
 enum RSAKeyRules {
-    /// Larger keys cost a verifier more than they give; 16384 bits would be a denial of service.
+    /// The accepted lengths of the modulus. Verification with a key of 16384 bits would be a denial of service.
     static let bits = 2048...8192
 
     static func publicKey(modulus: [UInt8], exponent: [UInt8]) throws(JOSEError) -> _RSA.Signing.PublicKey {
@@ -31,7 +31,8 @@ enum RSAKeyRules {
         }
     }
 
-    /// Whether the modulus is a power of 65537 modulo every one of these primes, which is true of ROCA moduli and of almost nothing else.
+    /// Whether the modulus is a power of 65537 modulo each of these primes. This holds for ROCA moduli and almost no
+    /// others.
     private static func hasROCAFingerprint(_ modulus: [UInt8]) -> Bool {
         for prime: UInt32 in [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157] {
             let residue = modulus.reduce(UInt32(0)) { ($0 << 8 | UInt32($1)) % prime }

@@ -1,23 +1,37 @@
-/// The JWS algorithms that this module signs and verifies (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864). `none` is not among them and cannot be.
+/// The JWS algorithms that this module signs and verifies (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864). `none` is not among
+/// them.
 public enum SigningAlgorithm: String, Sendable, Hashable, CaseIterable {
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3).
     case rs256 = "RS256"
+    /// RSASSA-PKCS1-v1_5 with SHA-384 (RFC 7518 §3.3).
     case rs384 = "RS384"
+    /// RSASSA-PKCS1-v1_5 with SHA-512 (RFC 7518 §3.3).
     case rs512 = "RS512"
+    /// RSASSA-PSS with SHA-256 (RFC 7518 §3.5).
     case ps256 = "PS256"
+    /// RSASSA-PSS with SHA-384 (RFC 7518 §3.5).
     case ps384 = "PS384"
+    /// RSASSA-PSS with SHA-512 (RFC 7518 §3.5).
     case ps512 = "PS512"
+    /// ECDSA with P-256 and SHA-256 (RFC 7518 §3.4).
     case es256 = "ES256"
+    /// ECDSA with P-384 and SHA-384 (RFC 7518 §3.4).
     case es384 = "ES384"
+    /// ECDSA with P-521 and SHA-512 (RFC 7518 §3.4).
     case es512 = "ES512"
-    /// Ed25519 under its older, polymorphic name.
+    /// Ed25519 under its older, polymorphic name (RFC 8037 §3.1).
     case edDSA = "EdDSA"
-    /// Ed25519 under its fully specified name.
+    /// Ed25519 under its fully specified name (RFC 9864).
     case ed25519 = "Ed25519"
+    /// HMAC with SHA-256 (RFC 7518 §3.2). The secret has at least 32 bytes.
     case hs256 = "HS256"
+    /// HMAC with SHA-384 (RFC 7518 §3.2). The secret has at least 48 bytes.
     case hs384 = "HS384"
+    /// HMAC with SHA-512 (RFC 7518 §3.2). The secret has at least 64 bytes.
     case hs512 = "HS512"
 
-    /// Whether one secret both signs and verifies. Such algorithms only ever work with a key that its owner configured as symmetric.
+    /// Whether one secret both signs and verifies. Such an algorithm works only with a key that was configured as
+    /// symmetric.
     public var isSymmetric: Bool {
         switch self {
         case .hs256, .hs384, .hs512: true
@@ -25,13 +39,13 @@ public enum SigningAlgorithm: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// Everything but HMAC: what a verifier allows unless told otherwise.
+    /// Every algorithm except HMAC. Verifiers allow this set by default.
     public static let asymmetric: Set<SigningAlgorithm> = Set(allCases.filter { !$0.isSymmetric })
 
     static let rsa: Set<SigningAlgorithm> = [.rs256, .rs384, .rs512, .ps256, .ps384, .ps512]
     static let edwards: Set<SigningAlgorithm> = [.edDSA, .ed25519]
 
-    /// By the exact bytes of its name.
+    /// Compares the exact bytes of the name. Nil for an unknown name.
     init?(name: JSONView) {
         switch name.document.shortName(name.index) {
         case "RS256": self = .rs256
@@ -52,7 +66,7 @@ public enum SigningAlgorithm: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// Its place in an `AlgorithmSet`.
+    /// The bit of this algorithm in an `AlgorithmSet`.
     fileprivate var bit: UInt16 {
         switch self {
         case .rs256: 1
@@ -73,7 +87,7 @@ public enum SigningAlgorithm: String, Sendable, Hashable, CaseIterable {
     }
 }
 
-/// A set of algorithms that is asked for every token.
+/// A set of algorithms that needs no hashing, because it is searched for every token.
 package struct AlgorithmSet: Sendable {
     private let bits: UInt16
 

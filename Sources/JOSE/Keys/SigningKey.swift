@@ -1,7 +1,8 @@
 import Crypto
 import CryptoExtras
 
-/// A private key with the one algorithm it signs. It never shows its secret except through `pem`.
+/// A private key and the one algorithm that it signs with. Only `pem` reveals the secret; descriptions and mirrors do
+/// not.
 public struct SigningKey: Sendable {
     enum Material: Sendable {
         case rsa(_RSA.Signing.PrivateKey)
@@ -13,10 +14,12 @@ public struct SigningKey: Sendable {
     }
 
     let material: Material
+    /// The algorithm of every signature by this key.
     public let algorithm: SigningAlgorithm
-    /// The `kid` that signatures name. Unless chosen, the RFC 7638 thumbprint of the public key.
+    /// The `kid` in the header of signatures. Unless it was given, it is the RFC 7638 thumbprint of the public key. Nil
+    /// for an HMAC key without one.
     public let keyID: String?
-    /// What others verify with.
+    /// The key that verifies the signatures. For HMAC it contains the same secret.
     public let verificationKey: VerificationKey
 
     init(_ material: Material, algorithm: SigningAlgorithm, keyID: String?) throws(JOSEError) {
@@ -37,7 +40,10 @@ public struct SigningKey: Sendable {
         verificationKey = VerificationKey(verification, keyID: keyID, algorithms: algorithms)
     }
 
-    /// A new key. RSA keys have 2048 bits. Throws `algorithm_not_allowed` for HMAC, whose secrets are chosen by their owners.
+    /// A new key. RSA keys have 2048 bits.
+    ///
+    /// Throws `algorithm_not_allowed` for HMAC, whose secrets are configured, and `unusable_key` when no RSA key can be
+    /// generated.
     public static func generate(_ algorithm: SigningAlgorithm = .es256, keyID: String? = nil) throws(JOSEError) -> SigningKey {
         let material: Material
         switch algorithm {
@@ -54,13 +60,14 @@ public struct SigningKey: Sendable {
         return try SigningKey(material, algorithm: algorithm, keyID: keyID)
     }
 
-    /// A secret shared with the verifier. Throws `unusable_key` like `VerificationKey.hmac`.
+    /// A secret shared with the verifier. Throws `unusable_key` like `VerificationKey.hmac(secret:algorithm:keyID:)`.
     public static func hmac(secret: [UInt8], algorithm: SigningAlgorithm, keyID: String? = nil) throws(JOSEError) -> SigningKey {
         _ = try VerificationKey.hmac(secret: secret, algorithm: algorithm)
         return try SigningKey(.hmac(SymmetricKey(data: secret)), algorithm: algorithm, keyID: keyID)
     }
 
-    /// The signature over `input`, in the form that JWS uses (RFC 7518 §3, RFC 8037 §3.1). Throws `unusable_key` when the library refuses to sign.
+    /// The signature over `input`, in the form that JWS uses (RFC 7518 §3, RFC 8037 §3.1). Throws `unusable_key` when
+    /// the cryptographic library cannot sign.
     public func sign(_ input: [UInt8]) throws(JOSEError) -> [UInt8] {
         do {
             switch material {

@@ -1,10 +1,11 @@
 import Crypto
 import CryptoExtras
 
-/// A key that checks signatures: parsed and judged once, then used many times.
+/// A key that verifies signatures. It is parsed and checked once, then used many times.
 ///
-/// A key only ever verifies the algorithms that fit it, narrowed to `alg` where its JWK names one, so a header cannot choose
-/// (RFC 8725 §3.1). Symmetric keys exist only through `hmac(secret:algorithm:keyID:)`, never through a JWK set (RFC 8725 §2.1).
+/// A key verifies only the algorithms of its type, narrowed to the `alg` of its JWK. A header can therefore not choose
+/// the algorithm (RFC 8725 §3.1). Symmetric keys never come from a JWK set (RFC 8725 §2.1), only from
+/// `hmac(secret:algorithm:keyID:)` and `init(symmetricJWK:)`.
 public struct VerificationKey: Sendable {
     enum Material: Sendable {
         case rsa(_RSA.Signing.PublicKey)
@@ -16,12 +17,12 @@ public struct VerificationKey: Sendable {
     }
 
     let material: Material
-    /// The `kid` of the key.
+    /// The `kid` of the key. Nil when it has none.
     public let keyID: String?
     /// The algorithms that this key verifies.
     public let algorithms: Set<SigningAlgorithm>
     private let allowed: AlgorithmSet
-    /// Whether a header that names some `kid` may use this key although it has none: true for a key that its owner configured by itself.
+    /// Whether a header with any `kid` may use this key, which has none. True for a key that was configured by itself.
     package let matchesAnyKeyID: Bool
 
     init(_ material: Material, keyID: String?, algorithms: Set<SigningAlgorithm>, matchesAnyKeyID: Bool = false) {
@@ -32,7 +33,10 @@ public struct VerificationKey: Sendable {
         self.matchesAnyKeyID = matchesAnyKeyID
     }
 
-    /// A secret shared with the signer. Throws `unusable_key` when it is shorter than the hash (RFC 7518 §3.2) or the algorithm is not HMAC.
+    /// A secret shared with the signer.
+    ///
+    /// Throws `unusable_key` when the secret is shorter than the hash (32, 48 or 64 bytes, RFC 7518 §3.2), or the
+    /// algorithm is not HMAC.
     public static func hmac(secret: [UInt8], algorithm: SigningAlgorithm, keyID: String? = nil) throws(JOSEError) -> VerificationKey {
         let needed: Int
         switch algorithm {
@@ -47,14 +51,15 @@ public struct VerificationKey: Sendable {
         return VerificationKey(.hmac(SymmetricKey(data: secret)), keyID: keyID, algorithms: [algorithm], matchesAnyKeyID: keyID == nil)
     }
 
-    /// Whether this key is one for a header with this `kid`, or, if it names none, with this algorithm.
+    /// Whether this key may verify a token with this `kid` and algorithm. A token without `kid` matches every key of
+    /// its algorithm.
     func mayVerify(keyID wanted: String?, algorithm: SigningAlgorithm) -> Bool {
         guard allowed.contains(algorithm) else { return false }
         guard let wanted else { return true }
         return keyID.map { ByteScan.areSame($0, wanted) } ?? matchesAnyKeyID
     }
 
-    /// Whether `signature` is this key's signature over `input`. False for an algorithm that the key does not have.
+    /// Whether `signature` is this key's signature over `input`. False for an algorithm that is not among `algorithms`.
     public func isValidSignature(_ signature: [UInt8], for input: ArraySlice<UInt8>, algorithm: SigningAlgorithm) -> Bool {
         guard allowed.contains(algorithm) else { return false }
         switch material {

@@ -1,26 +1,28 @@
-/// A JWS in compact serialization (RFC 7515 §7.1): parsed, not yet verified.
+/// A JWS in compact serialization (RFC 7515 §7.1), parsed and not yet verified.
 public struct CompactJWS: Sendable {
+    /// The protected header. Do not trust it before `verify` has returned.
     public let header: JWSHeader
-    /// The payload, which nobody may trust before `verify` returned.
+    /// The decoded payload. Do not trust it before `verify` has returned.
     public let payload: [UInt8]
     private let token: [UInt8]
     private let headerLength: Int
     private let signedLength: Int
     private let signature: [UInt8]
-    /// Whether the header was not read but remembered.
+    /// Whether the header came from the memory and was not parsed.
     let isHeaderRemembered: Bool
 
-    /// Longer texts are not tokens.
+    /// The longest token that is parsed, in bytes: 16 KiB.
     public static let maximumBytes = 16 * 1024
 
-    /// Parses three segments of canonical base64url, of which only the payload may be empty.
+    /// Parses three segments of canonical base64url. Only the payload may be empty.
     ///
-    /// Throws `malformed_jws`, `malformed_base64url`, `malformed_json`, `algorithm_not_allowed` for `none` and unknown names, and `unsupported_header` for
-    /// `crit`, `b64`, `zip` and `enc`: no extension is understood here, so a critical one can never be skipped (RFC 7515 §4.1.11).
-    /// Keys inside the header (`jwk`, `jku`, `x5c`, `x5u`) are never used.
+    /// Throws `malformed_jws`, `malformed_base64url` or `malformed_json` for a malformed token, and
+    /// `algorithm_not_allowed` for `none` and unknown algorithms. Throws `unsupported_header` for `crit`, `b64`, `zip`
+    /// and `enc`: this module implements no extension, so it rejects every critical header (RFC 7515 §4.1.11). Keys
+    /// inside the header (`jwk`, `jku`, `x5c`, `x5u`) are never used.
     public init(parsing token: [UInt8]) throws(JOSEError) { try self.init(parsing: token, headers: nil) }
 
-    /// The same; a header that is in the memory is not read again.
+    /// Like `init(parsing:)`. A header that is in the memory is not parsed again.
     package init(parsing token: [UInt8], headers: HeaderMemory?) throws(JOSEError) {
         guard token.count <= Self.maximumBytes else { throw JOSEError(.malformedJWS, "the token is longer than \(Self.maximumBytes) bytes") }
         let text = token.span
@@ -46,11 +48,13 @@ public struct CompactJWS: Sendable {
 
     var headerText: ArraySlice<UInt8> { token[..<headerLength] }
 
+    /// Parses the text of a token. Throws like `init(parsing:)` for bytes.
     public init(parsing token: String) throws(JOSEError) { try self.init(parsing: Array(token.utf8)) }
 
-    /// Checks the signature with the keys of a set, and returns the key that made it.
+    /// Verifies the signature with the keys of a set, and returns the key that matched. At most four keys are tried.
     ///
-    /// Throws `algorithm_not_allowed`, `unknown_key`, `invalid_signature`. Says nothing about claims.
+    /// Throws `algorithm_not_allowed`, `unknown_key` or `invalid_signature`. The claims are not checked; see
+    /// `JWTRequirements`.
     @discardableResult
     public func verify(
         using keys: JWKSet, allowing algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric
@@ -73,13 +77,14 @@ public struct CompactJWS: Sendable {
         throw JOSEError(.invalidSignature, "the signature does not verify")
     }
 
-    /// Whether this key, and no set of them, made the signature with the header's algorithm: for keys that a header brings along to be proven, which say
-    /// nothing of who holds them.
+    /// Whether this key made the signature with the header's algorithm. For keys that the header itself contains:
+    /// success does not say who holds them.
     package func isSigned(by key: VerificationKey) -> Bool {
         key.isValidSignature(signature, for: token[..<signedLength], algorithm: header.algorithm)
     }
 
-    /// Signs a payload. The header holds `alg`, `kid` where the key has one, and `typ` where it is given.
+    /// Signs a payload and returns the compact serialization. The header has `alg`, `typ` if it is given, and `kid` if
+    /// the key has one. Throws like `SigningKey.sign`.
     public static func sign(_ payload: [UInt8], type: String? = nil, with key: SigningKey) throws(JOSEError) -> String {
         var header = JSONObject()
         header["alg"] = .string(key.algorithm.rawValue)
@@ -103,9 +108,11 @@ public struct CompactJWS: Sendable {
 
 /// The protected header of a JWS (RFC 7515 §4).
 public struct JWSHeader: Sendable {
+    /// `alg`, which is always one of the known algorithms.
     public let algorithm: SigningAlgorithm
+    /// `kid`, at most 1024 bytes. Nil when it is absent.
     public let keyID: String?
-    /// `typ`, as it was written.
+    /// `typ` as it was written, at most 1024 bytes. Nil when it is absent.
     public let type: String?
     private let document: JSONDocument
 
@@ -137,10 +144,11 @@ public struct JWSHeader: Sendable {
         self.type = try Self.string(type)
     }
 
-    /// Any other member.
+    /// Any member of the header, including those that have a property here. Nil when it is absent.
     public subscript(name: String) -> JSONView? { document.root[name] }
 
-    /// Whether `typ` is this media type, without regard to case and to the prefix `application/` (RFC 7515 §4.1.9).
+    /// Whether `typ` is this media type, ignoring case and the prefix `application/` (RFC 7515 §4.1.9). False when
+    /// `typ` is absent.
     public func hasType(_ mediaType: String) -> Bool {
         guard let type else { return false }
         if ByteScan.areSame(type, mediaType) { return true }

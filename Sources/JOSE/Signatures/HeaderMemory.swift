@@ -1,13 +1,13 @@
 import Synchronization
 
-/// The header of the last token that was found to be good, by its text. The tokens of one issuer have the same header until its key changes, so that it
-/// is read once and then only compared.
+/// The header of the last token that was verified, by its text. Tokens of one issuer have the same header until its key
+/// changes. The header is parsed once and then only compared.
 package final class HeaderMemory: Sendable {
     private let last = Mutex<(text: [UInt8], header: JWSHeader)?>(nil)
 
     package init() {}
 
-    /// The header that this text stands for, if it is the one of the last good token.
+    /// The header with this text, if it is the one of the last verified token.
     func header(for text: ArraySlice<UInt8>) -> JWSHeader? {
         last.withLock { last in
             guard let last, last.text.count == text.count else { return nil }
@@ -21,7 +21,8 @@ package final class HeaderMemory: Sendable {
         }
     }
 
-    /// Only what was verified is worth remembering: nobody else can push anything out.
+    /// Remembers the header of a verified token. Tokens that fail verification must not be passed here, so that they
+    /// cannot replace it.
     package func remember(_ jws: CompactJWS) {
         guard !jws.isHeaderRemembered else { return }
         let text = Array(jws.headerText)

@@ -1,20 +1,25 @@
-/// The claims set of a JWT (RFC 7519 §4), with the types of the registered claims checked: a claim of a wrong type is an error, never absent.
+/// The claims set of a JWT (RFC 7519 §4). The registered claims have the right types: a claim of a wrong type is an
+/// error and never counts as absent.
 public struct JWTClaims: Sendable {
+    /// The whole claims set.
     public let document: JSONDocument
     private let issuerNode, subjectNode, identifierNode, audienceNode: Int?
     private let ignoresNulls: Bool
-    /// `exp`, rounded down.
+    /// `exp`, rounded down to a second. Nil when it is absent.
     public let expiration: NumericDate?
-    /// `nbf`, rounded up.
+    /// `nbf`, rounded up to a second. Nil when it is absent.
     public let notBefore: NumericDate?
-    /// `iat`, rounded up.
+    /// `iat`, rounded up to a second. Nil when it is absent.
     public let issuedAt: NumericDate?
 
-    /// Throws `malformed_json`, or `malformed_claims` when the payload is not an object, or `iss`, `sub`, `jti` are not strings, `aud` is neither a
-    /// string nor an array of strings, or `exp`, `nbf`, `iat` are not numbers within 2^53 of zero.
+    /// Parses a payload. Checks no claim against a policy; see `JWTRequirements`.
     ///
-    /// - Parameter ignoresNulls: a claim that is `null` counts as absent, as introspection answers write it (RFC 7662). In a signed token it is an
-    ///   error.
+    /// Throws `malformed_json`, or `malformed_claims` when a part has the wrong type. The payload is an object. `iss`,
+    /// `sub` and `jti` are strings. `aud` is a string or an array of strings. `exp`, `nbf` and `iat` are numbers within
+    /// 2^53 of zero.
+    ///
+    /// - Parameter ignoresNulls: Whether a claim that is `null` counts as absent, as in introspection responses
+    ///   (RFC 7662). In a signed token a null registered claim is an error.
     public init(parsing payload: [UInt8], ignoresNulls: Bool = false) throws(JOSEError) {
         let document = try JSONDocument(parsing: payload)
         guard document.root.isObject else { throw JOSEError(.malformedClaims, "the payload is not a JSON object") }
@@ -54,17 +59,21 @@ public struct JWTClaims: Sendable {
         self.ignoresNulls = ignoresNulls
     }
 
+    /// `iss`. Nil when it is absent.
     public var issuer: String? { string(issuerNode) }
+    /// `sub`. Nil when it is absent.
     public var subject: String? { string(subjectNode) }
+    /// `jti`. Nil when it is absent.
     public var identifier: String? { string(identifierNode) }
 
+    /// `aud` as a list, which is empty when the claim is absent.
     public var audience: [String] {
         guard let audienceNode else { return [] }
         let view = JSONView(document: document, index: audienceNode)
         return view.strings ?? view.string.map { [$0] } ?? []
     }
 
-    /// Any claim.
+    /// Any claim, including the registered ones. Nil when it is absent, or when it is `null` and nulls are ignored.
     public subscript(name: String) -> JSONView? {
         guard let index = document.member(name, of: 0), !(ignoresNulls && document.nodes[index].kind == .null) else { return nil }
         return JSONView(document: document, index: index)
@@ -75,7 +84,7 @@ public struct JWTClaims: Sendable {
         issuerNode.map { document.hasText(issuer, $0) } ?? false
     }
 
-    /// Whether `aud` is, or holds, exactly these bytes.
+    /// Whether `aud` is exactly these bytes, or an array that contains them.
     package func isMeant(for audience: String) -> Bool {
         guard let audienceNode else { return false }
         if document.hasText(audience, audienceNode) { return true }
@@ -96,29 +105,33 @@ public struct JWTClaims: Sendable {
     }
 }
 
-/// What a JWT must say before it counts: policy, apart from the mechanism that checked its signature.
+/// The requirements that the claims and the `typ` of a JWT must meet. `CompactJWS.verify` checks the signature.
 public struct JWTRequirements: Sendable {
-    /// Which `typ` headers are taken.
+    /// The accepted `typ` headers.
     public enum TokenType: Sendable, Hashable {
-        /// One of these media types, `application/` optional, without regard to case.
+        /// One of these media types, ignoring case and the prefix `application/`.
         case oneOf([String])
-        /// No `typ`, or `JWT`, or one of these: for issuers that do not follow RFC 9068.
+        /// No `typ`, or `JWT`, or one of these, for issuers that do not follow RFC 9068.
         case absentOrJWT(or: [String])
     }
 
-    /// The exact `iss`.
+    /// The exact `iss`, compared as bytes.
     public var issuer: String
-    /// The token must be meant for one of these, byte for byte. Nil: the audience is not checked, which the caller must have been told to do.
+    /// The accepted audiences, compared as bytes. The token must name at least one. Nil: the audience is not checked,
+    /// which an operator must have chosen explicitly.
     public var audiences: [String]?
-    /// The clients whose tokens are taken although they have no `aud`: one of them must be named in `client_id`, or in `azp` where that is missing.
-    /// For issuers whose access tokens name no audience. A token that has an `aud` has to meet `audiences`.
+    /// Clients whose tokens are accepted without `aud`, for issuers whose access tokens name no audience. Such a token
+    /// must name one of them in `client_id`, or in `azp` if `client_id` is absent. A token that has an `aud` must still
+    /// match `audiences`.
     public var clientsWithoutAudience: [String] = []
+    /// The accepted `typ` headers.
     public var type: TokenType
-    /// Seconds by which clocks may differ, for `exp`, `nbf` and `iat`: 0 to 60.
+    /// The tolerated clock difference in seconds, for `exp`, `nbf` and `iat`. The initializer limits it to 0 to 60.
     public let leeway: Int64
-    /// The longest life of a token, in seconds from its `iat` (or from now, if it has none) to its `exp`.
+    /// The longest lifetime of a token in seconds, from `iat` (or from now, without one) to `exp`. Nil: not limited.
     public var maximumLifetime: Int64?
 
+    /// `leeway` and `maximumLifetime` are seconds.
     public init(issuer: String, audiences: [String]?, type: TokenType, leeway: Int64 = 30, maximumLifetime: Int64? = nil) {
         self.issuer = issuer
         self.audiences = audiences
@@ -127,12 +140,12 @@ public struct JWTRequirements: Sendable {
         self.maximumLifetime = maximumLifetime
     }
 
-    /// The first requirement that is not met, or nil.
+    /// The first requirement that is not met, or nil. The order is `typ`, `iss`, `aud`, `exp`, `nbf`, `iat`, lifetime.
     public func violation(header: JWSHeader, claims: JWTClaims, now: NumericDate) -> JWTViolation? {
         isAccepted(header) ? violation(claims: claims, now: now) : .wrongType
     }
 
-    /// The same for claims that came without a header.
+    /// The same for claims without a header. `typ` is not checked.
     package func violation(claims: JWTClaims, now: NumericDate) -> JWTViolation? {
         guard claims.isIssued(by: issuer) else { return .wrongIssuer }
         guard isMeantForUs(claims) else { return .wrongAudience }
@@ -144,7 +157,7 @@ public struct JWTRequirements: Sendable {
         return nil
     }
 
-    /// Whether the audience is one of `audiences`; or there is none, and the client is one of `clientsWithoutAudience`.
+    /// Whether an audience is one of `audiences`, or there is none and the client is one of `clientsWithoutAudience`.
     package func isMeantForUs(_ claims: JWTClaims) -> Bool {
         guard let audiences else { return true }
         if audiences.contains(where: claims.isMeant) { return true }
@@ -160,14 +173,22 @@ public struct JWTRequirements: Sendable {
     }
 }
 
-/// Why the claims of a rightly signed JWT do not count.
+/// The reason why the claims of a correctly signed JWT are rejected.
 public enum JWTViolation: String, Error, Sendable, Hashable {
+    /// The `typ` header is not accepted.
     case wrongType = "wrong_type"
+    /// `iss` is absent or another issuer.
     case wrongIssuer = "wrong_issuer"
+    /// `aud` names none of the accepted audiences, or is absent and the client is not exempt.
     case wrongAudience = "wrong_audience"
+    /// `exp` is absent, or not after 1970-01-01T00:00:00Z.
     case noExpiration = "no_expiration"
+    /// `exp` has passed, including the leeway.
     case expired = "expired"
+    /// `nbf` is in the future, beyond the leeway.
     case notYetValid = "not_yet_valid"
+    /// `iat` is in the future, beyond the leeway.
     case issuedInTheFuture = "issued_in_the_future"
+    /// The token lives longer than `maximumLifetime`.
     case livesTooLong = "lives_too_long"
 }

@@ -5,7 +5,7 @@ import Synchronization
 
 /// The rules of a resource server for tokens that are bound to keys (DPoP, RFC 9449 §7).
 ///
-/// A token that is bound to a key always needs a proof, whatever the policy.
+/// A token that is bound to a key always needs a proof, even if the policy does not require one.
 public struct ProofPolicy: Sendable {
     /// Whether every token must be bound to a key.
     public var isRequired: Bool

@@ -32,7 +32,7 @@ public enum StoreConformance {
 
     static func expect(_ one: Bool, _ other: Bool, _ expectation: String) throws { try expect(one && other, expectation) }
 
-    // MARK: What the checks are made of
+    // MARK: Fixtures
 
     static let now = NumericDate(seconds: 1_800_000_000)
 

@@ -1,16 +1,19 @@
 public import JOSE
 
-/// A type with words for the model beside its properties: `descriptions["text"] = "What to look for"`.
+/// A type that describes its properties to the model: `descriptions["text"] = "What to look for"`.
 public protocol DescribedProperties {
+    /// The description of each property, by its name. Names that the type does not have are ignored.
     static var descriptions: [String: String] { get }
 }
 
-/// Derives JSON Schema from Swift types, by decoding from nothing and watching what is asked for.
+/// Derives JSON Schemas from Swift types. It runs the initializer of the type with an empty decoder, and records the
+/// keys and types that are requested.
 public enum JSONSchema {
     /// The schema of a `Decodable` type.
     ///
-    /// Optional properties are not required; enums of strings or numbers list their cases, for which they have to be `CaseIterable`; types that
-    /// decode themselves in another way than by containers get what they asked for. Throws `type_mismatch` naming the type that cannot be derived.
+    /// Optional properties are not required. Enums of strings or numbers list their cases; they must be `CaseIterable`.
+    /// A type with its own `init(from:)` gets a schema of what the initializer requests. Throws `type_mismatch`; the
+    /// message names the type whose schema cannot be derived.
     public static func derive<Value: Decodable>(_ type: Value.Type) throws(JOSEError) -> JSONValue { try schema(of: type, depth: 0) }
 
     fileprivate static let maximumDepth = 16
@@ -23,7 +26,8 @@ public enum JSONSchema {
         if let cases = enumeration(type) { return cases }
         let probe = Probe(depth: depth)
         do { _ = try Value(from: probe) } catch let error as JOSEError { throw error } catch {
-            // Whatever was asked for before it gave up still tells the shape; nothing asked for means that nothing is known.
+            // The keys that were requested before the initializer threw still describe the type. Without any, nothing
+            // is known.
             guard probe.shape != nil else {
                 throw JOSEError(
                     .typeMismatch, "no schema can be derived for \(type); if it is an enum, make it CaseIterable, else give its tool an inputSchema"
@@ -74,7 +78,7 @@ public enum JSONSchema {
     }
 }
 
-/// What a probe has seen of a type.
+/// The part of a type that a probe has seen.
 private enum Shape {
     case object(properties: [(String, JSONValue)], required: [String])
     case array(JSONValue)
@@ -92,7 +96,7 @@ private enum Shape {
     }
 }
 
-/// A decoder that has no data: it notes what it is asked for, and answers with something harmless.
+/// A decoder without data. It records each request and answers with a harmless value.
 private final class Probe: Decoder {
     let depth: Int
     var shape: Shape?
@@ -159,8 +163,8 @@ private struct ProbeKeyed<Key: CodingKey>: KeyedDecodingContainerProtocol {
         return nil
     }
 
-    // The standard library has an overload of its own for each primitive; without these it would ask `decode` and the property would count as
-    // required.
+    // The standard library has an overload for each primitive type. Without these it would call `decode`, and the
+    // property would count as required.
     func decodeIfPresent(_ type: Bool.Type, forKey key: Key) throws -> Bool? { optional(type, key) }
     func decodeIfPresent(_ type: String.Type, forKey key: Key) throws -> String? { optional(type, key) }
     func decodeIfPresent(_ type: Double.Type, forKey key: Key) throws -> Double? { optional(type, key) }

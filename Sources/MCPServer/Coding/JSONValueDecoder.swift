@@ -1,6 +1,6 @@
 import JOSE
 
-/// Decodes Swift types from strict JSON. Numbers convert exactly or not at all; nothing traps.
+/// Decodes Swift types from strict JSON. Numbers convert exactly or not at all. Nothing traps.
 struct JSONValueDecoder: Decoder {
     let value: JSONValue
     let codingPath: [any CodingKey]
@@ -52,7 +52,7 @@ struct JSONValueDecoder: Decoder {
     }
 
     fileprivate func value<Value: Decodable>(_ type: Value.Type) throws -> Value {
-        // JSON itself can be asked for as it is.
+        // A property of type `JSONValue` receives the value as it is.
         if type == JSONValue.self, let same = value as? Value { return same }
         return try Value(from: self)
     }

@@ -10,7 +10,7 @@ struct JSONValueEncoder {
     }
 }
 
-/// One place in the tree that is being built. A class, because containers write into it after they were handed out.
+/// One place in the tree that is being built. A class, because containers write into it after they were returned.
 private final class Node: Encoder {
     enum Content {
         case empty

@@ -1,15 +1,18 @@
 public import JOSE
 import MCPAuth
 
-/// A piece of what a tool, resource or prompt gives.
+/// One content item of a tool result, a resource or a prompt.
 public enum Content: Sendable, Hashable {
+    /// Text for the model.
     case text(String)
-    /// Bytes in base64, as MCP sends them.
+    /// An image. The bytes are in base64, as MCP sends them; the encoding is not checked.
     case image(base64: String, mimeType: String)
+    /// A recording. The bytes are in base64. Clients of revisions before 2025-03-26 receive a text instead.
     case audio(base64: String, mimeType: String)
-    /// The address of something that the client can read, with `resources/read` or by itself.
+    /// The URI of something that the client can read, with `resources/read` or by itself. Clients of revisions before
+    /// 2025-06-18 receive a text instead.
     case link(uri: String, name: String)
-    /// Something that could be read, put into the answer itself.
+    /// The content of a resource, embedded in the result.
     case resource(uri: String, mimeType: String? = nil, Resource.Body)
 
     var json: JSONValue {
@@ -23,13 +26,16 @@ public enum Content: Sendable, Hashable {
     }
 }
 
-/// What a tool gives back.
+/// The result of a tool.
 public struct ToolResult: Sendable, Hashable {
+    /// The content items for the model, in order.
     public var content: [Content]
-    /// For programs; fits the tool's output schema.
+    /// The result for programs. It must match the output schema of the tool, which is not checked. Nil: none.
     public var structured: JSONObject?
+    /// Whether the tool failed. The model sees the content either way.
     public var isError: Bool
 
+    /// A successful result, unless `isError` is set.
     public init(_ content: [Content], structured: JSONObject? = nil, isError: Bool = false) {
         self.content = content
         self.structured = structured
@@ -43,8 +49,11 @@ public struct ToolResult: Sendable, Hashable {
     }
 }
 
-/// Thrown by a tool to tell the model what went wrong, in these words. Every other error reaches the model as "the tool failed" and the log as it is.
+/// An error that a tool throws to tell the model what went wrong, in these words. For every other error the model
+/// receives "The tool failed.", and the log receives the error.
 public struct ToolError: Error, Sendable, Hashable {
+    /// The text for the model. It must not contain secrets.
     public let message: String
+    /// The message is sent to the client as it is.
     public init(_ message: String) { self.message = message }
 }

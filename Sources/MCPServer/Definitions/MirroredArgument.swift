@@ -3,20 +3,22 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// A type whose properties are repeated in headers by clients of MCP 2026-07-28, so that proxies can decide by them without reading bodies:
-/// `mirroredHeaders["region"] = "Region"` makes clients send `Mcp-Param-Region`. The server checks that header and body say the same before the
-/// tool runs.
+/// A type whose properties clients of MCP 2026-07-28 repeat in headers, so that proxies can decide by them without
+/// reading bodies. `mirroredHeaders["region"] = "Region"` makes clients send `Mcp-Param-Region`. The server checks that
+/// header and body agree before the tool runs.
 ///
-/// For properties that are strings, integers or Booleans. A proxy that decides by these headers has to let through requests with
-/// `MCP-Protocol-Version: 2026-07-28` alone: on the wires of earlier revisions these headers mean nothing, and nobody compares them with the body.
+/// The properties are strings, integers or Booleans. A proxy that decides by these headers must accept only requests
+/// with `MCP-Protocol-Version: 2026-07-28`. In earlier revisions the headers have no meaning, and the server does not
+/// compare them with the body.
 public protocol MirroredProperties {
-    /// The part of the header's name after `Mcp-Param-`, by the name of the property.
+    /// The part of the header name after `Mcp-Param-`, by the name of the property.
     static var mirroredHeaders: [String: String] { get }
 }
 
-/// An argument of a tool that its schema marks with `x-mcp-header` (MCP 2026-07-28, "Custom Headers from Tool Parameters").
+/// An argument of a tool that its schema marks with `x-mcp-header` (MCP 2026-07-28, "Custom Headers from Tool
+/// Parameters").
 struct MirroredArgument: Sendable {
-    /// The names of the properties that lead to it.
+    /// The names of the properties that lead to the argument.
     let path: [String]
     let header: HTTPField.Name
 
@@ -24,7 +26,7 @@ struct MirroredArgument: Sendable {
 
     static let keyword = "x-mcp-header"
 
-    /// Every one that a schema marks, where it can be reached through `properties` alone.
+    /// Every argument that a schema marks, if it can be reached through `properties` alone.
     static func all(in schema: JSONValue) -> Result<[MirroredArgument], Mistake> {
         Result { () throws(Mistake) in
             var found: [MirroredArgument] = []
@@ -51,7 +53,7 @@ struct MirroredArgument: Sendable {
         for property in object["properties"]?.object?.members ?? [] { try collect(property.value, path + [property.name], &found, depth: depth + 1) }
     }
 
-    /// Throws `header_mismatch` unless the header says what the body says: both nothing, or the same value.
+    /// Throws `header_mismatch` unless header and body agree: both absent, or the same value.
     func check(_ request: HTTPRequest, _ arguments: JSONValue) throws(RPCError) {
         let value = path.reduce(Optional(arguments)) { value, name in value?[name] }
         let stated = try ModernEnvelope.single(header, request)

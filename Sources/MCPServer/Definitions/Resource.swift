@@ -1,15 +1,16 @@
 import JOSE
 public import MCPAuth
 
-/// Something that can be read here: one URI, or a template with `{variables}`, each of which stands for one path segment.
+/// Content that clients can read: one URI, or a template with `{variables}`, each of which stands for one path segment.
 public struct Resource: Sendable {
-    /// What reading gives.
+    /// The content of a resource.
     public enum Body: Sendable, Hashable {
+        /// Text in UTF-8.
         case text(String)
         /// Bytes in base64.
         case blob(base64: String)
 
-        /// As results and embedded resources hold it.
+        /// The form of results and embedded resources.
         func json(uri: String, mimeType: String?) -> JSONObject {
             var json: JSONObject = ["uri": .string(uri)]
             json["mimeType"] = mimeType.map { .string($0) }
@@ -21,14 +22,20 @@ public struct Resource: Sendable {
         }
     }
 
+    /// The URI or the URI template. Compared as bytes.
     public let uri: String
+    /// The name, for users and models.
     public let name: String
+    /// The meaning of the resource. Nil: none.
     public let description: String?
+    /// The media type of every body of this resource.
     public let mimeType: String
+    /// The requirement for callers. Nil: the policy's requirement for this URI or template.
     public let requirement: Requirement?
     let isTemplate: Bool
     let read: @Sendable ([String: String], ToolCall) async throws -> Body?
 
+    /// A resource with one URI. If `read` throws, the client receives a general error, and the log receives the error.
     public init(
         _ uri: String, name: String, _ description: String? = nil, mimeType: String = "text/plain", requires: Requirement? = nil,
         _ read: @escaping @Sendable (ToolCall) async throws -> Body
@@ -36,7 +43,11 @@ public struct Resource: Sendable {
         self.init(uri, name, description, mimeType, requires, false) { _, call in try await read(call) }
     }
 
-    /// `read` gets the values of the variables. Nil: there is no such resource, for this caller.
+    /// Resources whose URIs match a template.
+    ///
+    /// `read` receives the values of the variables as the client sent them, never empty, never with a slash, and not
+    /// percent-decoded. It returns nil when the caller has no such resource; the client then receives the same error as
+    /// for an unknown URI.
     public init(
         template uri: String, name: String, _ description: String? = nil, mimeType: String = "text/plain", requires: Requirement? = nil,
         _ read: @escaping @Sendable ([String: String], ToolCall) async throws -> Body?
@@ -63,7 +74,8 @@ public struct Resource: Sendable {
         return .object(json)
     }
 
-    /// The variables, or nil when `requested` is another resource. Bytewise; a variable never holds a slash and is never empty.
+    /// The variables, or nil when `requested` is another resource. Compares bytes. A variable never contains a slash
+    /// and is never empty.
     func match(_ requested: String) -> [String: String]? {
         guard isTemplate else { return requested.utf8.elementsEqual(uri.utf8) ? [:] : nil }
         var variables: [String: String] = [:]

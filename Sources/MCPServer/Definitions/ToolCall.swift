@@ -1,32 +1,39 @@
 import JOSE
 public import MCPAuth
 
-/// One call, as a handler sees it: who is calling is known, by type.
+/// One call as a handler sees it. The caller is authenticated, by type.
 public struct ToolCall: Sendable {
+    /// The caller: the user or the client of a valid token.
     public let principal: Principal
     let messages: MessageSink
 
-    /// Tells the client how far the work is. Does nothing when the client did not ask. `total` may be unknown.
+    /// Reports progress to the client, if the client asked for it. `total` is nil when it is not known; `progress` must
+    /// increase.
     public func progress(_ progress: Double, total: Double? = nil, _ message: String? = nil) { messages.progress(progress, total, message) }
 
-    /// Tells the client something worth reading while it waits.
+    /// Sends a log message to the client, if it asked for messages of this level.
     public func log(_ level: LogLevel = .info, _ message: String) { messages.log(level, message) }
 }
 
-/// One call of an operation that anybody may do: perhaps the caller is known.
+/// One call of a tool that needs no token.
 public struct OpenCall: Sendable {
+    /// The caller. Nil when the request had no token.
     public let principal: Principal?
     let messages: MessageSink
 
+    /// Reports progress to the client, if the client asked for it. `total` is nil when it is not known; `progress` must
+    /// increase.
     public func progress(_ progress: Double, total: Double? = nil, _ message: String? = nil) { messages.progress(progress, total, message) }
+    /// Sends a log message to the client, if it asked for messages of this level.
     public func log(_ level: LogLevel = .info, _ message: String) { messages.log(level, message) }
 }
 
-/// The levels of RFC 5424, as MCP names them.
+/// The levels of RFC 5424 as MCP names them, least severe first.
 public enum LogLevel: String, Sendable, Hashable, CaseIterable, Comparable {
+    /// `debug` is the least severe level, `emergency` the most severe.
     case debug, info, notice, warning, error, critical, alert, emergency
 
-    /// Throws `invalid_params` for what is not the name of a level.
+    /// Throws `invalid_params` for a value that is not the name of a level.
     init(_ value: JSONValue?) throws(RPCError) {
         guard let level = value?.string.flatMap(LogLevel.init(rawValue:)) else {
             throw RPCError(.invalidParams, "level is one of \(Self.allCases.map(\.rawValue).joined(separator: ", "))")
@@ -39,7 +46,7 @@ public enum LogLevel: String, Sendable, Hashable, CaseIterable, Comparable {
     }
 }
 
-/// Where the notifications of one call go: nowhere, unless the client can take them.
+/// Sends the notifications of one call, if the client accepts them.
 struct MessageSink: Sendable {
     let progressToken: JSONValue?
     let minimumLevel: LogLevel?

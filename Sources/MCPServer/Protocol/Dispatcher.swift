@@ -6,25 +6,26 @@ import Metrics
 import OAuth
 import Tracing
 
-/// Executes one method for one caller. Knows the definitions and the policy; knows nothing of HTTP.
+/// Executes one method for one caller. It knows the definitions and the policy, and nothing of HTTP.
 struct Dispatcher: Sendable {
     enum Wire: Sendable { case modern, handshake }
 
     let server: MCPServer
-    /// Nil where the transport itself is the protection (stdio).
+    /// Nil for stdio, where the operating system protects the transport.
     let resourceServer: ResourceServer?
 
-    /// What a request comes to.
+    /// The outcome of a request.
     enum Outcome: Sendable {
         case result(JSONObject)
         case error(RPCError)
-        /// Nothing is answered: the client said that it does not wait any more, or has gone.
+        /// The client cancelled the request or has disconnected. It receives no response.
         case cancelled
     }
 
     // MARK: Authorization, before anything runs
 
-    /// The operation that a message asks for, what its definition says that it takes, and whether it can be done by nobody in particular.
+    /// The operation that a message asks for, the requirement of its definition, and whether it can run without a
+    /// principal.
     private func operation(_ method: String, _ params: JSONValue) -> (operation: Operation, requirement: Requirement?, isOpen: Bool) {
         switch method {
         case "tools/call":
@@ -34,7 +35,7 @@ struct Dispatcher: Sendable {
         case "resources/read":
             let uri = params["uri"]?.string ?? ""
             let resource = server.resources.first { $0.match(uri) != nil }
-            // A rule for a template counts for everything that it stands for, in lists and here.
+            // A rule for a template applies to every URI that it matches, in lists and here.
             let hasOwnRule = resourceServer?.policy.operations[.resource(uri)] != nil
             return (.resource(hasOwnRule ? uri : resource?.uri ?? uri), resource?.requirement, false)
         case "prompts/get":
@@ -46,14 +47,14 @@ struct Dispatcher: Sendable {
         }
     }
 
-    /// Nil when the caller may go on; otherwise the challenge.
+    /// The challenge for a caller who may not run the operation. Nil when the caller may.
     func authorize(_ caller: Caller, _ method: String, _ params: JSONValue) -> HTTPReply? {
         guard let resourceServer else { return nil }
         let (operation, declared, isOpen) = operation(method, params)
         return resourceServer.authorize(caller, operation, requirement: requirement(for: operation, declared, isOpen: isOpen, resourceServer))
     }
 
-    /// What needs a principal is closed to callers without one, whatever a policy says.
+    /// Operations that need a principal are closed to callers without one, whatever a policy says.
     private func requirement(
         for operation: Operation, _ declared: Requirement?, isOpen: Bool, _ resourceServer: ResourceServer
     ) -> Requirement {
@@ -62,7 +63,7 @@ struct Dispatcher: Sendable {
         return requirement
     }
 
-    /// The arguments of a call that clients repeat in headers: checked before anything else is known of the tool, since a proxy may have decided by
+    /// Checks the arguments that clients repeat in headers, before anything else, because a proxy may have decided by
     /// them.
     func checkMirroredArguments(_ request: HTTPRequest, _ method: String, _ params: JSONValue) throws(RPCError) {
         guard method == "tools/call", let name = params["name"]?.string, let tool = server.toolsByName[Array(name.utf8)],
@@ -97,7 +98,7 @@ struct Dispatcher: Sendable {
         } catch { return Task.isCancelled ? .cancelled : .error(error) }
     }
 
-    /// What a list shows to a caller.
+    /// Which operations a list shows to a caller.
     private func visibility(to caller: Caller) async -> (Operation, Requirement?, _ isOpen: Bool) -> Bool {
         guard let resourceServer, server.visibility != .all else { return { _, _, _ in true } }
         let scopes = server.visibility == .grantable ? await resourceServer.reachableScopes(of: caller) : nil
@@ -113,7 +114,7 @@ struct Dispatcher: Sendable {
         return result
     }
 
-    /// Always private: what is shown depends on who asks (R79).
+    /// Always private, because the list depends on the caller (R79).
     private func markCacheable(_ result: inout JSONObject) {
         result["ttlMs"] = .int(max(0, server.listLifetime) * 1000)
         result["cacheScope"] = "private"
@@ -132,7 +133,7 @@ struct Dispatcher: Sendable {
             do { return try await tool.run(arguments, caller.principal, messages) } catch let error as ToolError {
                 return ToolResult([.text(error.message)], isError: true)
             } catch {
-                // A tool that was told to stop, and did, has not failed.
+                // A tool that stops because it was cancelled has not failed.
                 if Task.isCancelled { return ToolResult([], isError: true) }
                 span.recordError(error)
                 server.logger.error("a tool failed", metadata: ["tool": "\(tool.name)", "error": "\(error)"])
@@ -184,7 +185,7 @@ struct Dispatcher: Sendable {
         }
     }
 
-    // MARK: What the server says of itself
+    // MARK: Server information
 
     private var discovery: JSONObject {
         var capabilities = server.capabilities
@@ -195,7 +196,7 @@ struct Dispatcher: Sendable {
         return result
     }
 
-    /// The revision that a handshake settles on, and what is answered to it.
+    /// The negotiated revision and the result of a handshake.
     func initialize(_ params: JSONValue) throws(RPCError) -> (version: String, result: JSONObject) {
         guard let requested = params["protocolVersion"]?.string else { throw RPCError(.invalidParams, "protocolVersion is missing") }
         let version = ProtocolVersion.handshake.first { $0 == requested } ?? ProtocolVersion.handshake[0]
@@ -206,7 +207,7 @@ struct Dispatcher: Sendable {
         return (version, result)
     }
 
-    /// Adds what every result of the stateless wire carries.
+    /// Adds the members that every result of the stateless protocol has.
     func complete(_ result: JSONObject) -> JSONObject {
         var result = result
         result["resultType"] = "complete"
@@ -226,6 +227,6 @@ extension MCPServer {
         return capabilities
     }
 
-    /// Whether anything can be done without a token; then a stranger may also look around.
+    /// Whether some tool can be called without a token. If so, callers without a token can also list.
     var hasOpenOperations: Bool { tools.contains(where: \.isOpen) }
 }

@@ -1,9 +1,9 @@
 import JOSE
 
-/// Translates results for earlier revisions: `resource_link` exists since 2025-06-18, `audio` since 2025-03-26. An older client would reject the whole
-/// result, so it receives such content as text.
+/// Translates results for earlier revisions: `resource_link` exists since 2025-06-18, `audio` since 2025-03-26. An
+/// older client would reject the whole result, so it receives such content as text.
 enum EarlierRevisions {
-    /// - Parameter result: of `tools/call` or `prompts/get`; every other is left as it is.
+    /// - Parameter result: The result of `tools/call` or `prompts/get`. Every other result is returned unchanged.
     static func translate(_ result: JSONObject, for version: String) -> JSONObject {
         guard let age = ProtocolVersion.handshake.firstIndex(of: version), age > 1 else { return result }
         var result = result

@@ -1,13 +1,13 @@
 import JOSE
 
-/// A JSON-RPC 2.0 message, read strictly.
+/// A JSON-RPC 2.0 message, parsed strictly.
 enum RPCMessage: Sendable {
     case request(id: JSONValue, method: String, params: JSONValue)
     case notification(method: String, params: JSONValue)
-    /// An answer to a request of ours, which we never make.
+    /// A response to a request of this server, which never makes any.
     case response
 
-    /// More messages than this are no batch.
+    /// The most messages in a batch.
     static let maximumBatch = 50
 
     /// Whether a body is a batch, which only MCP 2025-03-26 has.
@@ -15,7 +15,8 @@ enum RPCMessage: Sendable {
         bytes.first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D } == UInt8(ascii: "[")
     }
 
-    /// The messages of a batch, each by itself: one that is wrong spoils no other. Throws when the body is no batch, or an empty or too long one.
+    /// The messages of a batch, each by itself: an invalid one does not affect the others. Throws when the body is not
+    /// a batch, or the batch is empty or too long.
     static func batch(parsing bytes: [UInt8]) throws(RPCError) -> [Result<RPCMessage, RPCError>] {
         guard let values = try json(bytes).array, (1...maximumBatch).contains(values.count) else {
             throw RPCError(.invalidRequest, "a batch holds 1 to \(maximumBatch) messages")
@@ -31,7 +32,7 @@ enum RPCMessage: Sendable {
         }
     }
 
-    /// An error names the request that it is about, where that is known.
+    /// The error names the request that it is about, if that is known.
     init(_ value: JSONValue) throws(RPCError) {
         guard let object = value.object, object["jsonrpc"]?.string == "2.0" else {
             throw RPCError(.invalidRequest, "the body must be a single JSON-RPC 2.0 message")
@@ -46,7 +47,7 @@ enum RPCMessage: Sendable {
         let id = object["id"]
         if let id { guard id.string != nil || id.number?.int64 != nil else { throw RPCError(.invalidRequest, "id must be a string or an integer") } }
         guard let method = methodValue.string else { throw RPCError(.invalidRequest, "method is not a string", id: id) }
-        // Clients that write out a typed model send `null` for what is not there.
+        // Clients that serialize a typed model send `null` for absent members.
         var params: JSONValue = [:]
         if let stated = object["params"], !stated.isNull { params = stated }
         guard params.object != nil else { throw RPCError(.invalidParams, "params must be an object", id: id) }
@@ -58,7 +59,7 @@ enum RPCMessage: Sendable {
     }
 }
 
-/// An error of the protocol. Its HTTP status depends on the wire.
+/// An error of the protocol. Its HTTP status depends on the revision.
 struct RPCError: Error, Sendable {
     enum Code: Int, Sendable {
         case parse = -32700
@@ -66,7 +67,7 @@ struct RPCError: Error, Sendable {
         case methodNotFound = -32601
         case invalidParams = -32602
         case `internal` = -32603
-        /// Headers say something else than the body (MCP 2026-07-28, "Server Validation").
+        /// Headers and body disagree (MCP 2026-07-28, "Server Validation").
         case headerMismatch = -32020
         case unsupportedProtocolVersion = -32022
 
@@ -82,7 +83,7 @@ struct RPCError: Error, Sendable {
     let code: Code
     let message: String
     var data: JSONValue?
-    /// The request that it is about, where the message was readable that far.
+    /// The request that the error is about, if it could be read.
     var id: JSONValue?
 
     init(_ code: Code, _ message: String, data: JSONValue? = nil, id: JSONValue? = nil) {
@@ -99,12 +100,12 @@ struct RPCError: Error, Sendable {
     }
 }
 
-/// The revisions of MCP that are spoken here.
+/// The supported revisions of MCP.
 enum ProtocolVersion {
-    /// Stateless: every request stands for itself.
+    /// The stateless revision: every request is complete by itself.
     static let modern = "2026-07-28"
-    /// With a handshake, newest first.
+    /// The revisions with a handshake, newest first.
     static let handshake = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
-    /// The one that has batches.
+    /// The revision that has batches.
     static let withBatches = "2025-03-26"
 }

@@ -2,7 +2,7 @@ import HTTPTypes
 import JOSE
 import MCPAuth
 
-/// The checks of MCP 2026-07-28 that headers and body say the same, so that whoever decided by one has decided about the other.
+/// The checks of MCP 2026-07-28 that headers and body agree, so that a decision about one holds for the other.
 enum ModernEnvelope {
     static func check(_ request: HTTPRequest, _ method: String, _ params: JSONValue) throws(RPCError) {
         let version = try single(.mcpProtocolVersion, request)
@@ -26,7 +26,7 @@ enum ModernEnvelope {
     /// The same for a transport without headers.
     static func check(_ params: JSONValue) throws(RPCError) { try checkVersion(try declaredVersion(params)) }
 
-    /// The lowest level of log messages that a request wants. Nil: it wants none.
+    /// The lowest level of log messages that a request wants. Nil when it wants none.
     static func logLevel(_ params: JSONValue) throws(RPCError) -> LogLevel? {
         guard let value = params["_meta"]?["io.modelcontextprotocol/logLevel"], !value.isNull else { return nil }
         return try LogLevel(value)
@@ -56,7 +56,8 @@ enum ModernEnvelope {
         return values.first
     }
 
-    /// `=?base64?...?=` stands for a text that a header cannot hold. Nil when it is not canonical base64 of UTF-8.
+    /// Decodes `=?base64?...?=`, which stands for a text that a header cannot contain. Nil when it is not canonical
+    /// base64 of UTF-8.
     static func decode(_ value: String) -> String? {
         let bytes = Array(value.utf8)
         let (prefix, suffix) = (Array("=?base64?".utf8), Array("?=".utf8))

@@ -1,21 +1,21 @@
 import JOSE
 import Synchronization
 
-/// One call that is under way: what it says before it is done, and who ends it.
+/// One running call: the notifications that it sends, and its cancellation.
 ///
-/// If it says nothing, its answer is whole JSON. At its first word, or at the first heartbeat, the answer becomes a stream of server-sent events.
-/// Whoever cancels it ends the answer at once, also when the handler takes no notice.
+/// A call without notifications gets a complete JSON response. At the first notification or heartbeat, the response
+/// becomes a stream of server-sent events. Cancelling a call ends its response at once, even if the handler continues.
 final class RunningCall: Sendable {
-    /// How an answer begins.
+    /// The beginning of a response.
     enum Opening: Sendable {
         case whole(Dispatcher.Outcome)
         case events(AsyncStream<ServerSentEvents.Event>)
     }
 
     private enum Phase {
-        /// Nothing was said yet, and somebody waits for that, or will.
+        /// Nothing was sent yet. The continuation waits for the beginning, if `opening` was called.
         case quiet(CheckedContinuation<Opening, Never>?)
-        /// How the answer begins is decided, before anybody waited.
+        /// The beginning is known before `opening` was called.
         case decided(Opening)
         case over
     }
@@ -28,15 +28,15 @@ final class RunningCall: Sendable {
     }
 
     private let state = Mutex(State())
-    /// Whether the client takes event streams. If not, what the call says goes nowhere.
+    /// Whether the client accepts event streams. If not, notifications are dropped.
     private let canStream: Bool
 
     init(canStream: Bool) { self.canStream = canStream }
 
-    /// Runs the work. `finished` is called once, when the work has ended, whatever became of its answer.
+    /// Runs the work. `finished` is called once, when the work has ended, whatever happened to its response.
     func begin(_ work: @escaping @Sendable () async -> Dispatcher.Outcome, finished: @escaping @Sendable () -> Void) {
-        // Unstructured because it outlives the function that answers when the answer is a stream. It ends with the answer's reader, or when it is
-        // cancelled.
+        // Unstructured, because it outlives the function that answers when the response is a stream. It ends with the
+        // reader of the response, or when it is cancelled.
         let task = Task {
             let outcome = await work()
             self.finish(outcome)
@@ -49,7 +49,8 @@ final class RunningCall: Sendable {
         if isCancelled { task.cancel() }
     }
 
-    /// How the answer begins: waits for the first word, or the end. Cancelling the caller's task cancels the call.
+    /// The beginning of the response. Waits for the first notification or the end. Cancelling the caller's task cancels
+    /// the call.
     func opening() async -> Opening {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -109,7 +110,7 @@ final class RunningCall: Sendable {
         return (nil, state.events)
     }
 
-    /// Ends the work, and the answer without a result.
+    /// Cancels the work, and ends the response without a result.
     func cancel() {
         let task = state.withLock { state in
             state.isCancelled = true
@@ -120,10 +121,10 @@ final class RunningCall: Sendable {
     }
 }
 
-/// Beats for calls that say nothing: a proxy takes a connection on which nothing moves for dead. Also the moment at which it is looked whether a
-/// caller's token is still good.
+/// Sends heartbeats for calls without notifications, because proxies close idle connections. Each heartbeat also checks
+/// that the token of the caller is still valid.
 ///
-/// Its one task runs while some call does, and ends by itself.
+/// Its one task runs while there are calls, and ends by itself.
 final class Heartbeats: Sendable {
     private struct Entry {
         let call: RunningCall
@@ -142,7 +143,7 @@ final class Heartbeats: Sendable {
 
     init(every interval: Duration = .seconds(15)) { self.interval = interval }
 
-    /// `isAlive`: whether the call may go on; asked at each beat.
+    /// `isAlive` says whether the call may continue. It is called at each heartbeat.
     func add(_ call: RunningCall, isAlive: @escaping @Sendable () -> Bool) -> UInt64 {
         let (id, mustStart) = state.withLock { state in
             state.last &+= 1

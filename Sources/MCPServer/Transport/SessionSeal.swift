@@ -3,31 +3,32 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// What a session of the handshake wire is: settled at `initialize`, and carried by the client in `Mcp-Session-Id`.
+/// The contents of a session of the handshake revisions. They are negotiated at `initialize`, and the client carries
+/// them in `Mcp-Session-Id`.
 struct SessionContents: Sendable, Equatable {
     /// 128 random bits.
     let id: [UInt8]
-    /// Issuer and subject, hashed; nil where the session was opened without a token.
+    /// The hash of issuer and subject. Nil when the session was opened without a token.
     let owner: [UInt8]?
-    /// The revision that was settled on.
+    /// The negotiated revision.
     let version: String
-    /// What the client can do when it is asked, of `Self.capabilities`.
+    /// The capabilities of the client, from `Self.capabilities`.
     let capabilities: Set<String>
     let expiresAt: NumericDate
 
     /// The client capabilities that a session remembers.
     static let capabilities = ["elicitation", "sampling", "roots"]
-    /// Seconds after which a session ends, however much it is used.
+    /// The number of seconds after which a session expires, even if it is in use.
     static let lifetime: Int64 = 7 * 86400
 
     static func hash(owner: String) -> [UInt8] { Array(SHA256.hash(data: Array(owner.utf8))) }
 }
 
-/// Seals sessions into identifiers, so that every instance that has the key takes them, also after a restart, and none costs memory. A session
-/// proves nothing: whoever sends one needs a token of the user who opened it all the same.
+/// Encrypts sessions into identifiers. Every instance with the key accepts them, also after a restart, and they take no
+/// memory. A session proves nothing: its sender also needs a token of the user who opened it.
 struct SessionSeal: Sendable {
     private let sealer: Sealer
-    /// A session of one resource is none of another, also where they share a key.
+    /// A session of one resource is not valid for another, even with the same key.
     private let resource: String
 
     private static let format: UInt8 = 1
@@ -38,7 +39,7 @@ struct SessionSeal: Sendable {
         self.resource = "mcp session " + resource.text
     }
 
-    /// Nil only if sealing fails.
+    /// Nil only if encryption fails.
     func seal(_ session: SessionContents) -> String? {
         guard let version = ProtocolVersion.handshake.firstIndex(of: session.version) else { return nil }
         var flags: UInt8 = session.owner == nil ? 0 : 0x80
@@ -48,7 +49,7 @@ struct SessionSeal: Sendable {
         do throws(OAuthError) { return Base64URL.encode(try sealer.seal(bytes, owner: resource)) } catch { return nil }
     }
 
-    /// Nil for what was not sealed with this key for this resource, and for what has expired.
+    /// Nil for a text that was not sealed with this key for this resource, and for an expired session.
     func open(_ text: String, at now: NumericDate) -> SessionContents? {
         guard text.utf8.count <= Self.maximumBytes, let sealed = try? Base64URL.decode(text), let bytes = sealer.open(sealed, owner: resource),
             bytes.count == 27 || bytes.count == 59, bytes[0] == Self.format, Int(bytes[1]) < ProtocolVersion.handshake.count,

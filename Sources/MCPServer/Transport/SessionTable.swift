@@ -1,18 +1,19 @@
 import JOSE
 import Synchronization
 
-/// What this process knows of sessions beyond what they carry themselves: which calls are running, what the client wants to hear, and that it ended
-/// one.
+/// The state of sessions that they do not carry themselves: running calls, log levels, and sessions that the client
+/// ended.
 ///
-/// A session of which there is nothing of the kind takes no room. Another instance knows nothing of this; a restart forgets it.
+/// Sessions without such state take no memory. Other instances do not know the state, and a restart loses it.
 final class SessionTable: Sendable {
     private struct Entry {
         let owner: [UInt8]?
         var usedAt: NumericDate
-        /// By the identifier of the request. The protocol wants these to differ; where a client uses one twice at once, cancelling it cancels both.
+        /// Running calls by the identifier of their request. The protocol requires these to differ; if a client uses
+        /// one twice at once, cancelling it cancels both calls.
         var running: [String: [RunningCall]] = [:]
         var level: LogLevel?
-        /// Until then it must be remembered that the client ended the session.
+        /// The time until which the table must remember that the client ended the session.
         var endedUntil: NumericDate?
 
         var isWorthKeeping: Bool { !running.isEmpty || level != nil || endedUntil != nil }
@@ -20,7 +21,7 @@ final class SessionTable: Sendable {
 
     private struct State {
         var entries: [[UInt8]: Entry] = [:]
-        /// How many entries each owner has.
+        /// The number of entries of each owner.
         var counts: [[UInt8]?: Int] = [:]
 
         mutating func put(_ entry: Entry, _ id: [UInt8]) {
@@ -38,17 +39,17 @@ final class SessionTable: Sendable {
 
     static let maximumCount = 10_000
     static let maximumPerOwner = 100
-    /// Sessions of callers without a token, where there can be such: strangers push out strangers, never users.
+    /// Sessions of callers without a token. They replace each other and never the sessions of users.
     static let maximumOfNobody = 1000
 
-    /// The level of the messages that the client wants, unless it has not said.
+    /// The level of the log messages that the client wants. Nil when it has not said.
     func level(of session: SessionContents) -> LogLevel? { state.withLock { $0.entries[session.id]?.level } }
 
     func isEnded(_ session: SessionContents) -> Bool { state.withLock { $0.entries[session.id]?.endedUntil != nil } }
 
     func setLevel(_ level: LogLevel, of session: SessionContents, at now: NumericDate) { change(session, now) { $0.level = level } }
 
-    /// Ends a session: its calls are cancelled, and it is refused from now on.
+    /// Ends a session: its calls are cancelled, and it is rejected from now on.
     func end(_ session: SessionContents, at now: NumericDate) {
         let running = change(session, now) { entry in
             defer { entry.running = [:] }
@@ -85,8 +86,8 @@ final class SessionTable: Sendable {
         }
     }
 
-    /// Forgets of one owner what was used longest ago, first where no call is running. What is forgotten is a choice of log level, or that a
-    /// session was ended: its owner could open another at any time.
+    /// Removes the least recently used entries of one owner, first those without a running call. The owner loses a log
+    /// level, or a session that it ended works again; it could open another at any time.
     private static func makeRoom(_ state: inout State, for owner: [UInt8]?, _ now: NumericDate) {
         func forgetOldest(_ isCandidate: (Entry) -> Bool) {
             let oldest = state.entries.filter { isCandidate($0.value) }.min { one, other in

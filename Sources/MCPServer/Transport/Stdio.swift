@@ -12,16 +12,19 @@ import Synchronization
     import Darwin
 #endif
 
-/// The stdio transport: one message a line. Its protection is the operating system's: whoever can write to this process's input is its owner, so
-/// there is no token, and every call is made by one local principal (MCP authorization, "Protocol Requirements").
+/// The stdio transport: one message a line. The operating system protects it, since only the owner of this process can
+/// write to its input. There is no token, and every call has one local principal (MCP authorization, "Protocol
+/// Requirements").
 public struct StdioTransport: Sendable {
     private let dispatcher: Dispatcher
     private let principal: Principal
 
-    /// Lines longer than this end the connection.
+    /// A longer line ends the connection.
     static let maximumLineBytes = 4 << 20
 
-    /// - Parameter subject: who the local user is to the tools; from the environment, never from the client.
+    /// Throws `invalid_configuration` when a definition of the server has a mistake.
+    ///
+    /// - Parameter subject: The `subject` of the local principal. Take it from the environment, never from the client.
     public init(_ server: MCPServer, subject: String) throws(OAuthError) {
         try server.check()
         dispatcher = Dispatcher(server: server, resourceServer: nil)
@@ -29,7 +32,7 @@ public struct StdioTransport: Sendable {
         principal = Principal(issuer: "local", subject: subject, expiration: NumericDate(seconds: .max), claims: claims)
     }
 
-    /// Serves until the input ends.
+    /// Reads standard input and writes standard output until the input ends.
     public func run() async {
         await run(input: Self.lines(of: 0)) { line in Self.write(line + [0x0A]) }
     }
@@ -51,7 +54,7 @@ public struct StdioTransport: Sendable {
                     running.calls.withLock { $0[id.text] }?.cancel()
                 }
                 guard case .request(let id, let method, let params) = message else { continue }
-                // The first request decides which wire this connection speaks.
+                // The first request decides which revision this connection uses.
                 let isEnveloped = params["_meta"]?["io.modelcontextprotocol/protocolVersion"] != nil
                 if isModern == nil { isModern = isEnveloped && method != "initialize" }
                 let wire: Dispatcher.Wire = isModern == true ? .modern : .handshake
@@ -91,12 +94,12 @@ public struct StdioTransport: Sendable {
         }
     }
 
-    /// The calls that are under way, by their ids.
+    /// The running calls by the identifiers of their requests.
     private final class Running: Sendable {
         let calls = Mutex<[String: RunningCall]>([:])
     }
 
-    /// Nil for a call that was cancelled: it is not answered.
+    /// Nil for a call that was cancelled, which has no response.
     private static func answer(_ id: JSONValue, _ outcome: Dispatcher.Outcome) -> JSONValue? {
         switch outcome {
         case .result(let result): ["jsonrpc": "2.0", "id": id, "result": .object(result)]
@@ -105,7 +108,7 @@ public struct StdioTransport: Sendable {
         }
     }
 
-    /// Reads on a thread of its own, since reading blocks.
+    /// Reads on its own thread, since reading blocks.
     private static func lines(of descriptor: Int32) -> AsyncStream<[UInt8]> {
         AsyncStream { continuation in
             DispatchQueue(label: "mcp-auth.stdio").async {

@@ -1,9 +1,12 @@
-/// An IPv4 or IPv6 address, and whether it may be reached from a server that fetches what strangers name.
+/// An IPv4 or IPv6 address. It says whether a server may fetch URLs that strangers choose from it.
 public enum IPAddress: Sendable, Hashable {
+    /// The four bytes of an IPv4 address as one number, the first byte highest.
     case v4(UInt32)
+    /// The first and the last eight bytes of an IPv6 address as numbers, the first byte highest.
     case v6(high: UInt64, low: UInt64)
 
-    /// From four plain decimal numbers, or from RFC 4291 text without a zone. Nil for every other spelling, also those that `inet_aton` takes.
+    /// From four decimal numbers with dots, or from RFC 4291 text without a zone. Nil for every other spelling,
+    /// including those that only `inet_aton` accepts, such as `127.1`.
     public init?(_ text: String) {
         let bytes = Array(text.utf8)
         if let v4 = Self.parseV4(bytes[...]) {
@@ -15,7 +18,7 @@ public enum IPAddress: Sendable, Hashable {
         }
     }
 
-    /// From 4 or 16 bytes in network order.
+    /// From 4 or 16 bytes in network order. Nil for any other number of bytes.
     public init?(bytes: some Collection<UInt8>) {
         switch bytes.count {
         case 4: self = .v4(bytes.reduce(0) { $0 << 8 | UInt32($1) })
@@ -25,9 +28,10 @@ public enum IPAddress: Sendable, Hashable {
         }
     }
 
+    /// Whether this is an IPv6 address.
     public var isV6: Bool { if case .v6 = self { true } else { false } }
 
-    /// 127.0.0.0/8 or ::1.
+    /// Whether the address is in 127.0.0.0/8 or is ::1. False for IPv4 loopback addresses mapped into IPv6.
     public var isLoopback: Bool {
         switch self {
         case .v4(let address): address >> 24 == 127
@@ -35,7 +39,8 @@ public enum IPAddress: Sendable, Hashable {
         }
     }
 
-    /// What one host cannot have many of: an IPv4 address, also where it is mapped into IPv6, or the /64 of an IPv6 address.
+    /// The part of an address that rate limits count, because one host has only a few: the IPv4 address, or the /64 of
+    /// an IPv6 address. An IPv4 address that is mapped into IPv6 counts as the IPv4 address.
     package var networkKey: String {
         switch self {
         case .v4(let address): return String(address, radix: 16)
@@ -44,8 +49,8 @@ public enum IPAddress: Sendable, Hashable {
         }
     }
 
-    /// Whether this is an ordinary public address: none of the special-use blocks of RFC 6890 and its successors, and no IPv6 form that carries an
-    /// IPv4 address inside (mapped, compatible, NAT64, 6to4, Teredo, ISATAP), whatever that address is.
+    /// Whether this is an ordinary public address. False for the special-use blocks of RFC 6890 and its successors.
+    /// False also for every IPv6 form that contains an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo, ISATAP).
     public var isPublic: Bool {
         switch self {
         case .v4(let address):

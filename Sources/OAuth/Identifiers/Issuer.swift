@@ -1,8 +1,10 @@
-/// The identifier of an authorization server (RFC 8414 §2): an https URL without query and fragment, compared byte for byte.
+/// The identifier of an authorization server (RFC 8414 §2): an https URL without query and fragment, compared byte for
+/// byte.
 public struct Issuer: Sendable, Hashable, CustomStringConvertible {
+    /// The identifier as a URL, exactly as it was given.
     public let url: WebURL
 
-    /// Throws `invalid_identifier`. Plain http is allowed for loopback hosts; for others only with `insecureAllowHTTP`.
+    /// Throws `invalid_identifier`. http is allowed for loopback hosts; for other hosts only with `insecureAllowHTTP`.
     public init(_ text: String, insecureAllowHTTP: Bool = false) throws(OAuthError) {
         guard let url = WebURL(text), url.query == nil, url.fragment == nil else {
             throw OAuthError(
@@ -14,10 +16,12 @@ public struct Issuer: Sendable, Hashable, CustomStringConvertible {
         self.url = url
     }
 
+    /// The identifier exactly as it was given.
     public var text: String { url.text }
     public var description: String { url.text }
 
-    /// Where the metadata documents may be, in the order that a client tries them (MCP authorization, "Authorization Server Metadata Discovery").
+    /// The URLs of the metadata documents, in the order that a client tries them (MCP authorization, "Authorization
+    /// Server Metadata Discovery").
     public var metadataURLs: [String] {
         let path = trimmedPath
         let base = url.origin
@@ -26,6 +30,6 @@ public struct Issuer: Sendable, Hashable, CustomStringConvertible {
         return [oauth, base + "/.well-known/openid-configuration" + path, base + path + "/.well-known/openid-configuration"]
     }
 
-    /// The path without a slash at its end; empty for the root.
+    /// The path without a slash at its end. Empty for the root.
     package var trimmedPath: String { url.path.hasSuffix("/") ? String(url.path.dropLast()) : url.path }
 }

@@ -1,31 +1,38 @@
-/// A redirect URI (RFC 6749 §3.1.2, RFC 8252 §7): validated once, compared byte for byte.
+/// A redirect URI (RFC 6749 §3.1.2, RFC 8252 §7), validated once and compared byte for byte.
 ///
-/// Allowed are https (to a name, or to a literal address that is public), http to a loopback host, and private-use schemes of native apps
-/// (`com.example.app:/callback`, `cursor://app/callback`, RFC 8252 §7.1). Schemes that a browser, a shell or an operating system handles itself,
-/// such as `javascript:` or `file:`, are refused everywhere. So are fragments, wildcards, user information, and the parameters of an authorization
-/// response in the query.
+/// Three kinds are allowed:
+///
+/// - https to a name, a public address or a loopback address.
+/// - http to a loopback host.
+/// - Private-use schemes of native apps, such as `com.example.app:/callback` and `cursor://app/callback` (RFC 8252
+///   §7.1). Schemes that a browser, a shell or an operating system handles itself, such as `javascript:` or `file:`,
+///   are rejected.
+///
+/// Fragments, wildcards, user information, and authorization response parameters in the query are rejected.
 public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
+    /// The kind of application that receives the response.
     public enum Kind: Sendable, Hashable {
         /// The callback of a web site.
         case web
-        /// A program on the user's own machine that listens on a port, by http or https.
+        /// A program on the user's own machine that listens on a port, with http or https.
         case loopback
         /// An app that registered a scheme with its operating system.
         case privateUse
     }
 
-    /// Exactly as it was written.
+    /// Exactly as it was given.
     public let text: String
+    /// The kind of application, which follows from scheme and host.
     public let kind: Kind
     private let url: WebURL?
 
-    /// The parameters of an authorization response (RFC 6749 §4.1.2, RFC 9207, JARM, OpenID Connect). A redirect URI that holds one of them would
-    /// give the client a response with two values, one of which is not the server's.
+    /// The parameters of an authorization response (RFC 6749 §4.1.2, RFC 9207, JARM, OpenID Connect). A redirect URI
+    /// that contains one would give the client a second value that does not come from the server.
     public static let responseParameters: Set<String> = [
         "code", "state", "iss", "error", "error_description", "error_uri", "response", "id_token", "access_token",
     ]
 
-    /// Throws `invalid_redirect_uri`; the message says what is allowed.
+    /// Throws `invalid_redirect_uri`. The message says what is allowed.
     public init(_ text: String) throws(OAuthError) {
         let bytes = Array(text.utf8)
         guard bytes.count <= WebURL.maximumBytes, bytes.allSatisfy(URLBytes.isAllowed), !bytes.contains(UInt8(ascii: "#")),
@@ -54,15 +61,18 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
         try Self.checkQuery(bytes)
     }
 
-    /// Whether a request may name `requested` when this one is registered: the same bytes; for a loopback URI any port (RFC 8252 §7.3), in the same
-    /// literal form of the host, with the same path and query. An empty path and `/` are the same (RFC 3986 §6.2.3).
+    /// Whether a request may name `requested` when this URI is registered. The bytes must be equal.
+    ///
+    /// A loopback URI matches with any port (RFC 8252 §7.3). Its host must have the same spelling, and its path and
+    /// query must be equal. An empty path equals `/` (RFC 3986 §6.2.3).
     public func matches(_ requested: String) -> Bool {
         if text.utf8.elementsEqual(requested.utf8) { return true }
         guard kind == .loopback, let url, let other = WebURL(requested) else { return false }
         return Self.isSame(url, other)
     }
 
-    /// Whether two redirect URIs of one authorization are the same: byte for byte, or loopback URIs that differ in nothing but an empty path and `/`.
+    /// Whether two redirect URIs of one authorization are equal: byte for byte, or loopback URIs that differ only in an
+    /// empty path and `/`.
     package static func areSame(_ one: String, _ other: String) -> Bool {
         if one.utf8.elementsEqual(other.utf8) { return true }
         guard let one = WebURL(one), let other = WebURL(other), one.isLoopback, one.effectivePort == other.effectivePort else { return false }
@@ -74,7 +84,7 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
             && other.requestPath == one.requestPath && other.query == one.query
     }
 
-    /// What a person is shown: the host, with the port that is written there, or the private-use scheme with the host behind it.
+    /// The text for consent pages: the host with its explicit port, or the private-use scheme with the host after it.
     public var displayHost: String {
         guard let url else {
             let rest = Array(text.utf8.dropFirst(scheme.utf8.count + 1))
@@ -85,15 +95,15 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
         return url.hostForURL + (url.port.map { ":\($0)" } ?? "")
     }
 
-    /// The scheme in lower case, without its colon.
+    /// The scheme in lower case, without the colon.
     public var scheme: String { Self.scheme(of: Array(text.utf8)) }
 
     public var description: String { text }
 
     // MARK: Private-use schemes (RFC 8252 §7.1, §8.6)
 
-    /// A scheme that an app may register, then a host or a path. A name without a dot (`cursor`) is nobody's own, which the consent page makes up
-    /// for: it says that an app will be opened, and by which scheme.
+    /// Requires a scheme that an app may register, then a host or a path. Several apps can claim a name without a dot
+    /// (`cursor`). The consent page therefore says that an app will open, and names the scheme.
     private static func checkPrivateUse(_ bytes: [UInt8]) throws(OAuthError) {
         func fail(_ message: String) -> OAuthError { OAuthError(.invalidRedirectURI, message) }
         let form =
@@ -108,7 +118,8 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
         let rest = bytes[(colon + 1)...]
         let isReverseDomain = bytes[..<colon].contains(UInt8(ascii: "."))
         let path = rest.starts(with: "//".utf8) ? rest.dropFirst(2) : rest
-        // A scheme without a dot needs a host or a path with a slash, since `name:text` is how schemes are written that a system handles itself.
+        // A scheme without a dot needs a host or a path with a slash, since `name:text` is the form of schemes that a
+        // system handles itself.
         guard path.contains(where: { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }), path.first != UInt8(ascii: "?"),
             isReverseDomain || rest.first == UInt8(ascii: "/")
         else { throw fail("a redirect URI with a private-use scheme names a host or a path after it, such as editor://callback") }
@@ -119,7 +130,7 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
         String(decoding: bytes.prefix { $0 != UInt8(ascii: ":") }.map(URLBytes.lowercased), as: UTF8.self)
     }
 
-    /// RFC 3986 §3.1, and no empty label between dots.
+    /// RFC 3986 §3.1, without empty labels between dots.
     private static func isSchemeName(_ scheme: ArraySlice<UInt8>) -> Bool {
         guard let first = scheme.first, URLBytes.isLetter(first), (2...128).contains(scheme.count) else { return false }
         return scheme.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
@@ -133,7 +144,8 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
             || reservedSuffixes.contains { scheme.utf8.reversed().starts(with: $0.utf8.reversed()) }
     }
 
-    /// Schemes that a browser, a shell or an operating system handles itself: sending a code there runs, shows or opens something else than a client.
+    /// Schemes that a browser, a shell or an operating system handles itself. A code that is sent there runs, shows or
+    /// opens something other than a client.
     private static let reservedSchemes: Set<String> = [
         "http", "https", "ws", "wss", "ftp", "ftps", "sftp", "tftp", "file", "data", "javascript", "livescript", "mocha", "vbscript", "blob", "about",
         "view-source", "view-cache", "filesystem", "intent", "android-app", "market", "content", "resource", "jar", "chrome", "chrome-extension",
@@ -149,12 +161,13 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
 
     private static let reservedPrefixes = [
         "ms-", "x-apple", "itms", "itunes", "com.apple.", "x-msi", "microsoft.", "view-",
-        // What opens a web page in some browser, and what web pages may claim for themselves (`registerProtocolHandler`): a stranger's site, not an app.
+        // Schemes that open a web page in some browser, and schemes that web pages can claim
+        // (`registerProtocolHandler`).
         "web+", "ext+", "x-safari-", "x-web-search", "googlechrome", "firefox", "microsoft-edge", "opera-", "brave-", "vivaldi-", "ddgquicklink",
         "touch-http", "jnlp",
     ]
 
-    /// `touch-https:`, `opera-http:` and their kind open a web page.
+    /// `touch-https:`, `opera-http:` and similar schemes open a web page.
     private static let reservedSuffixes = ["http", "https"]
 
     // MARK: The query
@@ -172,15 +185,16 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Which apps may register their own scheme as a redirect URI (RFC 8252 §7.1).
+/// The private-use schemes that clients may have in their redirect URIs (RFC 8252 §7.1).
 public enum PrivateUseSchemes: Sendable, Hashable {
-    /// Every scheme that `RedirectURI` takes.
+    /// Every scheme that `RedirectURI` accepts.
     case any
-    /// These schemes, without the colon: `["cursor", "com.example.app"]`.
+    /// These schemes, without the colon, ignoring case: `["cursor", "com.example.app"]`.
     case only([String])
+    /// No private-use scheme.
     case none
 
-    /// True for every redirect URI that has no private-use scheme.
+    /// Whether the policy allows a redirect URI. True for every URI that has no private-use scheme.
     public func allows(_ uri: RedirectURI) -> Bool {
         guard uri.kind == .privateUse else { return true }
         switch self {

@@ -1,27 +1,33 @@
-/// An absolute `http` or `https` URL, parsed on bytes (RFC 3986) and never changed: `text` is what was given.
+/// An absolute `http` or `https` URL, parsed on bytes (RFC 3986). It is never changed: `text` is exactly the text that
+/// was given.
 ///
-/// Refused are: anything but printable ASCII, backslashes and the other characters that RFC 3986 has no place for, user information, broken percent
-/// encodings, hosts that are not plain names or canonical addresses (so `127.1`, `0x7f.1` and `2130706433` are none), zone identifiers, and ports outside
-/// 1 to 65535 or with leading zeros. That leaves no URL that a browser reads differently.
+/// A URL that browsers could read differently is rejected:
+///
+/// - Characters outside printable ASCII, backslashes, and other characters that RFC 3986 does not allow.
+/// - User information, invalid percent encodings, and zone identifiers.
+/// - Hosts that are neither plain names nor canonical addresses, such as `127.1`, `0x7f.1` and `2130706433`.
+/// - Ports outside 1 to 65535, and ports with leading zeros.
 public struct WebURL: Sendable, Hashable, CustomStringConvertible {
-    /// The URL exactly as it was written.
+    /// The URL exactly as it was given.
     public let text: String
     /// `http` or `https`, lower case.
     public let scheme: String
-    /// As it was written; an IPv6 address without its brackets.
+    /// The host as it was given; an IPv6 address without its brackets.
     public let host: String
+    /// The explicit port. Nil when the URL names none; see `effectivePort`.
     public let port: Int?
-    /// As it was written: empty, or beginning with a slash.
+    /// The path as it was given: empty, or beginning with a slash. Percent encodings are not decoded.
     public let path: String
-    /// Without the question mark. Nil: there is none.
+    /// The query without the question mark. Nil when there is none.
     public let query: String?
-    /// Without the number sign. Nil: there is none.
+    /// The fragment without the number sign. Nil when there is none.
     public let fragment: String?
     private let isIPv6: Bool
 
+    /// The longest URL, in bytes.
     public static let maximumBytes = 2048
 
-    /// Nil for anything that is not such a URL.
+    /// Nil for a text that is not such a URL, or is longer than `maximumBytes`.
     public init?(_ text: String) {
         let bytes = Array(text.utf8)
         guard bytes.count <= Self.maximumBytes, bytes.allSatisfy(URLBytes.isAllowed), URLBytes.hasValidPercentEncoding(bytes[...]) else { return nil }
@@ -75,35 +81,37 @@ public struct WebURL: Sendable, Hashable, CustomStringConvertible {
         self.text = text
     }
 
+    /// Whether the scheme is `https`.
     public var isSecure: Bool { scheme == "https" }
 
-    /// Whether the host is `localhost`, `127.0.0.0/8` or `::1`, written plainly.
+    /// Whether the host is `localhost`, or a plain spelling of an address in 127.0.0.0/8 or of `::1`. Names are not
+    /// resolved.
     public var isLoopback: Bool {
         if URLBytes.equalIgnoringCase(host, "localhost") { return true }
         return IPAddress(host)?.isLoopback ?? false
     }
 
-    /// The port that a connection goes to.
+    /// The port of a connection: the explicit one, else 443 for https and 80 for http.
     public var effectivePort: Int { port ?? (isSecure ? 443 : 80) }
 
-    /// The host as it stands in a URL: lower case, an IPv6 address in brackets.
+    /// The host in lower case; an IPv6 address in brackets.
     public var hostForURL: String {
         let lower = String(decoding: host.utf8.map(URLBytes.lowercased), as: UTF8.self)
         return isIPv6 ? "[\(lower)]" : lower
     }
 
-    /// Scheme, host and port as browsers send them in `Origin` (RFC 6454 §6.1).
+    /// Scheme, host and port as browsers send them in `Origin` (RFC 6454 §6.1), without the default port.
     public var origin: String {
         let isDefault = port == nil || port == (isSecure ? 443 : 80)
         return "\(scheme)://\(hostForURL)" + (isDefault ? "" : ":\(effectivePort)")
     }
 
-    /// The path, or a slash where it is empty.
+    /// The path, or `/` when it is empty.
     public var requestPath: String { path.isEmpty ? "/" : path }
 
     public var description: String { text }
 
-    /// Bytewise.
+    /// Compares bytes.
     public static func == (left: WebURL, right: WebURL) -> Bool { left.text == right.text }
     public func hash(into hasher: inout Hasher) { hasher.combine(text) }
 }
@@ -113,7 +121,7 @@ package enum URLBytes {
     /// The path of a request target, without its query, exactly as it was sent.
     package static func path(of target: String) -> String { String(decoding: target.utf8.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self) }
 
-    /// Printable ASCII that may stand somewhere in a URI.
+    /// Whether a byte is printable ASCII that RFC 3986 allows somewhere in a URI.
     package static func isAllowed(_ byte: UInt8) -> Bool {
         guard byte > 0x20, byte < 0x7F else { return false }
         switch byte {
@@ -154,8 +162,8 @@ package enum URLBytes {
 
     package static func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(lowercased(byte)) }
 
-    /// A name of labels, or an IPv4 address of four plain decimal numbers. A name whose last label looks like a number is an address to a browser,
-    /// so it has to be a canonical one.
+    /// Whether the bytes are a name of labels, or an IPv4 address of four decimal numbers. Browsers read a name whose
+    /// last label looks like a number as an address, so such a name must be a canonical one.
     package static func isHostName(_ bytes: ArraySlice<UInt8>) -> Bool {
         guard !bytes.isEmpty, bytes.count <= 253 else { return false }
         let labels = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
@@ -170,7 +178,7 @@ package enum URLBytes {
         return !isNumeric || IPAddress(String(decoding: bytes, as: UTF8.self)) != nil
     }
 
-    /// 1 to 65535 without sign or leading zero.
+    /// 1 to 65535 without a sign or a leading zero. Nil otherwise.
     package static func port(_ bytes: ArraySlice<UInt8>) -> Int? {
         guard (1...5).contains(bytes.count), bytes.first != UInt8(ascii: "0"), bytes.allSatisfy(isDigit) else { return nil }
         let number = bytes.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }

@@ -1,15 +1,18 @@
 /// A `WWW-Authenticate` challenge (RFC 9110 §11.6.1, RFC 6750 §3, RFC 9728 §5.1).
 public struct AuthenticationChallenge: Sendable, Hashable {
+    /// The authentication scheme, such as `Bearer` or `DPoP`.
     public let scheme: String
+    /// The parameters in order, with unquoted values.
     public private(set) var parameters: [(name: String, value: String)]
 
+    /// Parameters whose value is nil are left out. Scheme and names are not checked.
     public init(scheme: String = "Bearer", _ parameters: [(String, String?)] = []) {
         self.scheme = scheme
         self.parameters = parameters.compactMap { name, value in value.map { (name: name, value: $0) } }
     }
 
-    /// One line. Values are quoted; quotes and backslashes are escaped, and whatever is not printable ASCII becomes a question mark, so that
-    /// nothing can end the value or the line.
+    /// The value of the header, on one line. Quotation marks and backslashes in values are escaped. Everything outside
+    /// printable ASCII becomes a question mark, so that no value can end its quotes or the line.
     public var headerValue: String {
         guard !parameters.isEmpty else { return scheme }
         return scheme + " " + parameters.map { "\($0.name)=\"\(Self.quoted($0.value))\"" }.joined(separator: ", ")

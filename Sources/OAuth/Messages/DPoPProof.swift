@@ -1,30 +1,33 @@
 package import Crypto
 public import JOSE
 
-/// A proof that the sender of one request holds a private key (RFC 9449 §4): its own signature, its method and URL, its moment.
+/// A DPoP proof (RFC 9449 §4): the sender of a request holds a private key. The initializer checks signature, method,
+/// URL, time and access token.
 ///
-/// Not checked here, since only whoever keeps state can: that `identifier` is new within the window, and `nonce`.
+/// It does not check that `identifier` is new, nor that `nonce` is expected, because both need state. The caller must.
 public struct DPoPProof: Sendable, Hashable {
-    /// The SHA-256 thumbprint of the key, as `cnf.jkt` has it (RFC 9449 §6.1).
+    /// The SHA-256 thumbprint of the key, as in `cnf.jkt` of a bound token (RFC 9449 §6.1).
     public let thumbprint: String
-    /// `jti`: new in every proof.
+    /// `jti`, 1 to 512 bytes, different in every proof.
     public let identifier: String
+    /// `iat`, within `tolerance` of the time of the check.
     public let issuedAt: NumericDate
-    /// What the server had asked to be repeated.
+    /// The nonce that the server supplied. Nil when the proof has none.
     public let nonce: String?
 
-    /// Seconds by which `iat` may differ from now, either way (requirement 105).
+    /// The largest difference between `iat` and now, in seconds, in either direction (requirement 105).
     public static let tolerance: Int64 = 300
     static let maximumBytes = 8192
 
-    /// The algorithms that a proof may be signed with: none of them symmetric.
+    /// The algorithms that a proof may be signed with. All of them are asymmetric.
     public static let algorithms = SigningAlgorithm.asymmetric
 
-    /// - Parameters:
-    ///   - url: the URL of the request as its sender knows it, which is the server's configured one, never one made of `Host` headers.
-    ///   - accessToken: the token that the request carries, whose hash the proof must hold. Nil: it carries none.
+    /// Parses and checks a proof. Throws `invalid_dpop_proof`; the message says what is wrong.
     ///
-    /// Throws `invalid_dpop_proof` saying what is wrong.
+    /// - Parameters:
+    ///   - url: The URL of the request, made from the configuration of the server and never from a `Host` header.
+    ///   - accessToken: The access token of the request, whose hash the proof must contain (`ath`). Nil: the request
+    ///     has none.
     public init(parsing text: String, method: String, url: WebURL, accessToken: String?, at now: NumericDate) throws(OAuthError) {
         func fail(_ message: String) -> OAuthError { OAuthError(.invalidDPoPProof, message) }
         guard text.utf8.count <= Self.maximumBytes else { throw fail("the proof is longer than \(Self.maximumBytes) bytes") }
@@ -66,20 +69,22 @@ public struct DPoPProof: Sendable, Hashable {
         nonce = claims["nonce"]?.string
     }
 
-    /// Without query and fragment, with scheme and host in lower case and without the scheme's own port (RFC 9449 §4.3).
+    /// The URL without query and fragment, with scheme and host in lower case and without the default port (RFC 9449
+    /// §4.3).
     private static func normalized(_ url: WebURL) -> String { url.origin + url.requestPath }
 
-    /// Whether a text could be a thumbprint: the base64url of 32 bytes.
+    /// Whether a text has the form of a thumbprint: the base64url of 32 bytes.
     public static func isThumbprint(_ text: String) -> Bool { text.utf8.count == 43 && (try? Base64URL.decode(text))?.count == 32 }
 
-    /// What marks this proof as used, as one short text: its key and its `jti`.
+    /// The text that identifies the use of this proof: its key and its `jti`.
     package var useText: String { "dpop \(thumbprint) \(identifier)" }
 }
 
-/// Values for `DPoP-Nonce` (RFC 9449 §8): the time, sealed with a key of the server, so that they cost no memory and every instance knows them.
+/// Values for `DPoP-Nonce` (RFC 9449 §8). A nonce is a keyed hash of the time, so that it needs no memory and every
+/// instance with the key accepts it.
 package struct DPoPNonces: Sendable {
     private let key: SymmetricKey
-    /// Seconds for which one is handed out; it is taken for as long again.
+    /// The number of seconds for which the server hands out one nonce. It accepts the nonce for as long again.
     private static let window: Int64 = 150
 
     package init(key: SymmetricKey) { self.key = key }

@@ -1,17 +1,24 @@
 import JOSE
 
-/// The parameters of `application/x-www-form-urlencoded` content or of a query (RFC 6749 appendix B), decoded on bytes.
+/// The parameters of an `application/x-www-form-urlencoded` body or of a query (RFC 6749 appendix B), decoded on bytes.
+/// Names may occur more than once.
 public struct Form: Sendable, Hashable {
+    /// The decoded parameters, in order.
     public private(set) var fields: [(name: String, value: String)]
 
+    /// The most parameters that are parsed.
     public static let maximumFields = 200
 
+    /// A form without parameters.
     public init() { fields = [] }
 
+    /// The given parameters, decoded. Nothing is checked.
     public init(_ fields: [(String, String)]) { self.fields = fields.map { (name: $0.0, value: $0.1) } }
 
-    /// Throws `invalid_request` for broken percent encodings, for bytes that are not UTF-8 once decoded, for control characters in names, and for more than
-    /// `maximumFields` fields.
+    /// Parses a body or a query without its question mark.
+    ///
+    /// Throws `invalid_request` for invalid percent encodings, for bytes that are not UTF-8 after decoding, for NUL
+    /// characters, and for more than `maximumFields` parameters.
     public init(parsing bytes: some Collection<UInt8>) throws(OAuthError) {
         fields = []
         guard !bytes.isEmpty else { return }
@@ -24,28 +31,31 @@ public struct Form: Sendable, Hashable {
         }
     }
 
-    /// From the query of a request target; nothing when there is none.
+    /// Parses the query of a request target. Empty when there is none. Throws like `init(parsing:)`.
     public init(queryOf target: String) throws(OAuthError) {
         let query = target.utf8.drop { $0 != UInt8(ascii: "?") }.dropFirst()
         try self.init(parsing: query)
     }
 
-    /// The value of a parameter, nil when it is absent or empty (RFC 6749 §3.1). Throws `invalid_request` when it is there more than once.
+    /// The value of a parameter. Nil when it is absent or empty (RFC 6749 §3.1). Throws `invalid_request` when it
+    /// occurs more than once.
     public func single(_ name: String) throws(OAuthError) -> String? {
         let values = all(name)
         guard values.count <= 1 else { throw OAuthError(.invalidRequest, "the parameter \(name) is there more than once") }
         return values.first.flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// Every value of a parameter, by the exact bytes of its name.
+    /// Every value of a parameter, by the exact bytes of its name. Empty when it is absent.
     public func all(_ name: String) -> [String] { fields.filter { $0.name.utf8.elementsEqual(name.utf8) }.map(\.value) }
 
+    /// Appends a parameter, unless the value is nil.
     public mutating func append(_ name: String, _ value: String?) { if let value { fields.append((name, value)) } }
 
-    /// The encoded text: everything but unreserved characters is percent-encoded, a space too, so it serves in queries and in bodies.
+    /// The encoded text. Everything except unreserved characters is percent-encoded, including spaces, so that it is
+    /// valid in queries and in bodies.
     public var encoded: String { fields.map { Self.encode($0.name) + "=" + Self.encode($0.value) }.joined(separator: "&") }
 
-    /// One value, percent-encoded.
+    /// One name or value, percent-encoded.
     public static func encode(_ text: String) -> String {
         var output: [UInt8] = []
         output.reserveCapacity(text.utf8.count)
@@ -63,7 +73,8 @@ public struct Form: Sendable, Hashable {
         return String(decoding: output, as: UTF8.self)
     }
 
-    /// One value, decoded: `+` is a space. Throws `invalid_request`.
+    /// One name or value, decoded. `+` is a space. Throws `invalid_request` for invalid percent encodings, NUL, and
+    /// bytes that are not UTF-8.
     public static func decode(_ bytes: ArraySlice<UInt8>) throws(OAuthError) -> String {
         let invalid = OAuthError(.invalidRequest, "a parameter is not valid UTF-8")
         guard bytes.contains(where: { $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "%") }) else {

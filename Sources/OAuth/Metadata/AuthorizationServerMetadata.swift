@@ -1,20 +1,30 @@
 public import HTTPTypes
 public import JOSE
 
-/// The metadata of an authorization server (RFC 8414 §2, OpenID Connect Discovery §3, RFC 9207 §3), as a client or a resource server reads it.
+/// The metadata of an authorization server (RFC 8414 §2, OpenID Connect Discovery §3, RFC 9207 §3), as a client or a
+/// resource server reads it.
 public struct AuthorizationServerMetadata: Sendable {
+    /// The issuer, which was compared with the expected one.
     public let issuer: Issuer
-    /// Nil, here and for every endpoint: the document does not name it, or names something that is not an http(s) URL.
+    /// `jwks_uri`. Nil, as for every endpoint, when the document does not name it, or its value is not an http(s) URL.
     public let jwksURI: WebURL?
+    /// `introspection_endpoint` (RFC 7662).
     public let introspectionEndpoint: WebURL?
+    /// `authorization_endpoint` (RFC 6749 §3.1).
     public let authorizationEndpoint: WebURL?
+    /// `token_endpoint` (RFC 6749 §3.2).
     public let tokenEndpoint: WebURL?
+    /// `registration_endpoint` (RFC 7591 §3).
     public let registrationEndpoint: WebURL?
-    /// The whole document.
+    /// The whole document, for members that have no property here.
     public let document: JSONDocument
 
-    /// Throws `invalid_metadata` when the document is not a JSON object, or `issuer` is not byte for byte the issuer that was asked (RFC 8414 §3.3):
-    /// otherwise one server could speak for another. A member that is `null` counts as absent.
+    /// Parses a metadata document. Endpoints may be on any origin and may use http; the fetcher decides what it
+    /// fetches.
+    ///
+    /// Throws `invalid_metadata` when the document is not a JSON object, or `issuer` is not byte for byte the expected
+    /// issuer (RFC 8414 §3.3). Otherwise one server could claim to be another. A member that is `null` counts as
+    /// absent.
     public init(parsing bytes: [UInt8], expected: Issuer) throws(OAuthError) {
         let document: JSONDocument
         do throws(JOSEError) { document = try JSONDocument(parsing: bytes) } catch {
@@ -37,11 +47,11 @@ public struct AuthorizationServerMetadata: Sendable {
         registrationEndpoint = endpoint("registration_endpoint")
     }
 
-    /// Finds and reads the metadata of an issuer, at the addresses of `Issuer.metadataURLs` in their order. A document that cannot be used is
-    /// skipped.
+    /// Fetches the metadata of an issuer from the URLs of `Issuer.metadataURLs`, in order, and skips documents that
+    /// cannot be used. A redirect is followed once, within the same origin.
     ///
-    /// Throws, when no address has a usable one, `invalid_metadata` if some document was wrong, else `fetch_failed`. The message names each address
-    /// and what was found there.
+    /// Throws when no URL has a usable document: `invalid_metadata` if a document was wrong, else `fetch_failed`. The
+    /// message lists each URL and its result.
     public static func discover(_ issuer: Issuer, with fetcher: any HTTPFetcher) async throws(OAuthError) -> AuthorizationServerMetadata {
         var findings: [String] = []
         var isWrong = false
@@ -63,7 +73,8 @@ public struct AuthorizationServerMetadata: Sendable {
             isWrong ? .invalidMetadata : .fetchFailed, "no usable metadata found for the issuer \(issuer): " + findings.joined(separator: "; "))
     }
 
-    /// Follows one redirect within the same origin, such as one that adds a slash. Another origin could answer for this one, so nothing goes there.
+    /// Follows one redirect within the same origin, such as one that adds a slash. It follows no redirect to another
+    /// origin, which could answer for this one.
     private static func document(at url: WebURL, with fetcher: any HTTPFetcher) async throws(OAuthError) -> HTTPReply {
         let reply = try await fetcher.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"]))
         guard [301, 302, 303, 307, 308].contains(reply.response.status.code), let location = reply.response.headerFields[.location] else {

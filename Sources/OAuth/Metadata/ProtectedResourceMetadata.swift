@@ -1,30 +1,49 @@
 public import JOSE
 
-/// The metadata of a protected resource (RFC 9728 §2).
+/// The metadata of a protected resource (RFC 9728 §2). A property that is nil is left out of the document. Nothing is
+/// validated.
 public struct ProtectedResourceMetadata: Sendable, Hashable {
+    /// `resource`, the identifier of the resource.
     public var resource: String
+    /// `authorization_servers`, the issuers whose tokens the resource accepts. An empty list is left out.
     public var authorizationServers: [String]
+    /// `jwks_uri`, the keys of the resource itself, not those of its authorization servers.
     public var jwksURI: String?
+    /// `scopes_supported`, the scopes that clients may request.
     public var scopesSupported: ScopeSet?
+    /// `bearer_methods_supported`. The default is `["header"]`, the only method that this package accepts.
     public var bearerMethodsSupported: [String]? = ["header"]
+    /// `resource_signing_alg_values_supported`, the algorithms with which the resource signs responses.
     public var resourceSigningAlgorithmsSupported: [String]?
+    /// `resource_name`, for display to users.
     public var resourceName: String?
+    /// `resource_documentation`, the URL of a page for developers.
     public var resourceDocumentation: String?
+    /// `resource_policy_uri`, the URL of a page about the use of data.
     public var resourcePolicyURI: String?
+    /// `resource_tos_uri`, the URL of the terms of service.
     public var resourceTermsOfServiceURI: String?
+    /// `tls_client_certificate_bound_access_tokens` (RFC 8705). This package does not support such tokens.
     public var tlsClientCertificateBoundAccessTokens: Bool?
+    /// `authorization_details_types_supported` (RFC 9396).
     public var authorizationDetailsTypesSupported: [String]?
+    /// `dpop_signing_alg_values_supported` (RFC 9449).
     public var dpopSigningAlgorithmsSupported: [String]?
+    /// `dpop_bound_access_tokens_required` (RFC 9449).
     public var dpopBoundAccessTokensRequired: Bool?
+    /// `signed_metadata`, a JWT with the same members (RFC 9728 §2.2).
     public var signedMetadata: String?
-    /// Members that this type has no property for, such as translations (`resource_name#de`).
+    /// Members without a property here, such as translations (`resource_name#de`). They replace members of the same
+    /// name.
     public var additional = JSONObject()
 
+    /// Every other property is nil, except `bearerMethodsSupported`.
     public init(resource: String, authorizationServers: [String]) {
         self.resource = resource
         self.authorizationServers = authorizationServers
     }
 
+    /// The document as a JSON object.
     public var json: JSONValue {
         var json = JSONObject()
         json["resource"] = .string(resource)
