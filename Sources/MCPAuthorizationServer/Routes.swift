@@ -4,7 +4,7 @@ import OAuth
 /// The paths of the server, below the path of its issuer.
 struct Routes: Sendable {
     enum Route: Sendable {
-        case metadata, keys, authorize, push, signIn, consent, signOut, account, disconnect, endSessions, device, deviceDecision, style, logo, icon
+        case metadata, keys, authorize, push, signIn, consent, signOut, account, disconnect, endSession, endSessions, password, oneTimeCodes, changeCodes, device, deviceDecision, style, logo, icon
         case token, deviceAuthorization, revoke, introspect, userInfo, register, registeredClient
 
         /// The same for everybody, and harmless to read from anywhere.
@@ -18,7 +18,8 @@ struct Routes: Sendable {
         /// Whether GET is answered, and so HEAD (RFC 9110 §9.3.2).
         var answersGet: Bool {
             switch self {
-            case .authorize, .signIn, .consent, .signOut, .account, .disconnect, .endSessions, .device, .deviceDecision, .style, .logo, .icon, .userInfo,
+            case .authorize, .signIn, .consent, .signOut, .account, .disconnect, .endSession, .endSessions, .password, .oneTimeCodes, .changeCodes,
+                .device, .deviceDecision, .style, .logo, .icon, .userInfo,
                 .registeredClient:
                 true
             // Public documents know the method themselves.
@@ -57,6 +58,8 @@ struct Routes: Sendable {
             ("/authorize", .authorize, hasCodes), ("/par", .push, hasCodes), ("/consent", .consent, hasCodes),
             ("/sign-in", .signIn, hasPeople), ("/sign-out", .signOut, hasPeople), ("/account", .account, hasPeople),
             ("/account/disconnect", .disconnect, hasPeople), ("/account/sign-out-everywhere", .endSessions, hasPeople),
+            ("/account/session", .endSession, hasPeople), ("/account/password", .password, hasPeople),
+            ("/account/one-time-codes", .oneTimeCodes, hasPeople), ("/account/one-time-codes/change", .changeCodes, hasPeople),
             ("/assets/style.css", .style, hasPeople), ("/assets/icon.svg", .icon, hasPeople),
             ("/assets/logo", .logo, hasPeople && configuration.branding.logo != nil),
             ("/device_authorization", .deviceAuthorization, hasDevices), ("/device", .device, hasDevices),

@@ -38,8 +38,8 @@ public struct RateLimits: Sendable, Hashable {
     public var begin = Limit(burst: 200, everyMilliseconds: 500)
     /// Token, introspection, revocation and userinfo requests of one address.
     public var token = Limit(burst: 600, everyMilliseconds: 20)
-    /// Requests of one client that authenticates, from any address. Public clients are not counted, because anybody can
-    /// use their `client_id`.
+    /// Requests of one client that authenticates, from any address. Public clients are not counted, because their
+    /// `client_id` proves nothing.
     public var client = Limit(burst: 2000, everyMilliseconds: 5)
     /// Exchanges of the refresh tokens of one grant.
     public var refresh = Limit(burst: 120, everyMilliseconds: 10_000)

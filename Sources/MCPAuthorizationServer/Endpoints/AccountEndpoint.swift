@@ -7,6 +7,26 @@ import OAuth
 extension AuthorizationServer {
     func account(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .get else { return methodNotAllowed("GET") }
+        return await ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
+            var connections: [Pages.Connection] = []
+            for var grant in try await stored({ try await store.grants(ofUser: signedIn.user.id, at: clock.now) }) {
+                if let use = uses.pending(grant.id) { (grant.lastUsedAt, grant.lastOperation) = (use.time, use.operation) }
+                connections.append(Pages.Connection(grant: grant, client: try? await client(grant.clientID, nil)))
+            }
+            let done = try Form(queryOf: call.request.path ?? "").single("done").flatMap(Pages.Done.init)
+            return pages.account(
+                try transactions.seal(transaction),
+                Pages.Account(
+                    user: signedIn.user, connections: connections,
+                    sessions: try await stored { try await store.sessions(ofUser: signedIn.user.id, at: clock.now) },
+                    current: signedIn.session.hash, now: clock.now, done: done))
+        }
+    }
+
+    /// A page of somebody's own account, or the sign-in page where nobody is signed in.
+    func ownPage(
+        _ call: HTTPCall, _ body: (SignedIn, Transaction, Pages) async throws(OAuthError) -> HTTPReply
+    ) async -> HTTPReply {
         let pages = pages(call)
         do throws(OAuthError) {
             let browser = browser(call)
@@ -14,21 +34,29 @@ extension AuthorizationServer {
             guard let signedIn = try await signedIn(call) else {
                 return browser.set(on: pages.signIn(try transactions.seal(transaction), client: nil))
             }
-            var connections: [Pages.Connection] = []
-            for var grant in try await stored({ try await store.grants(ofUser: signedIn.user.id, at: clock.now) }) {
-                if let use = uses.pending(grant.id) { (grant.lastUsedAt, grant.lastOperation) = (use.time, use.operation) }
-                connections.append(Pages.Connection(grant: grant, client: try? await client(grant.clientID, nil)))
-            }
-            return browser.set(
-                on: pages.account(
-                    try transactions.seal(transaction.shown(to: signedIn.session)), user: signedIn.user, connections: connections))
+            return browser.set(on: try await body(signedIn, transaction.shown(to: signedIn.session), pages))
         } catch { return pages.error(error, status: pageStatus(error)) }
+    }
+
+    /// A form of somebody's own account: sent from a page that was shown to the session that is signed in now.
+    func ownForm(
+        _ call: HTTPCall, _ body: (Form, SignedIn, Transaction, Pages) async throws(OAuthError) -> HTTPReply
+    ) async -> HTTPReply {
+        await posted(call) { form, transaction, pages throws(OAuthError) in
+            guard case .account = transaction.purpose, let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else {
+                return stale(call)
+            }
+            return try await body(form, signedIn, transaction, pages)
+        }
+    }
+
+    func toAccount(_ done: Pages.Done) -> HTTPReply {
+        PageHeaders.redirect(to: routes.path("/account?done=\(done.rawValue)"), isSecure: issuer.url.isSecure)
     }
 
     /// Ends one connection, at once.
     func disconnect(_ call: HTTPCall) async -> HTTPReply {
-        await posted(call) { form, transaction, pages throws(OAuthError) in
-            guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else { return stale(call) }
+        await ownForm(call) { form, signedIn, _, pages throws(OAuthError) in
             let id = try form.single("grant") ?? ""
             let grant = try await stored { try await store.grant(id) }
             guard let grant, grant.userID == signedIn.user.id else {
@@ -37,14 +65,32 @@ extension AuthorizationServer {
             try await end(grant: grant.id)
             try await stored { try await store.forget(userID: signedIn.user.id, clientID: grant.clientID) }
             record("grant.revoked", .allowed, call, reason: "disconnected", subject: signedIn.user.id, client: grant.clientID)
-            return PageHeaders.redirect(to: routes.path("/account"), isSecure: issuer.url.isSecure)
+            return toAccount(.disconnected)
         }
     }
 
-    /// Ends every session and every connection of whoever sits here.
+    /// Signs somebody out of another browser.
+    func endSession(_ call: HTTPCall) async -> HTTPReply {
+        await ownForm(call) { form, signedIn, _, pages throws(OAuthError) in
+            let hash = try form.single("session").flatMap { try? Base64URL.decode($0) }.flatMap(SecretHash.init(bytes:))
+            let sessions = try await stored { try await store.sessions(ofUser: signedIn.user.id, at: clock.now) }
+            guard let hash, sessions.contains(where: { $0.hash == hash }) else {
+                return pages.error(OAuthError(.invalidRequest, "there is no such session"), status: .notFound)
+            }
+            try await stored { try await store.deleteSession(hash) }
+            record("session.ended", .allowed, call, reason: "by_user", subject: signedIn.user.id)
+            return toAccount(.session)
+        }
+    }
+
+    /// Asks (GET), then ends every session and every connection of the signed-in user (POST).
     func endSessions(_ call: HTTPCall) async -> HTTPReply {
-        await posted(call) { _, transaction, pages throws(OAuthError) in
-            guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else { return stale(call) }
+        if call.request.method == .get {
+            return await ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
+                pages.confirmEverywhere(try transactions.seal(transaction), user: signedIn.user)
+            }
+        }
+        return await ownForm(call) { _, signedIn, _, pages throws(OAuthError) in
             try await endSessions(ofUser: signedIn.user.id)
             record("sessions.ended", .allowed, call, reason: "by_user", subject: signedIn.user.id)
             return withoutSession(pages.signedOut(pages.language.words.everythingEnded))

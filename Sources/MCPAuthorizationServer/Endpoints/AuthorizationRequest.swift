@@ -28,8 +28,8 @@ struct AuthorizationRequest: Sendable {
 
 /// Why an authorization request is not valid, and whether the client may be told.
 enum AuthorizationRequestError: Error {
-    /// Client or redirect URI are not certain: only the person in front of the browser is told.
-    case local(OAuthError)
+    /// Client or redirect URI are not certain: only the person in front of the browser is told, with the values that do not fit.
+    case local(OAuthError, [ErrorFact])
     /// The redirect URI is the client's own.
     case redirectable(OAuthError, client: Client, redirectURI: String, state: String?)
 }
@@ -46,14 +46,21 @@ extension AuthorizationServer {
     }
 
     private func clientAndRedirect(_ form: Form, _ call: HTTPCall) async throws(AuthorizationRequestError) -> (Client, String, String?) {
+        var facts: [ErrorFact] = []
         do throws(OAuthError) {
             guard let text = try form.single("client_id") else { throw OAuthError(.invalidRequest, "client_id is missing") }
             guard let clientID = ClientID(text) else { throw OAuthError(.invalidClient, "client_id is not printable ASCII") }
             let client = try await client(clientID, call)
+            facts = [ErrorFact(name: "client_id", value: clientID.text)]
             guard let client, !client.isDisabled else { throw OAuthError(.invalidClient, "this client is not registered here; register it again") }
             let requested = try form.single("redirect_uri")
             guard let redirectURI = requested ?? (client.redirectURIs.count == 1 ? client.redirectURIs[0].text : nil) else {
                 throw OAuthError(.invalidRequest, "redirect_uri is missing, and the client has registered several")
+            }
+            facts = [ErrorFact(name: "redirect_uri", value: redirectURI)]
+            // What a client published or registered by itself is no secret. What an operator configured could name internal hosts.
+            if client.origin != .configured {
+                facts += client.redirectURIs.prefix(5).map { ErrorFact(name: "redirect_uri", value: $0.text, isRegistered: true) }
             }
             guard let registered = client.redirectURIs.first(where: { $0.matches(redirectURI) }) else {
                 throw OAuthError(.invalidRequest, "redirect_uri is not one that this client has registered")
@@ -61,12 +68,13 @@ extension AuthorizationServer {
             guard configuration.privateUseSchemes.allows(registered) else {
                 throw OAuthError(.invalidRequest, "redirect URIs with the scheme \(registered.scheme.prefix(64)): are not allowed here")
             }
+            facts = []
             let state = try form.single("state")
             guard (state?.utf8.count ?? 0) <= AuthorizationRequest.maximumStateBytes else {
                 throw OAuthError(.invalidRequest, "state is longer than \(AuthorizationRequest.maximumStateBytes) bytes")
             }
             return (client, redirectURI, state)
-        } catch { throw .local(error) }
+        } catch { throw .local(error, facts) }
     }
 
     private func validated(_ form: Form, _ client: Client, _ redirectURI: String, _ state: String?) throws(OAuthError) -> AuthorizationRequest {

@@ -53,14 +53,14 @@ extension AuthorizationServer {
                 throw OAuthError(.invalidClient, "this client is not registered here")
             }
             return (pushed, client)
-        } catch { throw .local(error) }
+        } catch { throw .local(error, []) }
     }
 
     private func refuse(_ error: AuthorizationRequestError, _ call: HTTPCall) async -> HTTPReply {
         switch error {
-        case .local(let error):
+        case .local(let error, let facts):
             record("authorization.request", .denied, call, reason: error.code.rawValue, detail: error.message)
-            return pages(call).error(error, status: pageStatus(error))
+            return pages(call).error(error, status: pageStatus(error), facts: facts)
         case .redirectable(let error, let client, let redirectURI, let state):
             record("authorization.request", .denied, call, reason: error.code.rawValue, detail: error.message, client: client.id)
             return await answer(error, client: client, redirectURI: redirectURI, state: state, call)
@@ -135,7 +135,7 @@ extension AuthorizationServer {
     /// - Parameter ticked: which permissions are ticked where the user chooses; all of them unless given.
     func ask(
         _ request: AuthorizationRequest, _ client: Client, _ signedIn: SignedIn, _ transaction: Transaction, _ pages: Pages, isChoosing: Bool = false,
-        ticked: ScopeSet? = nil, problem: String? = nil
+        ticked: ScopeSet? = nil, remembers: Bool = false, problem: String? = nil
     ) throws(OAuthError) -> HTTPReply {
         // What the client says of itself may have changed since the request was checked (S-12).
         guard client.redirectURIs.contains(where: { $0.matches(request.redirectURI) }) else {
@@ -144,7 +144,7 @@ extension AuthorizationServer {
         let question = Pages.Question(
             client: client, user: signedIn.user, scopes: request.scopes, resource: request.resource, redirectURI: request.redirectURI,
             action: "/consent", isChoosing: isChoosing || request.isChoiceNeeded, ticked: ticked ?? (request.isChoiceNeeded ? [] : request.scopes),
-            problem: problem)
+            remembers: remembers, problem: problem)
         return pages.consent(try transactions.seal(transaction.shown(to: signedIn.session, asking: client)), question)
     }
 

@@ -13,20 +13,29 @@ extension AuthorizationServer {
             }
             guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else {
                 // Somebody else signed in meanwhile, or nobody is: whoever sits here has to say who they are (B-07).
+                var kept = transaction
+                kept.chosen = try tickedScopes(form)
                 return pages.signIn(
-                    try transactions.seal(transaction), client: client, problem: pages.language.words.signInAgain, status: .forbidden)
+                    try transactions.seal(kept), client: client, problem: pages.language.words.signInAgain, status: .forbidden)
             }
             switch try form.single("decision") {
             case "allow":
                 // The question was about something else than what is there now (S-12): it is asked anew.
-                guard transaction.clientRevision == client.revision else { return try ask(request, client, signedIn, transaction, pages) }
+                let ticked = try tickedScopes(form)
+                let remembers = try form.single("remember") == "yes"
+                guard transaction.clientRevision == client.revision else {
+                    return try ask(
+                        request, client, signedIn, transaction, pages, isChoosing: ticked != nil, ticked: ticked, remembers: remembers)
+                }
                 guard let scopes = try chosenScopes(form, of: request.scopes, isChoiceNeeded: request.isChoiceNeeded) else {
                     return try ask(
-                        request, client, signedIn, transaction, pages, isChoosing: true, ticked: [], problem: pages.language.words.chooseOne)
+                        request, client, signedIn, transaction, pages, isChoosing: true, ticked: [], remembers: remembers, problem: pages.language.words.chooseOne)
                 }
-                if try form.single("remember") == "yes", client.isConfidential { try await remember(request, scopes, client, signedIn.user) }
+                if remembers, client.isConfidential { try await remember(request, scopes, client, signedIn.user) }
                 return try await issueCode(for: request, scopes, transaction: transaction, signedIn, call)
-            case "choose": return try ask(request, client, signedIn, transaction, pages, isChoosing: true)
+            case "choose":
+                return try ask(
+                    request, client, signedIn, transaction, pages, isChoosing: true, remembers: try form.single("remember") == "yes")
             case "deny":
                 record("consent", .denied, call, reason: "access_denied", subject: signedIn.user.id, client: client.id, scopes: request.scopes)
                 let error = OAuthError(.accessDenied, "the user did not allow it")
@@ -51,7 +60,8 @@ extension AuthorizationServer {
             guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else {
                 return pages.signIn(try transactions.seal(transaction), client: client)
             }
-            return try ask(request, client, signedIn, transaction, pages)
+            return try ask(
+                request, client, signedIn, transaction, pages, isChoosing: transaction.chosen != nil, ticked: transaction.chosen)
         } catch { return pages(call).error(error, status: pageStatus(error)) }
     }
 

@@ -126,7 +126,10 @@ extension AuthorizationServer {
             guard let device = try await stored({ try await store.device(userCode: hash, at: clock.now) }),
                 let client = try await client(device.clientID, call)
             else { return pages.error(OAuthError(.expiredToken, "the device does not wait any more; begin again on it"), status: .gone) }
-            guard transaction.clientRevision == client.revision else { return try ask(device, code, client, signedIn, transaction, pages) }
+            let ticked = try tickedScopes(form)
+            guard transaction.clientRevision == client.revision else {
+                return try ask(device, code, client, signedIn, transaction, pages, isChoosing: ticked != nil, ticked: ticked)
+            }
             let state: DeviceAuthorization.State
             switch try form.single("decision") {
             case "allow":
@@ -151,7 +154,7 @@ extension AuthorizationServer {
             record(
                 "device.decided", isAllowed ? .allowed : .denied, call, reason: isAllowed ? nil : "access_denied", subject: signedIn.user.id,
                 client: client.id, scopes: device.scopes)
-            return pages.deviceDone(isAllowed: isAllowed)
+            return pages.deviceDone(isAllowed: isAllowed, client: client, user: signedIn.user)
         }
     }
 }

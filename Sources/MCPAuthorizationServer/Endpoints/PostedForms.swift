@@ -44,11 +44,16 @@ extension AuthorizationServer {
         return client
     }
 
+    /// What is ticked in a form that offers a choice. Nil for one that offers none.
+    func tickedScopes(_ form: Form) throws(OAuthError) -> ScopeSet? {
+        guard try form.single("choice") != nil else { return nil }
+        return ScopeSet(form.all("scope").compactMap { Scope($0) })
+    }
+
     /// What the user left ticked. A form that offered no choice takes everything, unless a choice had to be made. Nil when something was to be
     /// chosen and nothing was. The scope `openid` is no permission: it only says which kind of answer the client wants.
     func chosenScopes(_ form: Form, of scopes: ScopeSet, isChoiceNeeded: Bool = false) throws(OAuthError) -> ScopeSet? {
-        guard try form.single("choice") != nil else { return isChoiceNeeded ? nil : scopes }
-        let ticked = ScopeSet(form.all("scope").compactMap { Scope($0) })
+        guard let ticked = try tickedScopes(form) else { return isChoiceNeeded ? nil : scopes }
         let chosen = ScopeSet(scopes.filter { ticked.contains($0) || $0 == IdentityScope.openID })
         return chosen.subtracting([IdentityScope.openID]).isEmpty ? nil : chosen
     }

@@ -38,7 +38,7 @@ extension AuthorizationServer {
             let request: AuthorizationRequest
             do throws(AuthorizationRequestError) { request = try await authorizationRequest(fields, call).request } catch {
                 switch error {
-                case .local(let error), .redirectable(let error, _, _, _):
+                case .local(let error, _), .redirectable(let error, _, _, _):
                     record("authorization.push", .denied, call, reason: error.code.rawValue, detail: error.message, client: client.id)
                     throw error
                 }

@@ -29,7 +29,7 @@ extension AuthorizationServer {
             if user.sealedOneTimeSecret != nil {
                 var next = transaction
                 next.halfSignedIn = Transaction.Half(userID: user.id, name: normalized, credential: Self.fingerprint(user))
-                return pages.oneTimeCode(try transactions.seal(next))
+                return pages.oneTimeCode(try transactions.seal(next), user: user)
             }
             forgiveAttempts(normalized, call)
             return try await enter(user, normalized, transaction, call)
@@ -45,11 +45,22 @@ extension AuthorizationServer {
         if let seconds = throttled(half.name, call) {
             record("sign_in", .denied, call, reason: "throttled")
             return pages.oneTimeCode(
-                try transactions.seal(transaction), problem: pages.language.words.tooManyAttempts.with("\(seconds)"), status: .tooManyRequests
+                try transactions.seal(transaction), user: user, problem: pages.language.words.tooManyAttempts.with("\(seconds)"), status: .tooManyRequests
             ).with(.retryAfter, "\(seconds)")
         }
         guard let secret = secrets.oneTimeSecrets.open(sealed, owner: user.id) else {
             throw OAuthError(.serverError, "the one-time password of this user cannot be read; the operator can set it up anew")
+        }
+        let recovery = try form.single("recovery") ?? ""
+        if !recovery.isEmpty {
+            guard try await useRecoveryCode(recovery, of: user) else {
+                record("sign_in", .denied, call, reason: "wrong_recovery_code", subject: user.id)
+                return pages.oneTimeCode(
+                    try transactions.seal(transaction), user: user, problem: pages.language.words.wrongRecoveryCode, status: .unauthorized)
+            }
+            record("user.recovery_code_used", .allowed, call, subject: user.id)
+            forgiveAttempts(half.name, call)
+            return try await enter(user, half.name, transaction, call)
         }
         let text = try form.single("code") ?? ""
         if let step = OneTimePasswords.step(of: text, secret, at: clock.now),
@@ -59,7 +70,18 @@ extension AuthorizationServer {
             return try await enter(user, half.name, transaction, call)
         }
         record("sign_in", .denied, call, reason: "wrong_one_time_code", subject: user.id)
-        return pages.oneTimeCode(try transactions.seal(transaction), problem: pages.language.words.wrongOneTimeCode, status: .unauthorized)
+        return pages.oneTimeCode(
+            try transactions.seal(transaction), user: user, problem: pages.language.words.wrongOneTimeCode, status: .unauthorized)
+    }
+
+    /// Uses up a recovery code: true once for each, also when two requests bring it at once.
+    private func useRecoveryCode(_ code: String, of user: User) async throws(OAuthError) -> Bool {
+        let hash = RecoveryCode.hash(code)
+        guard user.recoveryCodes.contains(hash) else { return false }
+        var changed = user
+        changed.recoveryCodes.removeAll { $0 == hash }
+        let updated = changed
+        return try await stored { try await store.update(updated, expecting: user) }
     }
 
     /// Changes with the password: what was begun with the old one does not go on with the new one.
@@ -69,7 +91,7 @@ extension AuthorizationServer {
 
     /// Every attempt counts until it has succeeded. An address that is throttled does not count against the account, so that it cannot go on
     /// locking people out; and a browser in which the account's owner signed in before has its own count, so that nobody elsewhere can lock it out.
-    private func throttled(_ name: String, _ call: HTTPCall) -> Int64? {
+    func throttled(_ name: String, _ call: HTTPCall) -> Int64? {
         let now = clock.now
         if let seconds = limits.signInByAddress.wait(for: limitKey(call), at: now) { return seconds }
         return attempts(name, call).limiter.wait(for: attempts(name, call).key, at: now)
@@ -84,7 +106,7 @@ extension AuthorizationServer {
         return (limits.signInByAccount, name)
     }
 
-    private func forgiveAttempts(_ name: String, _ call: HTTPCall) {
+    func forgiveAttempts(_ name: String, _ call: HTTPCall) {
         limits.signInByAddress.giveBack(limitKey(call))
         let attempts = attempts(name, call)
         attempts.limiter.reset(attempts.key)
@@ -144,13 +166,11 @@ extension AuthorizationServer {
     /// A new session under a new cookie, to which what was begun is bound from now on: nothing that was set before sign-in means anything after it
     /// (B-05). The browser keeps its own cookie, so that what it began in another tab goes on there (B-07).
     private func enter(_ user: User, _ name: String, _ transaction: Transaction, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
-        let now = clock.now
         // Somebody may have been kept out, or got another password, while this one was being checked.
         let current = try await stored { try await store.user(id: user.id) }
         guard let current, !current.isDisabled, Self.fingerprint(current) == Self.fingerprint(user) else { return stale(call) }
         let value = random.token()
-        let session = Session(
-            hash: SecretHash(of: value), userID: user.id, authenticatedAt: now, expiresAt: now.advanced(by: configuration.sessionLifetime))
+        let session = session(value, of: user, call)
         do throws(StoreError) {
             if let old = cookies.value(.session, in: call.request) { try await store.deleteSession(SecretHash(of: old)) }
             try await store.add(session)
@@ -177,6 +197,13 @@ extension AuthorizationServer {
         return reply
     }
 
+    /// A session that begins now.
+    func session(_ value: String, of user: User, _ call: HTTPCall) -> Session {
+        Session(
+            hash: SecretHash(of: value), userID: user.id, authenticatedAt: clock.now,
+            expiresAt: clock.now.advanced(by: configuration.sessionLifetime), browser: BrowserName.name(call.request.headerFields[.userAgent]))
+    }
+
     func signOut(_ call: HTTPCall) async -> HTTPReply {
         await posted(call) { _, transaction, pages throws(OAuthError) in
             do throws(StoreError) {
@@ -185,8 +212,8 @@ extension AuthorizationServer {
             record("sign_out", .allowed, call)
             let reply: HTTPReply
             switch transaction.purpose {
-            case .account: reply = pages.signedOut()
-            case .authorize, .device:
+            case .account where transaction.halfSignedIn == nil: reply = pages.signedOut()
+            case .account, .authorize, .device:
                 let again = Transaction(
                     id: transaction.id, purpose: transaction.purpose, browser: transaction.browser, expiresAt: transaction.expiresAt)
                 reply = pages.signIn(try transactions.seal(again), client: try await client(of: transaction, call))

@@ -21,6 +21,11 @@ struct HTML: Sendable {
         HTML(source: "<\(name)\(list(attributes))>")
     }
 
+    /// The same with attributes that are put together.
+    static func void(_ name: StaticString, _ attributes: [(StaticString, String)]) -> HTML {
+        HTML(source: "<\(name)" + attributes.map { " \($0.0)=\"\(escape($0.1))\"" }.joined() + ">")
+    }
+
     static func joined(_ parts: [HTML]) -> HTML { HTML(source: parts.map(\.source).joined()) }
 
     /// The whole document.

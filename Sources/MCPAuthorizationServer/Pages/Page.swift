@@ -62,6 +62,26 @@ struct Page: Sendable {
         self.isListed = isListed
     }
 
+    /// A field with its error state: what is wrong is marked for screen readers too.
+    func input(_ name: String, isFocused: Bool = false, isWrong: Bool = false, _ attributes: [(StaticString, String)] = []) -> HTML {
+        var all: [(StaticString, String)] = [("id", name), ("name", name)] + attributes
+        if isFocused { all.append(("autofocus", "")) }
+        if isWrong { all += [("aria-invalid", "true"), ("aria-describedby", "problem")] }
+        return .void("input", all)
+    }
+
+    func input(_ name: String, isFocused: Bool = false, isWrong: Bool = false, _ attributes: KeyValuePairs<StaticString, String>) -> HTML {
+        input(name, isFocused: isFocused, isWrong: isWrong, attributes.map { ($0.key, $0.value) })
+    }
+
+    /// A labelled password field.
+    func password(_ name: String, _ label: String, autocomplete: String, isFocused: Bool = false, isWrong: Bool = false) -> HTML {
+        .joined([
+            .tag("label", ["for": name]) { label },
+            input(name, isFocused: isFocused, isWrong: isWrong, [("type", "password"), ("autocomplete", autocomplete), ("required", "")]),
+        ])
+    }
+
     func hidden(_ name: String, _ value: String) -> HTML { .void("input", ["type": "hidden", "name": name, "value": value]) }
 
     func problem(_ text: String?) -> HTML {

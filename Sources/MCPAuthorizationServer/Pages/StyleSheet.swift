@@ -42,7 +42,19 @@ enum StyleSheet {
         button.link { min-height: 2.75rem; padding: .5rem 0; border: 0; color: var(--accent); font-weight: 400; text-decoration: underline; text-underline-offset: .2em; text-align: left; }
         :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
         .buttons { display: flex; gap: .75rem; margin-top: 1.5rem; }
-        .buttons button { flex: 1; }
+        .buttons > * { flex: 1; text-align: center; }
+        .buttons.stacked { flex-direction: column; }
+        .decision { position: sticky; bottom: 0; margin: 1rem -2rem 0; padding: 1rem 2rem; background: var(--card); border-top: 1px solid var(--line); }
+        button.destructive { color: #fff; background: #b3261e; border-color: #b3261e; }
+        a { color: var(--accent); text-underline-offset: .2em; }
+        a.button { color: var(--ink); text-align: center; }
+        a.danger { color: var(--bad); display: inline-block; padding: .6rem 0; }
+        .links { display: flex; gap: 1.25rem; flex-wrap: wrap; margin: 1.25rem 0 0; }
+        .done { padding: .75rem 1rem; color: light-dark(#14532d, #a7e3bd); background: light-dark(#e8f6ec, #17301f); border-radius: .55rem; }
+        .qr { display: block; width: 13rem; max-width: 100%; margin: 0 auto 1rem; border-radius: .55rem; }
+        .codes { font-family: ui-monospace, monospace; font-size: 1.05rem; line-height: 1.8; }
+        .warning strong { white-space: nowrap; }
+        .value { font-family: ui-monospace, monospace; font-size: .85rem; }
         .aside { margin-top: .75rem; }
         .card.wide { max-width: 44rem; }
         h2 { margin: 2rem 0 .5rem; font-size: 1.1rem; }
@@ -72,7 +84,7 @@ enum StyleSheet {
         dt { color: var(--quiet); }
         dd { margin: 0; }
         .developer { display: block; padding: .75rem 1rem; background: var(--ground); border-radius: .55rem; font-size: .9rem; }
-        @media (max-width: 30rem) { body { padding: 0; place-items: stretch; } .card { max-width: none; border: 0; border-radius: 0; padding: 1.5rem 1.25rem; } dl { display: block; } dd { margin-bottom: .5rem; } }
+        @media (max-width: 30rem) { body { padding: 0; place-items: stretch; } .card { max-width: none; border: 0; border-radius: 0; padding: 1.5rem 1.25rem; } .decision { margin: 1rem -1.25rem 0; padding: .75rem 1.25rem; } dl { display: block; } dd { margin-bottom: .5rem; } }
         @media (forced-colors: active) { button, .button { border: 1px solid ButtonText; } }
         """
 }

@@ -19,10 +19,10 @@ public struct Client: Sendable, Hashable {
     public enum Origin: String, Sendable, Hashable {
         /// The operator registered it and vouches for its name.
         case configured
-        /// It registered itself (RFC 7591). Nobody checked its name.
+        /// It registered itself (RFC 7591). Its name was not checked.
         case dynamic
-        /// Its identifier is the URL of a metadata document. Nobody checked its name, but it controls the domain. Never
-        /// stored.
+        /// Its identifier is the URL of a metadata document. Its name was not checked, but it controls the domain.
+        /// Never stored.
         case document
     }
 
@@ -36,7 +36,7 @@ public struct Client: Sendable, Hashable {
 
     /// The `client_id`.
     public let id: ClientID
-    /// The name for consent pages. Unless the client is `configured`, nobody checked it. Nil: none.
+    /// The name for consent pages. It was checked only if the client is `configured`. Nil: none.
     public var name: String?
     /// The registered redirect URIs; see `RedirectURI.matches`.
     public var redirectURIs: [RedirectURI]

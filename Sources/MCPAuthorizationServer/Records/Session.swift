@@ -11,8 +11,7 @@ public struct Session: Sendable, Hashable {
     public let authenticatedAt: NumericDate
     /// The end of the session. Its use does not extend it.
     public let expiresAt: NumericDate
-    /// The names of the browser and the system, such as `Firefox, Linux`, from the `User-Agent` header. Nil when it
-    /// does not name them.
+    /// The browser and the operating system, such as `Firefox, Linux`, as the browser names them. Nil when it does not.
     public let browser: String?
 
     /// A session. Nothing is checked.

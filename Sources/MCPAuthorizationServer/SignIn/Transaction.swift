@@ -25,6 +25,10 @@ struct Transaction: Sendable {
     var halfSignedIn: Half?
     /// What the client had said of itself when the question was asked, for a client whose document could change meanwhile (S-12).
     var clientRevision: SecretHash?
+    /// The permissions that the person left ticked, where the question has to be asked again.
+    var chosen: ScopeSet?
+    /// The secret of one-time codes that are being set up.
+    var newOneTimeSecret: [UInt8]?
     let expiresAt: NumericDate
 
     /// A password that was right, of whom, typed as what, and which password that was.
@@ -55,9 +59,11 @@ struct Transaction: Sendable {
 
     /// The same, as a question that somebody is asked.
     func shown(to session: Session, asking client: Client? = nil) -> Transaction {
-        Transaction(
+        var shown = Transaction(
             id: id, purpose: purpose, browser: browser, session: session.hash, userID: session.userID, clientRevision: client?.revision,
             expiresAt: expiresAt)
+        shown.chosen = chosen
+        return shown
     }
 
     /// Whether it was shown to this session, or to another one of the same user in this browser, such as the one before they signed in again in
@@ -99,6 +105,8 @@ struct TransactionSealer: Sendable {
         json["user"] = transaction.userID.map { .string($0) }
         json["half"] = transaction.halfSignedIn.map { ["id": .string($0.userID), "name": .string($0.name), "credential": .string($0.credential)] }
         json["revision"] = transaction.clientRevision.map { .string(Base64URL.encode($0.bytes)) }
+        json["chosen"] = transaction.chosen.map { .string($0.text) }
+        json["one_time_secret"] = transaction.newOneTimeSecret.map { .string(Base64URL.encode($0)) }
         switch transaction.purpose {
         case .account: break
         case .authorize(let request): json["request"] = request.json
@@ -123,10 +131,13 @@ struct TransactionSealer: Sendable {
         } else {
             purpose = .account
         }
-        return Transaction(
+        var transaction = Transaction(
             id: id, purpose: purpose, browser: owner, session: Self.hash(json["session"]), userID: json["user"]?.string,
             halfSignedIn: json["half"].flatMap(Transaction.Half.init(json:)),
             clientRevision: Self.hash(json["revision"]), expiresAt: NumericDate(seconds: Int64(expiry)))
+        transaction.chosen = json["chosen"]?.string.flatMap { ScopeSet(request: $0) }
+        transaction.newOneTimeSecret = json["one_time_secret"]?.string.flatMap { try? Base64URL.decode($0) }
+        return transaction
     }
 
     private static func hash(_ value: JSONValue?) -> SecretHash? {

@@ -1,0 +1,161 @@
+import HTTPTypes
+import MCPAuth
+import OAuth
+
+extension Pages {
+    /// What is asked of somebody: the same for a browser that came from a client and for a device.
+    struct Question {
+        let client: Client
+        let user: User
+        let scopes: ScopeSet
+        let resource: String
+        /// Where the browser goes next. Nil for a device.
+        var redirectURI: String?
+        /// What the device shows.
+        var userCode: String?
+        var action: String
+        /// Whether each permission can be left out.
+        var isChoosing = false
+        /// Which of them are ticked.
+        var ticked: ScopeSet = []
+        /// Whether the person ticked that they do not want to be asked again.
+        var remembers = false
+        var problem: String?
+    }
+
+    func consent(_ transaction: String, _ question: Question) -> HTTPReply {
+        let page = page(words.allowTitle)
+        let redirect = question.redirectURI.flatMap { try? RedirectURI($0) }
+        let client = question.client
+        let permissions = permissions(question.scopes, resource: question.resource)
+        return page.reply(
+            question.problem == nil ? .ok : .badRequest, leadsAway: redirect != nil
+        ) {
+            HTML.tag("h1") { page.words(words.allowQuestion, displayName(client)) }
+            page.problem(question.problem)
+            switch client.origin {
+            case .dynamic: HTML.tag("p", ["class": "note"]) { words.selfRegistered }
+            case .document: HTML.tag("p", ["class": "note"]) { page.words(words.ownDomain, WebURL(client.id.text)?.hostForURL ?? client.id.text) }
+            case .configured: HTML.empty
+            }
+            warning(question, redirect, page)
+            HTML.tag("form", ["method": "post", "action": routes.path(question.action)]) {
+                page.hidden("transaction", transaction)
+                if permissions.isEmpty {
+                    HTML.tag("p") { words.onlyIdentity }
+                } else {
+                    if question.isChoosing { page.hidden("choice", "offered") }
+                    scopeList(permissions, ticked: question.isChoosing ? question.ticked : nil)
+                    if permissions.count(where: \.isOptional) > 1, !question.isChoosing {
+                        HTML.tag("button", ["type": "submit", "name": "decision", "value": "choose", "class": "link"]) { words.chooseLess }
+                    }
+                }
+                facts(question, redirect)
+                if client.isConfidential, question.redirectURI != nil {
+                    HTML.tag("label", ["class": "check"]) {
+                        if question.remembers {
+                            HTML.void("input", ["type": "checkbox", "name": "remember", "value": "yes", "checked": ""])
+                        } else {
+                            HTML.void("input", ["type": "checkbox", "name": "remember", "value": "yes"])
+                        }
+                        words.remember
+                    }
+                }
+                HTML.tag("div", ["class": "buttons decision"]) {
+                    HTML.tag("button", ["type": "submit", "name": "decision", "value": "allow", "class": "primary"]) { words.allow }
+                    HTML.tag("button", ["type": "submit", "name": "decision", "value": "deny"]) { words.cancel }
+                }
+            }
+            HTML.tag("form", ["method": "post", "action": routes.path("/sign-out"), "class": "aside"]) {
+                page.hidden("transaction", transaction)
+                HTML.tag("button", ["type": "submit", "class": "link"]) { words.useAnotherAccount.with(displayName(question.user)) }
+            }
+        }
+    }
+
+    /// A scope in words.
+    struct Permission {
+        let scope: Scope
+        let text: String
+        let isSensitive: Bool
+        /// Whether it can be left out.
+        let isOptional: Bool
+    }
+
+    /// What is asked for: the scopes of the resource first, then what is shared of the person.
+    func permissions(_ scopes: ScopeSet, resource: String) -> [Permission] {
+        let known = configuration.resource(resource)?.scopes.filter { scopes.contains($0.scope) } ?? []
+        let identity: [(Scope, String)] = [
+            (IdentityScope.profile, words.seeProfile), (IdentityScope.email, words.seeEmail), (IdentityScope.openID, words.seeIdentity),
+        ]
+        return known.map { Permission(scope: $0.scope, text: text($0), isSensitive: $0.isSensitive, isOptional: true) }
+            + identity.filter { scopes.contains($0.0) }.map { scope, text in
+                Permission(scope: scope, text: text, isSensitive: false, isOptional: scope != IdentityScope.openID)
+            }
+    }
+
+    /// Each permission in words, with its risk. `ticked`: which boxes are ticked where the user chooses; nil where they do not.
+    private func scopeList(_ permissions: [Permission], ticked: ScopeSet?) -> HTML {
+        .tag("fieldset") {
+            HTML.tag("legend") { words.itWill }
+            HTML.tag("ul", ["class": "scopes"]) {
+                for permission in permissions {
+                    HTML.tag("li", ["class": permission.isSensitive ? "sensitive" : "plain"]) {
+                        if let ticked, permission.isOptional {
+                            HTML.tag("label", ["class": "check"]) {
+                                if ticked.contains(permission.scope) {
+                                    HTML.void("input", ["type": "checkbox", "name": "scope", "value": permission.scope.text, "checked": ""])
+                                } else {
+                                    HTML.void("input", ["type": "checkbox", "name": "scope", "value": permission.scope.text])
+                                }
+                                HTML.tag("span") { inWords(permission) }
+                            }
+                        } else {
+                            inWords(permission)
+                        }
+                    }
+                }
+            }
+            if let ticked { HTML.tag("p", ["class": "quiet"]) { ticked.isEmpty ? words.tick : words.untick } }
+        }
+    }
+
+    private func inWords(_ permission: Permission) -> HTML {
+        .joined([
+            .text(permission.text), permission.isSensitive ? .tag("span", ["class": "flag"]) { words.cannotBeUndone } : .empty,
+            .tag("code") { permission.scope.text },
+        ])
+    }
+
+    /// What a person has to be sure of before they allow anything.
+    private func warning(_ question: Question, _ redirect: RedirectURI?, _ page: Page) -> HTML {
+        let text: HTML =
+            if let userCode = question.userCode {
+                page.words(words.deviceWarning, userCode)
+            } else if redirect?.kind == .loopback {
+                .text(words.loopbackWarning)
+            } else if let redirect, redirect.kind == .privateUse {
+                page.words(words.appWarning, redirect.scheme + ":")
+            } else { .empty }
+        return text.source.isEmpty ? .empty : .tag("p", ["class": "warning"]) { text }
+    }
+
+    /// Who is asked, about which server, for how long, and what happens next.
+    private func facts(_ question: Question, _ redirect: RedirectURI?) -> HTML {
+        .tag("dl") {
+            HTML.tag("dt") { words.signedInAs }
+            HTML.tag("dd") { displayName(question.user) }
+            HTML.tag("dt") { words.atServer }
+            HTML.tag("dd") { question.resource }
+            if let redirect {
+                HTML.tag("dt") { words.thenYouReturnTo }
+                HTML.tag("dd") { HTML.tag("strong") { redirect.displayHost } }
+            }
+            HTML.tag("dt") { words.lasts }
+            HTML.tag("dd") {
+                words.lastsUntil.with("\(max(1, configuration.grantLifetime / 86400))"); " "
+                HTML.tag("a", ["href": routes.path("/account")]) { words.whereToEnd }
+            }
+        }
+    }
+}
