@@ -86,7 +86,7 @@ if !coreOnly {
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ]
     targets += [
-        tests("MCPAuthTests", ["MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes]),
+        tests("MCPAuthTests", ["MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, log]),
         tests(
             "MCPAuthorizationServerTests",
             ["MCPAuthorizationServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto]),
@@ -96,7 +96,7 @@ if !coreOnly {
             "MCPAuthHummingbirdTests",
             [
                 "MCPAuthHummingbird", "MCPServer", "MCPAuth", "MCPAuthorizationServer", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, hummingbird,
-                hummingbirdTesting, tracing, .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+                hummingbirdTesting, tracing, "MCPAuthMetrics", metrics, lifecycle, .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests(

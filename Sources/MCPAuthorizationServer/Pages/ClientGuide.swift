@@ -14,7 +14,8 @@ struct ClientGuide: Sendable {
         case file(String, String)
     }
 
-    let client: String
+    /// Nil: every client that supports only stdio.
+    let client: String?
     let steps: [Step]
     /// Whether the client calls from its vendor's servers, which cannot reach a program on this machine.
     var needsPublicAddress = false
@@ -71,7 +72,7 @@ struct ClientGuide: Sendable {
                     .link("http://localhost:6274/?transport=streamable-http&serverUrl=" + Form.encode(url)),
                 ]),
             ClientGuide(
-                client: "stdio", steps: [.command("npx -y mcp-remote \(url)"), .file("mcp.json", servers("mcpServers", bridge))]),
+                client: nil, steps: [.command("npx -y mcp-remote \(url)"), .file("mcp.json", servers("mcpServers", bridge))]),
         ]
     }
 

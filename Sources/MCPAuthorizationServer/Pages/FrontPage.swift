@@ -116,10 +116,10 @@ package struct ServerPages: Sendable {
 
     private func section(_ guide: ClientGuide, _ words: PageWords) -> HTML {
         .tag("details") {
-            HTML.tag("summary") { guide.client }
+            HTML.tag("summary") { guide.client ?? words.frontOther }
             for step in guide.steps {
                 switch step {
-                case .link(let url): HTML.tag("p") { HTML.tag("a", ["class": "button", "href": url]) { words.frontAddTo.with(guide.client) } }
+                case .link(let url): HTML.tag("p") { HTML.tag("a", ["class": "button", "href": url]) { words.frontAddTo.with(guide.client ?? "") } }
                 case .menu(let path): HTML.tag("p") { words.frontMenu.with(path) }
                 case .command(let text):
                     HTML.tag("p") { words.frontCommand }

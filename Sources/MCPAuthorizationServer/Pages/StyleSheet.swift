@@ -72,6 +72,7 @@ enum StyleSheet {
         fieldset ul { margin-bottom: .5rem; }
         form + dl { margin-top: 1.25rem; }
         legend { margin-bottom: .5rem; padding: 0; }
+        input + .quiet { margin-top: .6rem; }
         .code { font-family: ui-monospace, monospace; font-size: 1.3rem; letter-spacing: .12em; text-transform: uppercase; }
         .scopes .check { margin: 0; }
         .scopes li { padding: .7rem 0; border-top: 1px solid var(--line); }
