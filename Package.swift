@@ -135,10 +135,11 @@ if !coreOnly {
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
+        example("environment", "Environment", ["MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuth", "OAuth"]),
         example("auth0", "Auth0", ["MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuth", "OAuth"]),
         example(
             "passwords", "Passwords", ["MCPServer", "MCPAuthHummingbird", "MCPAuthSQLite", "MCPAuthorizationServer", "MCPAuth", "OAuth", "JOSE"]),
-        example("any-framework", "AnyFramework", ["MCPAuthHTTPClient", "MCPAuth", "OAuth", hummingbird]),
+        example("any-framework", "AnyFramework", ["MCPAuthHTTPClient", "MCPAuthHummingbird", "MCPAuth", "OAuth", hummingbird]),
     ]
 }
 

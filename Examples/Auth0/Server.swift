@@ -2,8 +2,8 @@
 //
 //   AUTH_ISSUER=https://acme.eu.auth0.com/ MCP_URL=https://mcp.example.com/mcp swift run example-auth0
 //
-// The issuer must be told of MCP_URL as an "API" or "resource", so that it issues tokens for that audience. Behind a proxy that speaks https for it,
-// this server listens on 127.0.0.1:8000.
+// Register MCP_URL as an API (resource, audience) at the provider, so that it issues tokens for that audience. The server listens on 127.0.0.1:8000,
+// or the port in PORT, behind a reverse proxy that speaks https.
 import Foundation
 import MCPAuth
 import MCPAuthHTTPClient
@@ -14,7 +14,7 @@ import OAuth
 struct AddNote: Decodable { let text: String }
 struct Note: Codable { let id: Int, text: String }
 
-/// Notes, apart by owner: issuer and subject of whoever calls.
+/// Notes, separate for each owner: the issuer and the subject of the token.
 actor Notes {
     private var byOwner: [String: [Note]] = [:]
 
@@ -29,23 +29,27 @@ actor Notes {
 
 @main
 struct Server {
-    static func main() async throws {
-        let environment = ProcessInfo.processInfo.environment
-        guard let issuer = environment["AUTH_ISSUER"], let url = environment["MCP_URL"] else {
-            print("Set AUTH_ISSUER to the issuer's URL, exactly as its tokens have it, and MCP_URL to the public URL of this server.")
-            exit(64)
-        }
-        // `tokens: .anyJWT` because Auth0 does not mark access tokens as RFC 9068 says; leave it out for issuers that do.
-        let auth = try ResourceServer(url, trusting: .issuer(issuer, tokens: .anyJWT))
-
-        let notes = Notes()
-        let server = MCPServer("notes", version: "1.0") {
-            Tool("list-notes", "List my notes", requires: "read:notes") { call in await notes.all(of: call.principal.owner) }
-            Tool("add-note", "Add a note", requires: "write:notes") { (input: AddNote, call) in
-                await notes.add(input.text, for: call.principal.owner)
+    static func main() async {
+        await ServerProgram.run {
+            let environment = ProcessInfo.processInfo.environment
+            guard let issuer = environment["AUTH_ISSUER"], let url = environment["MCP_URL"] else {
+                throw OAuthError(
+                    .invalidConfiguration,
+                    "set AUTH_ISSUER to the issuer's URL, exactly as its tokens have it, and MCP_URL to the public URL of this server")
             }
+            // The audience is what the provider writes into `aud` for this server: its API identifier, which is best the URL itself.
+            // `tokens: .anyJWT` because Auth0 does not mark access tokens as RFC 9068 demands; leave it out for issuers that do.
+            let auth = try ResourceServer(
+                url, trusting: .issuer(issuer, audience: environment["AUTH_AUDIENCE"].map { .exactly([$0]) } ?? .resource, tokens: .anyJWT))
+
+            let notes = Notes()
+            let server = MCPServer("notes", version: "1.0") {
+                Tool("list-notes", "List my notes", requires: "read:notes") { call in await notes.all(of: call.principal.owner) }
+                Tool("add-note", "Add a note", requires: "write:notes") { (input: AddNote, call) in
+                    await notes.add(input.text, for: call.principal.owner)
+                }
+            }
+            try await server.run(.http(port: try ServerProgram.port(8000)), protectedBy: auth)
         }
-        print("Listening on 127.0.0.1:8000 for \(url)")
-        try await server.run(.http(port: 8000), protectedBy: auth)
     }
 }

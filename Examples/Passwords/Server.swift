@@ -1,8 +1,8 @@
-// A protected MCP server with a sign-in of its own: no identity provider needed. Everything is kept in data/notes.
+// A protected MCP server that signs users in itself: no identity provider is needed. Everything is stored in data/notes.
 //
 //   swift run example-passwords
 //
-// The first start makes the user ada and prints her password. Then add http://127.0.0.1:8000/mcp to an MCP client.
+// The first start creates the user ada and prints her password. Then open http://127.0.0.1:8000 in a browser: the page says how to connect a client.
 import JOSE
 import MCPAuth
 import MCPAuthHummingbird
@@ -14,7 +14,7 @@ import OAuth
 struct AddNote: Decodable { let text: String }
 struct Note: Codable { let id: Int, text: String }
 
-/// Notes, apart by owner: issuer and subject of whoever calls.
+/// Notes, separate for each owner: the issuer and the subject of the token.
 actor Notes {
     private var byOwner: [String: [Note]] = [:]
 
@@ -29,28 +29,32 @@ actor Notes {
 
 @main
 struct Server {
-    static func main() async throws {
-        // The public addresses. On the internet: https://mcp.example.com, and a proxy in front that speaks https.
-        let origin = "http://127.0.0.1:8000"
-        let resource = try ProtectedResource(
-            origin + "/mcp", scopes: [.init("read:notes", "See your notes"), .init("write:notes", "Write notes")])
-        let issuer = try await AuthorizationServer(
-            origin, configuration: AuthorizationServerConfiguration(resources: [resource]), in: DataFolder("data/notes"))
-        if try await issuer.user(named: "ada") == nil {
-            let password = RandomSource.system.token(bytes: 9)
-            try await issuer.addUser(named: "ada", password: password)
-            print("ada can sign in with the password \(password)")
-        }
+    static func main() async {
+        await ServerProgram.run {
+            let port = try ServerProgram.port(8000)
+            let transport = MCPServer.Transport.http(port: port)
+            try transport.check()  // before any file is created
 
-        let auth = try ResourceServer(origin + "/mcp", trusting: .local(issuer))
-        let notes = Notes()
-        let server = MCPServer("notes", version: "1.0") {
-            Tool("list-notes", "List my notes", requires: "read:notes") { call in await notes.all(of: call.principal.owner) }
-            Tool("add-note", "Add a note", requires: "write:notes") { (input: AddNote, call) in
-                await notes.add(input.text, for: call.principal.owner)
+            // The public URLs. On the internet: https://mcp.example.com, with a reverse proxy in front that speaks https, and trustedProxies: 1 below.
+            let origin = "http://127.0.0.1:\(port)"
+            let resource = try ProtectedResource(
+                origin + "/mcp", scopes: [.init("read:notes", "See your notes"), .init("write:notes", "Write notes")])
+            let issuer = try await AuthorizationServer(origin, configuration: .init(resources: [resource]), in: DataFolder("data/notes"))
+            if try await issuer.user(named: "ada") == nil {
+                let password = RandomSource.system.token(bytes: 9)
+                try await issuer.addUser(named: "ada", password: password)
+                print("Created the user ada with the password \(password)")
             }
+
+            let auth = try ResourceServer(origin + "/mcp", trusting: .local(issuer))
+            let notes = Notes()
+            let server = MCPServer("notes", version: "1.0") {
+                Tool("list-notes", "List my notes", requires: "read:notes") { call in await notes.all(of: call.principal.owner) }
+                Tool("add-note", "Add a note", requires: "write:notes") { (input: AddNote, call) in
+                    await notes.add(input.text, for: call.principal.owner)
+                }
+            }
+            try await server.run(transport, protectedBy: auth, authorizationServer: issuer)
         }
-        print("Listening on \(origin)/mcp")
-        try await server.run(.http(port: 8000), protectedBy: auth, authorizationServer: issuer)
     }
 }

@@ -1,14 +1,16 @@
 """Connects to a protected MCP server with the official Python SDK, signing in with your browser.
 
     pip install 'mcp==2.3.0'
-    python3 python_sdk.py http://127.0.0.1:8000/mcp
+    python3 python_sdk.py http://127.0.0.1:8000/mcp                            list the tools, and say who you are if there is a tool for it
+    python3 python_sdk.py http://127.0.0.1:8000/mcp add-note text="Buy milk"   call a tool; a value that is JSON is sent as JSON
 
 The SDK finds out everything that OAuth needs: where to sign in, how to register, what to ask for. What is left to an application is to open a
-browser, and to wait at a port of this machine for the browser to come back. The tools that are called are those of `mcp-auth demo`.
+browser, and to wait at a port of this machine for the browser to come back. It works with every server; without a tool it tries those of `mcp-auth demo`.
 """
 
 import asyncio
 import http.server
+import json
 import sys
 import threading
 import urllib.parse
@@ -94,7 +96,21 @@ class MemoryStorage(TokenStorage):
         self.client = client_info
 
 
-async def main(url):
+def arguments(words):
+    """key=value pairs. A value that is JSON, such as 5 or true, is sent as what it is; everything else as text."""
+    result = {}
+    for word in words:
+        key, separator, value = word.partition("=")
+        if not separator:
+            sys.exit(f"an argument is key=value, not {word}")
+        try:
+            result[key] = json.loads(value)
+        except ValueError:
+            result[key] = value
+    return result
+
+
+async def main(url, tool=None, words=()):
     browser = Browser()
     auth = OAuthClientProvider(
         server_url=url,
@@ -104,18 +120,31 @@ async def main(url):
     async with httpx2.AsyncClient(auth=auth, timeout=30) as http_client:
         async with Client(streamable_http_client(url, http_client=http_client)) as client:
             print(f"Connected by MCP {client.session.protocol_version}. Tools:")
-            for tool in (await client.list_tools()).tools:
-                print(f"  {tool.name:16}{tool.description}")
+            tools = (await client.list_tools()).tools
+            for each in tools:
+                print(f"  {each.name:16}{each.description}")
 
-            await client.call_tool("create-task", {"text": "Try the Python example"})
-            found = await client.call_tool("search-tasks", {"limit": 5})
-            print("Tasks: " + ", ".join(task["text"] for task in found.structured_content["tasks"]))
-
-            me = (await client.call_tool("whoami", {})).structured_content
-            print(f"You are {me.get('name') or me.get('login') or me['subject']}, and this client may: {' '.join(me['scopes'])}")
+            if tool:
+                result = await client.call_tool(tool, arguments(words))
+                print(json.dumps(result.structured_content) if result.structured_content else "\n".join(c.text for c in result.content if c.type == "text"))
+                if result.is_error:
+                    sys.exit(1)
+                return
+            names = {each.name for each in tools}
+            if {"create-task", "search-tasks"} <= names:
+                await client.call_tool("create-task", {"text": "Try the Python example"})
+                found = await client.call_tool("search-tasks", {"limit": 5})
+                print("Tasks: " + ", ".join(task["text"] for task in found.structured_content["tasks"]))
+            if "whoami" in names:
+                result = await client.call_tool("whoami", {})
+                me = result.structured_content or {}
+                if "scopes" in me:
+                    print(f"You are {me.get('name') or me.get('login') or me['subject']}, and this client may: {' '.join(me['scopes'])}")
+                else:
+                    print("You are " + "".join(c.text for c in result.content if c.type == "text"))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python3 python_sdk.py URL, for example http://127.0.0.1:8000/mcp")
-    asyncio.run(main(sys.argv[1]))
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    asyncio.run(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None, sys.argv[3:]))

@@ -36,7 +36,7 @@ struct MCPAuthCommand: AsyncParsableCommand {
     /// Errors of every command in one voice: `mcp-auth: what is wrong`, on standard error, with an exit code of sysexits.h.
     static func main() async {
         do {
-            var command = try parseAsRoot()
+            var command = try await asyncParseAsRoot()
             if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
         } catch { Console.exit(error, of: MCPAuthCommand.self) }
     }

@@ -32,10 +32,20 @@ public struct ServerCertificate: Sendable {
             throw OAuthError(
                 .invalidConfiguration, "\(chain) does not begin with a certificate in PEM form (-----BEGIN CERTIFICATE-----); use the full chain")
         }
-        guard (try? NIOSSLPrivateKey(bytes: Array(try Self.text(of: key, "the key").utf8), format: .pem)) != nil else {
+        guard let privateKey = try? NIOSSLPrivateKey(bytes: Array(try Self.text(of: key, "the key").utf8), format: .pem) else {
             throw OAuthError(.invalidConfiguration, "\(key) holds no unencrypted private key in PEM form (-----BEGIN PRIVATE KEY-----)")
         }
+        let settings = (try? NIOSSLCertificate.fromPEMBytes(Array(text.utf8))).map { chain in
+            TLSConfiguration.makeServerConfiguration(certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(privateKey))
+        }
+        guard let settings, (try? NIOSSLContext(configuration: settings)) != nil else { throw notTogether }
         return certificate
+    }
+
+    private var notTogether: OAuthError {
+        OAuthError(
+            .invalidConfiguration,
+            "the certificate \(chain) and the key \(key) do not belong together. The key has to be the one that the certificate was issued for")
     }
 
     private static func text(of path: String, _ what: String) throws(OAuthError) -> String {
@@ -104,9 +114,7 @@ public struct ServerCertificate: Sendable {
             configuration.applicationProtocols = ["http/1.1"]
             return (configuration, Renewal(reloader: reloader))
         } catch {
-            throw OAuthError(
-                .invalidConfiguration,
-                "the certificate \(chain) and the key \(key) do not belong together. The key has to be the one that the certificate was issued for")
+            throw notTogether
         }
     }
 

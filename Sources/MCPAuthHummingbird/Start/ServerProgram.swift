@@ -15,7 +15,7 @@ public enum ServerProgram {
     ///
     /// Exit codes (sysexits.h): 69 where something that is needed is not available, such as a port or a store; 78 for a wrong configuration, which every
     /// other `OAuthError` at the start of a server means; 1 for anything else. Standard output is written line by line, also into a file.
-    public static func run(_ body: () async throws -> Void) async {
+    public static func run(isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Void) async {
         StandardOutput.writeLineByLine()
         do { try await body() } catch {
             let (text, code) = failure(error)

@@ -86,7 +86,7 @@ struct InitCommand: ParsableCommand {
 
     /// The package that this program was built in: some folder above it has its manifest.
     private static var ownPackage: String? {
-        let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        let program = URL(fileURLWithPath: Bundle.main.executablePath ?? CommandLine.arguments[0]).resolvingSymlinksInPath()
         var folder = program.deletingLastPathComponent()
         while folder.path != "/" {
             let manifest = folder.appendingPathComponent("Package.swift").path

@@ -80,14 +80,32 @@ enum Console {
         if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
         if error is OAuthError { Foundation.exit(failure(error).rawValue) }
         let code = root.exitCode(for: error)
-        guard code != .success else { root.exit(withError: error) }
+        guard code != .success else {
+            output(wrappingUsage(root.fullMessage(for: error)))
+            Foundation.exit(0)
+        }
         if code != .validationFailure { Foundation.exit(failure(error).rawValue) }
         let prefix = "Error: "
         var message = root.fullMessage(for: error)
         if message.hasPrefix(prefix) { message = String(message.dropFirst(prefix.count)) }
+        message = wrappingUsage(message)
         if let unknown = UnknownCommand.find(in: Array(CommandLine.arguments.dropFirst()), of: root) { message = unknown }
         note("\(bold("mcp-auth:", on: .error)) \(printable(message.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)))")
         Foundation.exit(64)
+    }
+
+    /// Help whose usage line, which ArgumentParser does not break, fits 80 columns.
+    private static func wrappingUsage(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            guard line.count > 80, line.lowercased().hasPrefix("usage:") else { return String(line) }
+            var lines = [""]
+            // Options stay together with their values.
+            for word in line.replacing(" <", with: "\u{0}<").split(separator: " ").map({ $0.replacing("\u{0}", with: " ") }) {
+                if lines[lines.count - 1].count + word.count >= 80 { lines.append("      ") }
+                lines[lines.count - 1] += (lines[lines.count - 1].isEmpty ? "" : " ") + word
+            }
+            return lines.joined(separator: "\n")
+        }.joined(separator: "\n")
     }
 
     private static func printable(_ lines: [String]) -> String { lines.map(printable).joined(separator: "\n") }

@@ -1,0 +1,244 @@
+"""The command line as an operator uses it: names, lists, wrong usage, help, completions, manual pages."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from support import PASSWORD, Browser, Client, Server, check, equal, main, test
+
+BINARY = os.path.abspath(sys.argv[1])
+
+
+def command(server, *arguments, given="", **variables):
+    return subprocess.run(
+        [BINARY, *arguments], input=given, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "MCP_AUTH_DATA": server.data, **variables})
+
+
+def lab():
+    """One server for all tests, with a connected application."""
+    if not hasattr(lab, "server"):
+        lab.server = Server()
+        client = Client(lab.server)
+        client.tokens(Browser())
+    return lab.server
+
+
+def good(server, *arguments, **options):
+    done = command(server, *arguments, **options)
+    equal(done.returncode, 0, f"{arguments}: {done.stderr}")
+    return done.stdout
+
+
+def refused(server, code, said, *arguments, **options):
+    done = command(server, *arguments, **options)
+    equal((done.returncode, done.stdout), (code, ""), f"{arguments}: {done.stderr}")
+    check(done.stderr.startswith("mcp-auth: "), f"another voice: {done.stderr}")
+    check(said in done.stderr, f"{said!r} is not in {done.stderr}")
+    check("Fatal" not in done.stderr and ".swift" not in done.stderr, done.stderr)
+
+
+@test("names stand beside identifiers in grants, audit and clients, and in JSON lists are lists and flags are flags")
+def _():
+    server = lab()
+    grant = json.loads(good(server, "grants", "list", "--json"))[0]
+    equal((grant["user"], type(grant["scope"]), bool(grant["client"])), ("ada", list, True), "a grant")
+    events = json.loads(good(server, "audit", "show", "--user", "ada", "--json"))
+    check(events and all(event["user"] == "ada" for event in events), events)
+    check(any(event["client"] for event in events), "an event names its client")
+    client = json.loads(good(server, "clients", "list", "--json"))[0]
+    equal((client["active"], type(client["redirect_uris"]), type(client["grants"])), (True, list, list), "a client")
+    user = json.loads(good(server, "users", "show", "ada", "--json"))
+    equal((user["active"], user["one_time_codes"], len(user["sessions"])), (True, False, 1), "a user")
+    check("SCOPE" in good(server, "clients", "list").splitlines()[0], "scopes in the list of clients")
+
+
+@test("tables fit the terminal")
+def _():
+    server = lab()
+    for arguments in (("clients", "list"), ("grants", "list"), ("audit", "show"), ("users", "list")):
+        widest = max(len(line) for line in good(server, *arguments, COLUMNS="100").splitlines())
+        check(widest <= 160, f"{arguments}: {widest} columns")
+    check(max(len(line) for line in good(server, "users", "list", COLUMNS="100").splitlines()) <= 110, "users")
+    check("…" not in good(server, "clients", "list"), "nothing is cut where no terminal is")
+
+
+@test("wrong usage is exit 64 in one voice, with the nearest name")
+def _():
+    server = lab()
+    refused(server, 64, "did you mean users?", "user", "list")
+    refused(server, 64, "did you mean list?", "users", "lits")
+    refused(server, 64, "--foo", "users", "list", "--foo")
+    refused(server, 64, "--count is 1 or more", "audit", "show", "--count=-3")
+    refused(server, 64, "--limit is 1 or more", "grants", "list", "--limit=0")
+    refused(server, 64, "The log has:", "audit", "show", "--action", "sign-in")
+    refused(server, 64, "2026-11-26", "audit", "show", "--since", "yesterday")
+    refused(server, 64, "there is no user bob", "users", "password", "bob")
+    refused(server, 64, "there is no user bob", "grants", "list", "--user", "bob")
+    refused(server, 64, "there is a user ada already", "users", "add", "ada")
+    refused(server, 64, "there is no client x", "clients", "show", "x")
+    refused(server, 64, "did you mean read:tasks?", "clients", "add", "r", "--grant", "client_credentials", "--scope", "read:task")
+    refused(server, 64, "did you mean client_credentials?", "clients", "add", "r", "--grant", "client_credential")
+    refused(server, 64, "the file nothing.pem does not exist", "keys", "import", "nothing.pem")
+    refused(server, 64, "the file nothing.json does not exist", "clients", "add", "r", "--keys", "nothing.json", "--redirect-uri", "https://a.example/cb")
+    refused(server, 78, "needs a secret or a key", "clients", "add", "r", "--grant", "client_credentials", "--public")
+    refused(server, 78, "the folder /nowhere does not exist", "users", "list", "--data", "/nowhere")
+    refused(server, 64, "this password is among those that attackers try first", "users", "add", "bob", given="password1\n")
+
+
+@test("an audit log that nobody wrote is no log: exit 78")
+def _():
+    server = lab()
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(server.data, os.path.join(folder, "data"))
+        data = os.path.join(folder, "data")
+        open(os.path.join(data, "audit.jsonl"), "w").close()
+        done = subprocess.run([BINARY, "audit", "verify", "--data", data], capture_output=True, text=True)
+        equal((done.returncode, "there is no log" in done.stderr), (78, True), done.stderr)
+
+
+@test("users and clients can be shown, edited and removed")
+def _():
+    server = lab()
+    good(server, "users", "add", "alan", "--name", "Alan Turing", given="a good long password\n")
+    check("Alan Turing" in good(server, "users", "show", "alan"), "shown")
+    browser = Browser("alan", "a good long password")
+    client = Client(server)
+    client.tokens(browser)
+    check(json.loads(good(server, "grants", "list", "--user", "alan", "--json")), "alan has a grant")
+    good(server, "users", "remove", "alan")
+    refused(server, 64, "there is no user alan", "users", "show", "alan")
+    check(not any(g["user"] == "alan" for g in json.loads(good(server, "grants", "list", "--json"))), "the grant is gone")
+    good(server, "clients", "add", "robot", "--grant", "client_credentials", "--scope", "read:tasks")
+    good(server, "clients", "edit", "robot", "--scope", "read:tasks write:tasks", "--name", "Robot")
+    shown = json.loads(good(server, "clients", "show", "robot", "--json"))
+    equal((shown["scope"], shown["name"], shown["valid_secrets"]), (["read:tasks", "write:tasks"], "Robot", 1), "after the change")
+    refused(server, 64, "say what to change", "clients", "edit", "robot")
+    refused(server, 64, "did you mean read:tasks?", "clients", "edit", "robot", "--scope", "read:taks")
+    good(server, "clients", "remove", "robot")
+
+
+@test("audit show filters by time, and --follow prints what happens")
+def _():
+    server = lab()
+    check(json.loads(good(server, "audit", "show", "--since", "1h", "--json")), "of the last hour")
+    equal(json.loads(good(server, "audit", "show", "--since", "2099-01-01", "--json")), [], "of the future")
+    equal(json.loads(good(server, "audit", "show", "--until", "2020-01-01", "--json")), [], "of the past")
+    process = subprocess.Popen([BINARY, "audit", "show", "--follow", "--json", "--data", server.data], stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(1.5)
+        good(server, "users", "disable", "grace")
+        good(server, "users", "enable", "grace")
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["action"] == "user.enabled":
+                equal(event["user"], "grace", "who")
+                break
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+
+
+def commands(path=()):
+    """Every command with its help."""
+    done = subprocess.run([BINARY, *path, "--help"], capture_output=True, text=True, env={**os.environ, "COLUMNS": "80"})
+    equal(done.returncode, 0, f"--help of {path}")
+    yield path, done.stdout
+    block = re.search(r"\nSUBCOMMANDS:\n(.*?)(\n\n|\Z)", done.stdout, re.S)
+    for name in re.findall(r"^  ([a-z][a-z-]+) ", block[1] if block else "", re.M):
+        if name != "help":
+            yield from commands((*path, name))
+
+
+@test("every help fits 80 columns and has examples")
+def _():
+    for path, text in commands():
+        for line in text.splitlines():
+            check(len(line) <= 80, f"{' '.join(path)} --help: {len(line)} columns: {line}")
+        check("mcp-auth " in text.split("USAGE:")[0] or "EXAMPLE" in text, f"{path} has no example")
+
+
+@test("the examples of every help run")
+def _():
+    with Server() as server, tempfile.TemporaryDirectory() as folder:
+        client = Client(server)
+        client.tokens(Browser())
+        good(server, "clients", "add", "backend", "--redirect-uri", "https://app.example.com/cb")
+        with open(os.path.join(folder, "password.txt"), "w") as file:
+            file.write("a good long password\n")
+        subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", os.path.join(folder, "signing.pem")],
+                       check=True, capture_output=True)
+        grant = json.loads(good(server, "grants", "list", "--json"))[0]["grant"]
+        seen = 0
+        for path, text in commands():
+            for line in re.findall(r"^ +(mcp-auth .*)$", text.replace("\nUSAGE:", "\n\0").split("\0")[0], re.M):
+                line = re.split(r"  +", line)[0]
+                if not path or line.startswith(("mcp-auth demo", "mcp-auth users add backend")):
+                    continue  # the first page only names commands; the demo has tests of its own
+                line = line.replace("grant-3q2", grant).replace("/var/lib/notes", server.data).replace("~/.local/share/man/man1", "man1")
+                line = re.sub(r" [|>] .*", "", line)
+                environment = {**os.environ, "MCP_AUTH_DATA": server.data, "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"]}
+                text_of_stdin = "another good password\n"
+                # What an earlier example removed is there again for the next one.
+                for again in (("clients", "add", "robot", "--grant", "client_credentials", "--scope", "read:tasks"), ("users", "add", "ada")):
+                    subprocess.run([BINARY, *again], input="a good long password\n", text=True, capture_output=True, env=environment)
+                for command_group, name in (("users", "ada"), ("users", "alan"), ("users", "robin")):
+                    if f"users add {name}" in line:
+                        subprocess.run([BINARY, command_group, "remove", name], capture_output=True, env=environment)
+                if " add robot" in line or " add backend" in line:
+                    subprocess.run([BINARY, "clients", "remove", line.split(" add ")[1].split()[0]], capture_output=True, env=environment)
+                if "init" in path:
+                    if not line.startswith("mcp-auth init"):
+                        continue
+                    shutil.rmtree(os.path.join(folder, "notes"), ignore_errors=True)
+                try:
+                    done = subprocess.run(["bash", "-c", line], input=text_of_stdin, capture_output=True, text=True, cwd=folder, env=environment,
+                                          timeout=5 if "--follow" in line else 60)
+                except subprocess.TimeoutExpired:
+                    check("--follow" in line, f"{line} does not end")
+                    seen += 1
+                    continue
+                # The log of this lab has no refused sign-in, which is the answer then.
+                allowed = (0, 64) if "--action" in line else (0,)
+                check(done.returncode in allowed, f"{line}: {done.returncode} {done.stderr}")
+                seen += 1
+        check(seen > 30, f"only {seen} examples were found")
+
+
+@test("completion scripts and manual pages are written by a command, and know users and clients")
+def _():
+    server = lab()
+    for shell in ("bash", "zsh", "fish"):
+        script = good(server, "completions", shell)
+        check("mcp-auth" in script and "rotate-secret" in script, shell)
+    refused(server, 64, "bash", "completions", "tcsh")
+    if shutil.which("bash"):
+        with tempfile.NamedTemporaryFile("w", suffix=".bash") as file:
+            file.write(good(server, "completions", "bash"))
+            file.flush()
+            equal(subprocess.run(["bash", "-n", file.name]).returncode, 0, "bash reads its script")
+    script = good(server, "completions", "bash")
+    request = re.search(r"---completion [^\"'\n]*", good(server, "completions", "fish"))
+    check(request or "---completion" in script, "names are completed by asking the program")
+    done = command(server, "---completion", "users", "show", "--", "positional@0", "3", "0", "mcp-auth", "users", "show", "")
+    check("ada" in done.stdout.split() and "grace" in done.stdout.split(), f"{done.stdout} {done.stderr}")
+    with tempfile.TemporaryDirectory() as folder:
+        good(server, "man", "--directory", folder)
+        pages = sorted(os.listdir(folder))
+        check("mcp-auth.1" in pages and "mcp-auth-users-add.1" in pages and len(pages) > 30, pages)
+        page = open(os.path.join(folder, "mcp-auth-users-add.1")).read()
+        for text in (".TH", ".SH NAME", ".SH OPTIONS", "display\\-name"):
+            check(text in page, f"{text} is not in {page}")
+        if shutil.which("man"):
+            done = subprocess.run(["man", "-l", "--warnings", os.path.join(folder, "mcp-auth.1")], capture_output=True, text=True, env={**os.environ, "MANPAGER": "cat"})
+            check(done.returncode == 0 and "warning" not in done.stderr, done.stderr)
+
+
+if __name__ == "__main__":
+    main("command line")
