@@ -25,8 +25,9 @@ test: ## Install what is missing, and run every test
 test-core: ## Test JOSE and OAuth alone, in about a minute
 	@MCP_AUTH_CORE=1 swift test --scratch-path .build/core
 
-lint: ## Check the style
+lint: ## Check the style, and that public declarations are documented
 	@swift format lint --strict --recursive Package.swift Sources Tests Examples Snippets Benchmarks/Package.swift Benchmarks/Sources Fuzz/Package.swift Fuzz/Sources
+	@Scripts/check-comments --minimum 90 --columns 120
 
 format: ## Mend the style
 	@swift format --in-place --recursive Package.swift Sources Tests Examples Snippets Benchmarks/Package.swift Benchmarks/Sources Fuzz/Package.swift Fuzz/Sources

@@ -107,7 +107,7 @@ public struct DataFolder: Sendable {
                 throw OAuthError(
                     .invalidConfiguration,
                     "\(path("master.key")) is missing, and the secrets in auth.db are sealed with it. Restore it from a backup. To begin with an empty store on "
-                        + "purpose, which loses all accounts and grants, pass --new-store (in code: DataFolder.setAside).")
+                        + "purpose, which loses all accounts and grants, start the server with --new-store (in code: DataFolder.setAside).")
             }
         }
         return try masterKey()
@@ -135,6 +135,35 @@ public struct DataFolder: Sendable {
 
     /// The audit log in `audit.jsonl`. Throws `invalid_configuration` when it cannot be opened, or other users can read it.
     public func auditLog() throws(OAuthError) -> AuditLog { AuditLog([try AuditFile(path: path("audit.jsonl"))]) }
+
+    /// Copies everything that a server needs to a new folder: the database as it is at one moment, the key that seals it, and
+    /// the audit log. The server may run meanwhile. To restore, stop the server, put the folder in the place of the old one,
+    /// and end everything (`mcp-auth grants end-all`).
+    ///
+    /// The copy holds the master key, with which every token can be forged. Files of the application itself are not copied.
+    /// Returns the names of the files. Throws `invalid_request` when the folder exists and is not empty,
+    /// `invalid_configuration` or `temporarily_unavailable`.
+    public func backUp(to target: String) async throws(OAuthError) -> [String] {
+        if let names = try? FileManager.default.contentsOfDirectory(atPath: target), !names.isEmpty {
+            throw OAuthError(.invalidRequest, "the folder \(target) is not empty; name a new folder for the backup")
+        }
+        let folder = try DataFolder(target)
+        let store = try store()
+        do throws(StoreError) { try await store.backUp(to: folder.path("auth.db")) } catch {
+            throw OAuthError(.temporarilyUnavailable, "the database was not copied: \(error.detail)")
+        }
+        var copied = ["auth.db"]
+        let logs = ["audit.jsonl"] + (1...100).map { "audit.jsonl.\($0)" }
+        for name in ["master.key", DatabaseFile.markPath("auth.db"), "server.json"] + logs
+        where FileManager.default.fileExists(atPath: path(name)) {
+            do { try FileManager.default.copyItem(atPath: path(name), toPath: folder.path(name)) } catch {
+                throw OAuthError(.temporarilyUnavailable, "\(name) was not copied: \(Self.reason(error))")
+            }
+            try? FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: folder.path(name))
+            copied.append(name)
+        }
+        return copied
+    }
 
     fileprivate func audit(_ given: AuditLog?) throws(OAuthError) -> AuditLog {
         if let given { return given }

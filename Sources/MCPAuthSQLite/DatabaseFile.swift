@@ -175,7 +175,7 @@ package struct DatabaseFile: Sendable {
     }
 
     private static let waysOut =
-        "Restore it from a backup. To begin with an empty store on purpose, which loses all accounts and grants, pass --new-store "
+        "Restore it from a backup. To begin with an empty store on purpose, which loses all accounts and grants, start the server with --new-store "
         + "(in code: DataFolder.setAside)."
 
     private func damaged(_ finding: String) -> StoreError {

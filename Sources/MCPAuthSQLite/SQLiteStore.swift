@@ -34,6 +34,27 @@ public final class SQLiteStore: AuthorizationServerStore {
     /// when the file is intact.
     public func check() async throws(StoreError) -> [String] { try await database.read(DatabaseFile.check) }
 
+    /// Writes a copy of the database as it is at one moment to a new file, also while servers use it. Throws `conflict` when
+    /// the file exists, and `unavailable` saying why it could not be written.
+    public func backUp(to target: String) async throws(StoreError) {
+        guard !FileManager.default.fileExists(atPath: target),
+            FileManager.default.createFile(atPath: target, contents: nil, attributes: [.posixPermissions: 0o600])
+        else { throw StoreError(.conflict, "\(target) exists already, or its folder cannot be written") }
+        do {
+            var configuration = Configuration()
+            configuration.readonly = true
+            configuration.busyMode = .timeout(10)
+            let copy = try DatabaseQueue(path: target)
+            try DatabaseQueue(path: path, configuration: configuration).backup(to: copy)
+            // One file, which needs no log beside it.
+            try await copy.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA journal_mode = DELETE") }
+            try copy.close()
+        } catch {
+            try? FileManager.default.removeItem(atPath: target)
+            throw StoreError(.unavailable, "\(error)")
+        }
+    }
+
     /// The folder that contains the file.
     public var location: String? { URL(fileURLWithPath: path).deletingLastPathComponent().path }
 

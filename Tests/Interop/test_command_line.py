@@ -124,6 +124,27 @@ def _():
     good(server, "clients", "remove", "robot")
 
 
+@test("M-09: store backup copies a running server's data, and the copy starts as a server with everything ended")
+def _():
+    with Server() as server, tempfile.TemporaryDirectory() as folder:
+        Client(server).tokens(Browser())
+        copy = os.path.join(folder, "copy")
+        said = good(server, "store", "backup", copy)
+        check("auth.db" in said and "master.key" in said and "audit.jsonl" in said, said)
+        equal([oct(os.stat(os.path.join(copy, name)).st_mode & 0o777) for name in os.listdir(copy)], ["0o600"] * len(os.listdir(copy)), "modes")
+        refused(server, 64, "is not empty", "store", "backup", copy)
+        equal(json.loads(good(server, "store", "check", "--data", copy, "--json"))["intact"], True, "the copy")
+        equal(len(json.loads(good(server, "grants", "list", "--data", copy, "--json"))), 1, "grants in the copy")
+        good(server, "grants", "end-all", "--yes", "--data", copy)
+        equal(json.loads(good(server, "grants", "list", "--data", copy, "--json")), [], "grants after end-all")
+        equal(len(json.loads(good(server, "grants", "list", "--json"))), 1, "the original goes on")
+        server.stop()
+        shutil.rmtree(server.data)
+        shutil.copytree(copy, server.data)
+        check(server.start(), server.output()[-400:])
+        check("Your account" in Browser().sign_in(server.origin).get(server.origin + "/account").text, "ada signs in at the restored server")
+
+
 @test("audit show filters by time, and --follow prints what happens")
 def _():
     server = lab()
@@ -181,7 +202,7 @@ def _():
                 line = re.split(r"  +", line)[0]
                 if not path or line.startswith(("mcp-auth demo", "mcp-auth users add backend")):
                     continue  # the first page only names commands; the demo has tests of its own
-                line = line.replace("grant-3q2", grant).replace("/var/lib/notes", server.data).replace("~/.local/share/man/man1", "man1")
+                line = line.replace("grant-3q2", grant).replace("/var/lib/notes", server.data).replace("/var/backups/notes-2026-11-26", os.path.join(folder, f"backup{seen}")).replace("~/.local/share/man/man1", "man1")
                 line = re.sub(r" [|>] .*", "", line)
                 environment = {**os.environ, "MCP_AUTH_DATA": server.data, "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"]}
                 text_of_stdin = "another good password\n"

@@ -15,8 +15,8 @@ from support import PASSWORD, Browser, Client, Server, check, equal, free_port, 
 
 BINARY = os.path.abspath(sys.argv[1])
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-# One scratch folder for every package outside the repository, so that the dependencies are built once.
-SCRATCH = os.environ.get("MCP_AUTH_OUTSIDE", os.path.join(ROOT, ".build", "outside"))
+# The scratch folder of the repository, so that the dependencies are not built again. The command that is tested stays as it is there.
+SCRATCH = os.environ.get("MCP_AUTH_OUTSIDE", os.path.join(ROOT, ".build"))
 GUIDES = sorted(os.path.join("docs/guides", name) for name in os.listdir(os.path.join(ROOT, "docs/guides")) if name.endswith(".md"))
 DOCUMENTS = ["README.md", "docs/README.md", *GUIDES]
 

@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLE = os.path.join(HERE, "..", "..", "Examples", "clients", "python_sdk.py")
 
 
-def run_example(server, decision="allow"):
+def run_example(server, decision="allow", *arguments):
     """$BROWSER is what Python's webbrowser opens; ours signs in and comes back to the example's own port, after somebody else has tried."""
     browser = os.path.join(server.folder, "browser")
     with open(browser, "w") as file:
@@ -29,7 +29,7 @@ check(send("GET", location.replace("/callback", "/other")).status == 404, "anoth
 """)
     os.chmod(browser, 0o700)
     environment = dict(os.environ, BROWSER=browser + " %s")
-    return subprocess.run([sys.executable, EXAMPLE, server.url], env=environment, capture_output=True, text=True, timeout=90)
+    return subprocess.run([sys.executable, EXAMPLE, server.url, *arguments], env=environment, capture_output=True, text=True, timeout=90)
 
 
 @test("C-11: Examples/clients/python_sdk.py signs in by a browser and calls tools; a forged callback changes nothing")
@@ -42,6 +42,19 @@ def _():
         check("counted" not in result.stderr and "did not answer" not in result.stderr, result.stderr[-400:])
         equal(len(server.audit("token.issued", "allowed")), 1, "tokens issued")
         equal(server.audit("token.issued", "denied"), [], "codes refused")
+
+
+@test("Examples/clients/python_sdk.py calls any tool by name, with arguments as key=value")
+def _():
+    with Server() as server:
+        result = run_example(server, "allow", "create-task", "text=Buy milk")
+        equal(result.returncode, 0, f"exit status ({result.stderr[-400:]})")
+        check('"text": "Buy milk"' in result.stdout, result.stdout)
+        result = run_example(server, "allow", "search-tasks", "limit=1")
+        check('"text": "Buy milk"' in result.stdout, result.stdout)
+        result = run_example(server, "allow", "delete-task", "id=999")
+        equal(result.returncode, 1, "a tool that fails")
+        check("You have no task 999." in result.stdout, result.stdout)
 
 
 @test("Examples/clients/python_sdk.py opens the browser again when a tool needs more")

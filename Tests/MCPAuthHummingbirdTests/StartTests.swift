@@ -255,6 +255,9 @@ struct DoorstepTests {
         #expect(try await get(application, "/mcp", [.accept: "application/json, text/event-stream"]).status == 401)
         #expect(try await get(application, "/mcp", [.accept: "text/event-stream, text/html"]).status == 401)
         #expect(try await get(application, "/mcp", Self.browser, method: .post).status == 401)
+        var withToken = Self.browser
+        withToken[.authorization] = "Bearer x"
+        #expect(try await get(application, "/mcp", withToken).status == 401)
         for path in ["/", "/nope"] { #expect(try await get(application, path).status == 404) }
         #expect(try await get(application, "/own", Self.browser).body == "own")
         let nope = try await get(application, "/nope", Self.browser)

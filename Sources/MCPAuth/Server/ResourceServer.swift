@@ -92,7 +92,7 @@ public final class ResourceServer: Sendable {
         let verifier = try trust.verifier(Trust.Context(resource: resource, fetcher: fetcher, clock: clock))
         self.verifier = cacheCapacity > 0 ? CachingVerifier(verifier, capacity: cacheCapacity) : verifier
         try checkResource()
-        try check([("the policy", Requirement(policy.allScopes))])
+        try check([("the policy", Requirement(policy.allScopes.union(policy.initialScopes ?? [])))])
     }
 
     private init(_ other: ResourceServer, advertising scopes: ScopeSet) {

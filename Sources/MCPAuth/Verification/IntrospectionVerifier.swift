@@ -71,11 +71,19 @@ public final class IntrospectionVerifier: TokenVerifier {
     }
 
     private func decide(_ claims: JWTClaims, _ active: Bool, _ now: NumericDate) -> Verification {
-        guard active else { return .rejected(RejectionReason("inactive", "the issuer says that the token is not active")) }
-        if claims.issuer != nil, !claims.isIssued(by: issuer) { return .rejected(RejectionReason("wrong_issuer")) }
-        guard requirements.isMeantForUs(claims) else { return .rejected(RejectionReason("wrong_audience")) }
-        if let expiration = claims.expiration, expiration <= now { return .rejected(RejectionReason("expired")) }
-        if let notBefore = claims.notBefore, notBefore > now.advanced(by: 60) { return .rejected(RejectionReason("not_yet_valid")) }
+        guard active else {
+            return .rejected(
+                RejectionReason("inactive", "the issuer says that the token is not active", issuer: issuer) {
+                    "introspection says that it is not active: it expired, was revoked, or was issued by another server"
+                })
+        }
+        func rejected(_ violation: JWTViolation) -> Verification {
+            .rejected(RejectionAdvice(requirements, nil, claims).reason(violation, at: now))
+        }
+        if claims.issuer != nil, !claims.isIssued(by: issuer) { return rejected(.wrongIssuer) }
+        guard requirements.isMeantForUs(claims) else { return rejected(.wrongAudience) }
+        if let expiration = claims.expiration, expiration <= now { return rejected(.expired) }
+        if let notBefore = claims.notBefore, notBefore > now.advanced(by: 60) { return rejected(.notYetValid) }
         guard Principal.isBindingKnown(claims) else {
             return .rejected(RejectionReason("sender_constrained", "the token is bound in a way that cannot be proven here"))
         }

@@ -6,10 +6,11 @@ import Synchronization
 /// Explains to an operator why a JWT was rejected, and which setting is probably wrong.
 struct RejectionAdvice: Sendable {
     private let requirements: JWTRequirements
-    private let header: JWSHeader
+    /// Nil for an answer of introspection, which has none.
+    private let header: JWSHeader?
     private let claims: JWTClaims
 
-    init(_ requirements: JWTRequirements, _ header: JWSHeader, _ claims: JWTClaims) {
+    init(_ requirements: JWTRequirements, _ header: JWSHeader?, _ claims: JWTClaims) {
         self.requirements = requirements
         self.header = header
         self.claims = claims
@@ -43,7 +44,7 @@ struct RejectionAdvice: Sendable {
     private func explanation(_ violation: JWTViolation, at now: NumericDate) -> String {
         switch violation {
         case .wrongType:
-            "typ is \(header.type.map(Self.quoted) ?? "missing"), not at+jwt; for providers that do not follow RFC 9068 use tokens: .anyJWT"
+            "typ is \(header?.type.map(Self.quoted) ?? "missing"), not at+jwt; for providers that do not follow RFC 9068 use tokens: .anyJWT"
         case .wrongIssuer:
             "iss is \(claims["iss"]?.string.map(Self.quoted) ?? "missing"), expected \(Self.quoted(requirements.issuer)); "
                 + "the two must be equal byte for byte, also in a final slash: check the issuer URL of the configuration"

@@ -56,9 +56,9 @@ package struct ServerPages: Sendable {
         assetsPath = servesAssets ? "/front" : served ?? "/front"
     }
 
-    /// Whether a browser asks: a GET that accepts `text/html`, and not what MCP clients ask for.
+    /// Whether a browser asks: a GET without a token that accepts `text/html`, and not what MCP clients ask for.
     package static func isForPerson(_ request: HTTPRequest) -> Bool {
-        guard request.method == .get || request.method == .head else { return false }
+        guard request.method == .get || request.method == .head, !request.headerFields.contains(.authorization) else { return false }
         let accepted = request.headerFields[values: .accept].joined(separator: ",").lowercased()
         return accepted.contains("text/html") && !accepted.contains("text/event-stream")
     }

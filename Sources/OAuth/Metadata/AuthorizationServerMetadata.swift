@@ -1,4 +1,4 @@
-public import HTTPTypes
+import HTTPTypes
 public import JOSE
 
 /// The metadata of an authorization server (RFC 8414 §2, OpenID Connect Discovery §3, RFC 9207 §3), as a client or a

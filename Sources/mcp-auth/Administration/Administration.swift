@@ -60,6 +60,7 @@ enum DataOption {
     /// Says whether the folder or the file is missing.
     static func missing(_ file: String, in folder: String) -> OAuthError {
         let exists = FileManager.default.fileExists(atPath: folder)
+        let folder = URL(fileURLWithPath: folder).path
         return OAuthError(
             .invalidConfiguration,
             (exists ? "there is no \(file) in the folder \(folder)" : "the folder \(folder) does not exist")

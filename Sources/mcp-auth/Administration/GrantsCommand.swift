@@ -41,7 +41,7 @@ struct GrantsCommand: AsyncParsableCommand {
                     [
                         "grant", "user", "client", "scope", "last_used", "last_operation", "ends", "type", "subject", "client_id", "resource",
                         "created",
-                    ], rows, empty: "There are no grants.")
+                    ], rows, empty: user.map { "\($0) has no grants." } ?? "There are no grants.")
             }
         }
     }

@@ -8,8 +8,44 @@ import OAuth
 
 struct StoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "store", abstract: "Check the database of a server.", discussion: "EXAMPLE\n  mcp-auth store check",
-        subcommands: [Check.self])
+        commandName: "store", abstract: "Check and back up the data of a server.",
+        discussion: """
+            EXAMPLES
+              mcp-auth store check
+              mcp-auth store backup /var/backups/notes-2026-11-26
+            """,
+        subcommands: [Check.self, Backup.self])
+
+    struct Backup: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Copy the data to a new folder, also while the server runs.",
+            discussion: """
+                Copies the database as it is at one moment, the master key, and the
+                audit log. Copying auth.db by hand misses what is in auth.db-wal.
+                Keep the copy as secret as the original: it holds the master key.
+
+                To restore: stop the server, put the copy in the place of the data
+                folder, run mcp-auth grants end-all --yes, start the server.
+
+                EXAMPLE
+                  mcp-auth store backup /var/backups/notes-2026-11-26
+                """)
+        @Argument(help: "A folder that does not exist yet.", completion: .directory)
+        var folder: String
+        @OptionGroup var options: AdministrationOptions
+
+        func run() async throws {
+            do {
+                guard let data = try DataFolder(existing: options.data, insecureAllowReadableKey: options.insecureAllowReadableKey) else {
+                    throw DataOption.missing("auth.db", in: options.data)
+                }
+                let names = try await data.backUp(to: folder)
+                options.report(
+                    "Copied \(names.joined(separator: ", ")) to \(folder). The copy holds the master key: keep it secret.",
+                    ["folder": .string(folder), "files": .strings(names)])
+            } catch { throw Console.failure(error) }
+        }
+    }
 
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -156,6 +156,7 @@ struct DemoCommand: AsyncParsableCommand {
         let origin = origin ?? "\(certificate == nil ? "http" : "https")://127.0.0.1:\(port)"
         let resource = origin + "/mcp"
         if let certificate, let host = WebURL(origin)?.host { try certificate.check(covers: host) }
+        _ = try (Issuer(origin), ResourceIdentifier(resource))
         try DemoUsers.check()
         let folder = try DataFolder(data, insecureAllowReadableKey: insecureAllowReadableKey)
         let audit = try folder.auditLog()
