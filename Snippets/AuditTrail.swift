@@ -1,4 +1,4 @@
-// Follow every decision as it is made, and keep it as JSON lines.
+// Write every decision to an audit log, and follow the events in the program.
 import MCPAuth
 import MCPAuthHTTPClient
 import OAuth
