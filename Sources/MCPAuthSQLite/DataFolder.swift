@@ -189,7 +189,7 @@ extension AuthorizationServer {
     /// An authorization server that keeps everything in one folder: `auth.db`, `master.key`, `audit.jsonl`, and `server.json`, in which commands find
     /// the resources and their scopes.
     ///
-    /// Throws `invalid_configuration`, `invalid_identifier` or `temporarily_unavailable`. The configuration is checked before anything is written.
+    /// Throws `invalid_configuration`, `invalid_identifier` or `temporarily_unavailable`. The configuration is checked before any file is written.
     ///
     /// - Parameter audit: nil records in `audit.jsonl` of the folder; `AuditLog()` records nothing.
     public convenience init(

@@ -52,6 +52,14 @@ extension AuthorizationServer {
         return OneTimePasswords.uri(secret, account: user.name, issuer: issuer.url.hostForURL)
     }
 
+    /// Signs a user out of every browser and ends every grant of theirs, for an operator. Throws `invalid_request` when there is no user of this name,
+    /// and `temporarily_unavailable`.
+    public func signOutUser(named name: String) async throws(OAuthError) {
+        guard let user = try await user(named: name) else { throw Self.nobody(name) }
+        try await endSessions(ofUser: user.id)
+        record("sessions.ended", .allowed, nil, reason: "by_operator", detail: user.name, subject: user.id)
+    }
+
     /// Deletes a user, and ends every session and connection of theirs at once. Throws `invalid_request` or `temporarily_unavailable`.
     ///
     /// Data that tools keep for the user is not deleted here: it belongs to `owner`, issuer and subject. The subject is never used again.

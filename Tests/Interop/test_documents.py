@@ -152,6 +152,24 @@ def _():
                 check(os.path.getsize(os.path.join(outside.folder, name, path)) > 100, path)
 
 
+@test("guides: the package of the guide builds, its tests pass, and it runs, also as the deployment guide changes it")
+def _():
+    own = [(comment[10:], text) for comment, text in blocks("docs/guides/own-server.md", "swift") if comment.startswith("file: own/")]
+    check(len(own) >= 4, f"files: {[path for path, _ in own]}")
+    with Outside() as outside:
+        for path, text in own:
+            outside.write("own/" + path, text)
+        linked(outside, "own")
+        outside.swift("own", "build", "--build-tests")
+        outside.swift("own", "test", "--skip-build")
+        process, _, said = start(built("notes"), environment={"PORT": str(free_port())})
+        stop(process)
+        for comment, text in blocks("docs/guides/deploying.md", "swift"):
+            if comment.startswith("file: deploy/"):
+                outside.write("own/" + comment[13:], text)
+        outside.swift("own", "build")
+
+
 # What stands around the fragments of the documents.
 PRELUDE = """
 struct Greeting: Decodable { let name: String }

@@ -115,7 +115,7 @@ def _():
         before = len(server.output())
         restart(server)
         said = server.output()[before:]
-        check("are there already" in said, f"what the second start says: {said}")
+        check("with the passwords of the first start" in said, f"what the second start says: {said}")
         check(not any(password in said for password in shown.values()), "a password is shown again")
         equal(server.output().count(shown["ada"]), 1, "how often a password was shown")
         equal(send("GET", server.origin + "/jwks").body, keys, "keys")

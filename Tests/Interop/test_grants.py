@@ -371,9 +371,9 @@ def _():
     SECRETS.add("turing-machine-2")
     Client(server()).tokens(Browser("alan", "turing-machine-2"))
     check(any(user["name"] == "alan" for user in json.loads(command("users", "list", "--json"))), "listed")
-    equal(command("users", "disable", "nobody", expect=1), "", "nobody of this name")
-    equal(command("users", "add", "alan", stdin="another-one-1\n", expect=1), "", "a name that is taken")
-    equal(command("users", "add", "x", stdin="short\n", expect=1), "", "a password that is too short")
+    equal(command("users", "disable", "nobody", expect=64), "", "nobody of this name")
+    equal(command("users", "add", "alan", stdin="another-one-1\n", expect=64), "", "a name that is taken")
+    equal(command("users", "add", "x", stdin="short\n", expect=64), "", "a password that is too short")
     secret = add_client("backend", "--grant", "client_credentials", "--scope", "read:tasks")
     fields = {"grant_type": "client_credentials"}
     fresh = json.loads(command("clients", "rotate-secret", "backend", "--overlap", "0", "--json"))["client_secret"]

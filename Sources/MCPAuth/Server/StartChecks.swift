@@ -50,6 +50,8 @@ extension ResourceServer {
         var findings: [String] = []
         for issuer in discoveredIssuers {
             do throws(OAuthError) {
+                // One address says whether the issuer can be reached at all; what is wrong there is wrong at the others too.
+                if let url = issuer.metadataURLs.first.flatMap(WebURL.init) { _ = try await fetcher.fetch(OutboundRequest(.get, url)) }
                 let metadata = try await AuthorizationServerMetadata.discover(issuer, with: fetcher)
                 if metadata.jwksURI == nil { findings.append("the metadata of \(issuer) has no jwks_uri, so its tokens cannot be verified") }
             } catch {

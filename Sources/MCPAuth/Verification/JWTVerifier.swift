@@ -64,7 +64,9 @@ public final class JWTVerifier: TokenVerifier {
             headers.remember(jws)
             return principal(claims)
         } catch {
-            return .rejected(RejectionReason(error.code.rawValue, error.message))
+            return .rejected(
+                error.code == .malformedJWS
+                    ? RejectionAdvice.notJWT(token, requirements, error) : RejectionReason(error.code.rawValue, error.message))
         }
     }
 

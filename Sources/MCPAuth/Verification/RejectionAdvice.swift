@@ -28,7 +28,21 @@ struct RejectionAdvice: Sendable {
         guard violation == .wrongIssuer, let found = claims["iss"]?.string.flatMap(WebURL.init), let trusted = WebURL(requirements.issuer) else {
             return false
         }
-        return found.host.utf8.elementsEqual(trusted.host.utf8)
+        // Entra issues tokens of version 1 under another host.
+        let isEntra = trusted.host == "login.microsoftonline.com" && found.host == "sts.windows.net"
+        return isEntra || found.host.utf8.elementsEqual(trusted.host.utf8)
+    }
+
+    private var isAnyJWT: Bool { if case .absentOrJWT = requirements.type { true } else { false } }
+
+    /// Why a token that is no JWT in compact form was rejected: usually the provider issued it for no API.
+    static func notJWT(_ token: AccessToken, _ requirements: JWTRequirements, _ error: JOSEError) -> RejectionReason {
+        let dots = token.bytes.count { $0 == UInt8(ascii: ".") }
+        guard dots == 0 || dots == 4 else { return RejectionReason(error.code.rawValue, error.message) }
+        return RejectionReason(error.code.rawValue, error.message, issuer: requirements.issuer) {
+            "it is \(dots == 4 ? "an encrypted token (JWE)" : "an opaque token"), not a signed JWT; let the client request a token for this API "
+                + "(audience or resource at the provider), or add .introspection for opaque tokens"
+        }
     }
 
     /// For the audit log: holds nothing of the token.
@@ -44,7 +58,9 @@ struct RejectionAdvice: Sendable {
     private func explanation(_ violation: JWTViolation, at now: NumericDate) -> String {
         switch violation {
         case .wrongType:
-            "typ is \(header?.type.map(Self.quoted) ?? "missing"), not at+jwt; for providers that do not follow RFC 9068 use tokens: .anyJWT"
+            "typ is \(header?.type.map(Self.quoted) ?? "missing"), not at+jwt; "
+                + (isAnyJWT
+                    ? "such a token is no access token: check what the client sends" : "for providers that do not follow RFC 9068 use tokens: .anyJWT")
         case .wrongIssuer:
             "iss is \(claims["iss"]?.string.map(Self.quoted) ?? "missing"), expected \(Self.quoted(requirements.issuer)); "
                 + "the two must be equal byte for byte, also in a final slash: check the issuer URL of the configuration"

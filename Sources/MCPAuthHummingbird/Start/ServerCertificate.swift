@@ -100,7 +100,7 @@ public struct ServerCertificate: Sendable {
                 privateKeySource: .init(location: .file(path: key), format: .pem)
             ) { settings in
                 settings.onCertificateLoadFailed = { failure in
-                    logger.error("the new certificate cannot be used; the old one goes on", metadata: ["reason": "\(failure.error)"])
+                    logger.error("the new certificate cannot be used; the old one goes on", metadata: ["reason": "\("\(failure.error)".replacing("\n", with: " "))"])
                 }
             }
             let reloader = try TimedCertificateReloader.makeReloaderValidatingSources(configuration: settings)

@@ -55,7 +55,11 @@ extension AuthorizationServer {
             guard let client, !client.isDisabled else { throw OAuthError(.invalidClient, "this client is not registered here; register it again") }
             let requested = try form.single("redirect_uri")
             guard let redirectURI = requested ?? (client.redirectURIs.count == 1 ? client.redirectURIs[0].text : nil) else {
-                throw OAuthError(.invalidRequest, "redirect_uri is missing, and the client has registered several")
+                throw OAuthError(
+                    .invalidRequest,
+                    client.redirectURIs.isEmpty
+                        ? "this client has no redirect URI, so it cannot sign users in with a browser"
+                        : "redirect_uri is missing, and the client has registered several")
             }
             facts = [ErrorFact(name: "redirect_uri", value: redirectURI)]
             // What a client published or registered by itself is no secret. What an operator configured could name internal hosts.

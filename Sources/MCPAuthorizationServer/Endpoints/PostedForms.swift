@@ -34,7 +34,7 @@ extension AuthorizationServer {
         record("form", .denied, call, reason: "stale_or_foreign_transaction")
         return pages(call).error(
             OAuthError(
-                .invalidRequest, "this page is too old, or was opened in another browser, or cookies are off; begin again from the application"),
+                .expiredToken, "this page is too old, or was opened in another browser, or cookies are off; begin again from the application"),
             status: .forbidden)
     }
 

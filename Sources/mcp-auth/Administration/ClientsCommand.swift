@@ -90,7 +90,7 @@ struct ClientsCommand: AsyncParsableCommand {
         var redirectURI: [String] = []
         @Option(help: ArgumentHelp("Grant type. Repeatable. Default: authorization_code and refresh_token.", valueName: "type"))
         var grant: [String] = []
-        @Option(help: ArgumentHelp("The scopes that it may request at most. Default: all.", valueName: "scopes"))
+        @Option(help: ArgumentHelp("The scopes that it may request at most. Default: those that users allow; none for client_credentials.", valueName: "scopes"))
         var scope: String?
 
         var scopes: ScopeSet? {
@@ -176,6 +176,9 @@ struct ClientsCommand: AsyncParsableCommand {
             try await options.attempt { server in
                 let client = try makeClient()
                 let secret = try await server.addClient(client)
+                if client.grantTypes.contains(.clientCredentials), client.scopes == nil {
+                    Console.note("\(client.id) has no scopes, so it can call only tools that need none. To change that: mcp-auth clients edit \(client.id) --scope ...")
+                }
                 var object: JSONObject = ["client_id": .string(client.id.text)]
                 object["client_secret"] = secret.map { .string($0) }
                 options.report(

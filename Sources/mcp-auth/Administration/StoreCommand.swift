@@ -69,6 +69,9 @@ struct StoreCommand: AsyncParsableCommand {
                 _ = try await options.server()
                 guard let folder = try DataFolder(existing: options.data, insecureAllowReadableKey: options.insecureAllowReadableKey) else { return }
                 findings = try await folder.store().check()
+            } catch let error as OAuthError where error.message.contains(" is damaged") {
+                _ = Console.failure(error)
+                throw ExitCode.failure
             } catch let error as StoreError {
                 throw Console.failure(OAuthError(.temporarilyUnavailable, "the database cannot be read: \(error.detail)"))
             } catch { throw Console.failure(error) }

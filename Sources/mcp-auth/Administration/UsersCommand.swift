@@ -189,7 +189,7 @@ struct UsersCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await options.attempt { server in
-                try await server.endSessions(ofUser: try await server.existingUser(named.name).id)
+                try await server.signOutUser(named: named.name)
                 options.report("\(named.name) is signed out everywhere, and no application is connected.", ["name": .string(named.name)])
             }
         }

@@ -124,7 +124,7 @@ struct PackageTemplate {
                 )
             case .entra:
                 (
-                    "Entra ID: register an application, expose an API with the scopes read:notes and write:notes, and set accessTokenAcceptedVersion to 2.",
+                    "Entra ID: register an application, expose an API with the scopes read:notes and write:notes, and set requestedAccessTokenVersion to 2.",
                     "https://login.microsoftonline.com/YOUR-TENANT-ID/v2.0", ".exactly([\"YOUR-CLIENT-ID\"])"
                 )
             case .keycloak:

@@ -70,8 +70,9 @@ enum Console {
         switch error.code {
         case .temporarilyUnavailable, .fetchFailed: return ExitCode(69)
         case .invalidConfiguration, .invalidIdentifier: return ExitCode(78)
-        case .invalidRequest: return ExitCode(64)
-        default: return .failure
+        case .serverError: return .failure
+        // Everything else is a value of the command line that cannot be.
+        default: return ExitCode(64)
         }
     }
 
