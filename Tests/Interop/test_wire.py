@@ -1811,6 +1811,7 @@ def _():
     # Errors of a client that was approved go to it by themselves, so they come from one that was not.
     bare = Client(server, WEB, client_name="bare")
     consent, unknown = open_page(honest, browser=browser), open_page(honest, client_id="x", browser=browser)
+    no_client, no_redirect = open_page(honest, client_id="\u00e4", browser=browser), open_page(honest, redirect_uri="https://c.lab/x", browser=browser)
     error, chosen = open_page(bare, response_type="token", browser=browser), open_page(bare, scope="admin", browser=browser)
     for what in PAYLOADS:
         client = Client(server, WEB, client_name=what)
@@ -1821,8 +1822,9 @@ def _():
         check("\u0301" * 3 not in page.text, "a heap of marks is on the page")
         check("Its name has not been verified" in page.text and "c.lab" in visible_text(page.text), "who it is and where it leads")
         same_shape(open_page(honest, state=what.replace("\0", ""), browser=browser), consent, what)
-        for changes in ({"client_id": what}, {"redirect_uri": what}):
-            same_shape(open_page(honest, browser=browser, **changes), unknown, what)
+        # The page shows the value that was sent, where it can be one.
+        same_shape(open_page(honest, browser=browser, client_id=what), unknown if re.fullmatch(r"[!-~]+", what) else no_client, what)
+        same_shape(open_page(honest, browser=browser, redirect_uri=what), no_client if "\0" in what else no_redirect, what)
         if "\0" not in what:
             for changes in (
                 {"resource": what}, {"response_type": what}, {"prompt": what}, {"max_age": what}, {"response_mode": what}, {"code_challenge": what},
