@@ -97,7 +97,8 @@ if !coreOnly {
             "MCPAuthHummingbirdTests",
             [
                 "MCPAuthHummingbird", "MCPServer", "MCPAuth", "MCPAuthorizationServer", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, hummingbird,
-                hummingbirdTesting, tracing, "MCPAuthMetrics", metrics, lifecycle, .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+                hummingbirdTesting, tracing, "MCPAuthMetrics", metrics, lifecycle,
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests(

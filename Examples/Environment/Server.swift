@@ -18,7 +18,8 @@ struct Server {
         await ServerProgram.run {
             let environment = ProcessInfo.processInfo.environment
             guard let trust = try Trust.environment(environment) else {
-                throw OAuthError(.invalidConfiguration, "set AUTH0_DOMAIN and AUTH0_AUDIENCE, or AUTH_ISSUER, so that it is known whose tokens are accepted")
+                throw OAuthError(
+                    .invalidConfiguration, "set AUTH0_DOMAIN and AUTH0_AUDIENCE, or AUTH_ISSUER, so that it is known whose tokens are accepted")
             }
             let port = try ServerProgram.port(8000)
             let url = environment["MCP_URL"] ?? "http://127.0.0.1:\(port)/mcp"

@@ -5,9 +5,10 @@ import Synchronization
 
 /// Sees to it that a request gets exactly one answer, also when it was answered before its body was read.
 ///
-/// Hummingbird reads what is left of a body after the answer. Is that no body at all (a chunk of a negative size, say), it answers a second time, and behind
-/// a proxy that shares connections, the second answer becomes somebody else's. So what is left is read before the answer goes out, and where it is too
-/// much for that, the connection ends with the answer. Put it first.
+/// Hummingbird reads what is left of a body after the answer. Is that no body at all (a chunk of a negative size, say),
+/// it answers a second time, and behind a proxy that shares connections, the second answer becomes somebody else's. So
+/// what is left is read before the answer goes out, and where it is too much for that, the connection ends with the
+/// answer. Put it first.
 public struct AnswerOnce<Context: CallerRequestContext>: RouterMiddleware {
     /// The longest body that is read, and dropped as it comes, so that a client that is still sending hears its answer.
     public static var maximumRest: Int { 8 << 20 }

@@ -2,7 +2,8 @@ import NIOCore
 import ServiceLifecycle
 import Synchronization
 
-/// Ends connections whose request bodies take too long to arrive. A timer for each request would wake the event loop twice; this looks around once a second.
+/// Ends connections whose request bodies take too long to arrive. A timer for each request would wake the event loop
+/// twice; this looks around once a second.
 final class BodyDeadlines: Service {
     private struct Waiting {
         let channel: any Channel

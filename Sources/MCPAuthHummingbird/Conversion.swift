@@ -6,11 +6,12 @@ import OAuth
 
 /// Between Hummingbird's messages and this package's.
 enum Conversion {
-    /// Seconds that a client may take to send its body, as a whole. Whoever sends a byte now and then would otherwise hold the connection, and a shutdown,
-    /// for as long as they like.
+    /// Seconds that a client may take to send its body, as a whole. Whoever sends a byte now and then would otherwise
+    /// hold the connection, and a shutdown, for as long as they like.
     static let bodyTimeout: Int64 = 15
 
-    /// Reads the body and goes on; or answers 413 for one that is longer than `limit`; one that takes too long ends the connection.
+    /// Reads the body and goes on; or answers 413 for one that is longer than `limit`; one that takes too long ends the
+    /// connection.
     static func withCall(
         _ request: Request, _ context: some CallerRequestContext, limit: Int, _ body: (HTTPCall) async throws -> Response
     ) async throws -> Response {

@@ -2,7 +2,8 @@ import MCPServer
 import NIOCore
 import Synchronization
 
-/// Knows who is being answered on which connection, so that a client that closes its connection ends the work on its request.
+/// Knows who is being answered on which connection, so that a client that closes its connection ends the work on its
+/// request.
 final class Departures: Sendable {
     private enum Entry {
         case answering(ClientDeparture)

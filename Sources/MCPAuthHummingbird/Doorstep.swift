@@ -6,10 +6,13 @@ import MCPAuthorizationServer
 import MCPServer
 import OAuth
 
-/// Answers people who open the server in a browser, and programs that ask whether it is well. Every route of the application goes first.
+/// Answers people who open the server in a browser, and programs that ask whether it is well. Every route of the
+/// application goes first.
 ///
-/// - `GET /` and `GET` of the MCP endpoint, accepting `text/html`: the front page. Other unknown paths: a page that says so.
-/// - `GET /health`: 200 as long as the process answers. `GET /ready`: 200 when the store and the keys can be read, else 503.
+/// - `GET /` and `GET` of the MCP endpoint, accepting `text/html`: the front page. Other unknown paths: a page that
+///   says so.
+/// - `GET /health`: 200 as long as the process answers. `GET /ready`: 200 when the store and the keys can be read,
+///   else 503.
 /// - `/robots.txt`, `/favicon.ico`.
 struct Doorstep<Context: RequestContext>: RouterMiddleware {
     let resourceServer: ResourceServer

@@ -15,7 +15,8 @@ import UnixSignals
 extension MCPServer {
     /// How a server is reached.
     public enum Transport: Sendable {
-        /// Loopback unless another host is named: what listens beyond this machine should do so because somebody wrote it down.
+        /// Loopback unless another host is named: what listens beyond this machine should do so because somebody wrote
+        /// it down.
         case http(host: String = "127.0.0.1", port: Int)
         /// With TLS of its own, where no proxy in front speaks it.
         case https(host: String = "127.0.0.1", port: Int, certificate: ServerCertificate)
@@ -23,11 +24,12 @@ extension MCPServer {
 
     /// Serves until the process is told to stop (SIGINT, SIGTERM), then finishes the requests that are under way.
     ///
-    /// Once it listens, it prints the URL, the account page and the data folder. It answers `/health` and `/ready`, and shows people who open its
-    /// address in a browser how to connect a client (`FrontPage`).
+    /// Once it listens, it prints the URL, the account page and the data folder. It answers `/health` and `/ready`, and
+    /// shows people who open its address in a browser how to connect a client (`FrontPage`).
     ///
-    /// Throws `invalid_configuration` for a configuration that cannot work, and `temporarily_unavailable` when the port is in use; see
-    /// `MCPApplication.make` for what is checked. `ServerProgram.run` turns both into a line on standard error and an exit code.
+    /// Throws `invalid_configuration` for a configuration that cannot work, and `temporarily_unavailable` when the port
+    /// is in use; see `MCPApplication.make` for what is checked. `ServerProgram.run` turns both into a line on standard
+    /// error and an exit code.
     ///
     /// - Parameters:
     ///   - authorizationServer: is served on the same origin; its maintenance (expiry, key rotation) runs meanwhile.
@@ -47,7 +49,8 @@ extension MCPServer {
         let welcome = announces ? Welcome.text(self, resourceServer, authorizationServer) : nil
         let application = try MCPApplication.make(
             self, transport, protectedBy: resourceServer, authorizationServer: authorizationServer, trustedProxies: trustedProxies, legacy: legacy,
-            sessionKey: sessionKey, frontPage: frontPage, services: services, routes: routes, onRunning: { _ in if let welcome { Welcome.print(welcome) } })
+            sessionKey: sessionKey, frontPage: frontPage, services: services, routes: routes,
+            onRunning: { _ in if let welcome { Welcome.print(welcome) } })
         try await MCPApplication.run(application)
     }
 }
@@ -61,8 +64,8 @@ public enum MCPApplication {
     /// How long requests that are under way may take to finish once the process is told to stop.
     public static let shutdownPeriod = Duration.seconds(8)
 
-    /// Serves until the process is told to stop (SIGINT, SIGTERM), then finishes what is under way, and what takes longer than `shutdownPeriod` is
-    /// ended.
+    /// Serves until the process is told to stop (SIGINT, SIGTERM), then finishes what is under way, and what takes
+    /// longer than `shutdownPeriod` is ended.
     public static func run(_ application: some ApplicationProtocol) async throws {
         var configuration = ServiceGroupConfiguration(
             services: [application], gracefulShutdownSignals: [.sigterm, .sigint], logger: application.logger)
@@ -75,15 +78,18 @@ public enum MCPApplication {
     /// Checks what can be known before the server listens, and throws `invalid_configuration` saying what to change:
     ///
     /// - the certificate cannot be used, has expired, or is not for the host of the resource;
-    /// - the resource is on this machine, but has another port or scheme than the transport (unless `trustedProxies` says that a proxy is in between);
+    /// - the resource is on this machine, but has another port or scheme than the transport (unless `trustedProxies`
+    ///   says that a proxy is in between);
     /// - the authorization server of this process is trusted (`Trust.local`), but no application serves it;
-    /// - a tool requires a scope that the authorization server of this process does not have, or two tools have one name;
+    /// - a tool requires a scope that the authorization server of this process does not have, or two tools have one
+    ///   name;
     /// - a server without protection (`Trust.insecureOpen`) is to listen beyond loopback.
     ///
-    /// Issuers elsewhere are asked for their metadata once the server runs; what is wrong with them is a warning in the log.
+    /// Issuers elsewhere are asked for their metadata once the server runs; what is wrong with them is a warning in the
+    /// log.
     ///
-    /// Sessions of clients of the 2025 revisions are sealed with `sessionKey`, else with a key of the authorization server's master key, so that a
-    /// restart ends none.
+    /// Sessions of clients of the 2025 revisions are sealed with `sessionKey`, else with a key of the authorization
+    /// server's master key, so that a restart ends none.
     ///
     /// - Parameters:
     ///   - frontPage: nil shows no pages to people: a browser gets what programs get.
@@ -98,10 +104,12 @@ public enum MCPApplication {
     ) throws -> Application<RouterResponder<MCPRequestContext>> {
         try make(
             server, transport, protectedBy: resourceServer, authorizationServer: authorizationServer, trustedProxies: trustedProxies, legacy: legacy,
-            sessionKey: sessionKey, frontPage: frontPage, services: services, logger: logger, isForwarded: false, routes: routes, onRunning: onRunning)
+            sessionKey: sessionKey, frontPage: frontPage, services: services, logger: logger, isForwarded: false, routes: routes, onRunning: onRunning
+        )
     }
 
-    /// - Parameter isForwarded: whether something else than a counted proxy forwards the port of the resource to this server.
+    /// - Parameter isForwarded: whether something else than a counted proxy forwards the port of the resource to this
+    ///   server.
     package static func make(
         _ server: MCPServer, _ transport: MCPServer.Transport, protectedBy resourceServer: ResourceServer,
         authorizationServer: AuthorizationServer?, trustedProxies: Int, legacy: LegacyEndpoints? = nil, sessionKey: SymmetricKey? = nil,

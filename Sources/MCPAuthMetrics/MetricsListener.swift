@@ -4,7 +4,8 @@ import Logging
 import OAuth
 public import ServiceLifecycle
 
-/// Serves metrics for Prometheus at `/metrics`, on a port of its own that clients do not reach. Run it beside the server:
+/// Serves metrics for Prometheus at `/metrics`, on a port of its own that clients do not reach. Run it beside the
+/// server:
 ///
 /// ```swift
 /// let metrics = PrometheusMetrics()
@@ -12,7 +13,8 @@ public import ServiceLifecycle
 /// try await server.run(.http(port: 8000), protectedBy: auth, services: [MetricsListener(metrics, port: 9464)])
 /// ```
 ///
-/// The endpoint needs no token. It listens on loopback unless another host is named; beyond loopback, let a firewall decide who reaches it.
+/// The endpoint needs no token. It listens on loopback unless another host is named; beyond loopback, let a firewall
+/// decide who reaches it.
 public struct MetricsListener: Service {
     private let metrics: PrometheusMetrics
     private let host: String

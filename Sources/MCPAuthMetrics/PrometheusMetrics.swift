@@ -1,7 +1,8 @@
 public import Metrics
 import Synchronization
 
-/// Collects swift-metrics and writes them in the Prometheus text format (version 0.0.4). Label values come from code, never from requests.
+/// Collects swift-metrics and writes them in the Prometheus text format (version 0.0.4). Label values come from code,
+/// never from requests.
 public final class PrometheusMetrics: MetricsFactory {
     private struct Key: Hashable {
         let name: String

@@ -4,10 +4,12 @@ public import MCPAuth
 public import MCPAuthorizationServer
 public import OAuth
 
-/// A folder that holds all that an authorization server has: `auth.db`, and `master.key`, which seals what is in it. Readable by its owner only.
+/// A folder that holds all that an authorization server has: `auth.db`, and `master.key`, which seals what is in it.
+/// Readable by its owner only.
 ///
-/// A folder in which there was a store is no new one: where `auth.db` or `master.key` is missing, empty, damaged or another program's, opening
-/// fails and says what to do. Back up both; without the key, the signing keys in the database are lost, and every token with them.
+/// A folder in which there was a store is no new one: where `auth.db` or `master.key` is missing, empty, damaged or
+/// another program's, opening fails and says what to do. Back up both; without the key, the signing keys in the
+/// database are lost, and every token with them.
 public struct DataFolder: Sendable {
     private let url: URL
     private let insecureAllowReadableKey: Bool
@@ -20,11 +22,11 @@ public struct DataFolder: Sendable {
         try self.init(path, insecureAllowReadableKey: insecureAllowReadableKey)
     }
 
-    /// Opens or makes the folder, and makes it private. A folder that holds other people's things is not touched: unless it is private already, it is
-    /// refused. Throws `invalid_configuration` saying why it cannot be used.
+    /// Opens or makes the folder, and makes it private. A folder that holds other people's things is not touched:
+    /// unless it is private already, it is refused. Throws `invalid_configuration` saying why it cannot be used.
     ///
-    /// - Parameter insecureAllowReadableKey: takes a `master.key` that other users of the machine can read, as containers mount secrets (mode
-    ///   0444). Whoever reads it can read and forge everything.
+    /// - Parameter insecureAllowReadableKey: takes a `master.key` that other users of the machine can read, as
+    ///   containers mount secrets (mode 0444). Whoever reads it can read and forge everything.
     public init(_ path: String, insecureAllowReadableKey: Bool = false) throws(OAuthError) {
         self.insecureAllowReadableKey = insecureAllowReadableKey
         url = URL(fileURLWithPath: path)
@@ -61,11 +63,11 @@ public struct DataFolder: Sendable {
     /// The path of a file in the folder.
     public func path(_ name: String) -> String { url.appendingPathComponent(name).path }
 
-    /// The store in `auth.db`. Throws `invalid_configuration` where it is damaged, lost or not this program's, and `temporarily_unavailable`,
-    /// saying why it cannot be used.
+    /// The store in `auth.db`. Throws `invalid_configuration` where it is damaged, lost or not this program's, and
+    /// `temporarily_unavailable`, saying why it cannot be used.
     public func store() throws(OAuthError) -> SQLiteStore {
-        // The key is created after the store, so a key with any other file of ours means that a store existed. A key alone can be provisioned before
-        // the first start, as a container secret.
+        // The key is created after the store, so a key with any other file of ours means that a store existed. A key
+        // alone can be provisioned before the first start, as a container secret.
         func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
         let auditSize = ((try? FileManager.default.attributesOfItem(atPath: path("audit.jsonl")))?[.size] as? NSNumber)?.intValue ?? 0
         let hadStore = exists("master.key") && (exists("auth.db") || exists("auth.db-wal") || auditSize > 0)
@@ -75,9 +77,10 @@ public struct DataFolder: Sendable {
         }
     }
 
-    /// Moves files out of the way and begins an empty store, on purpose: each gets `.old-TIME` behind its name, so nothing is lost. No server may be using
-    /// them. The audit log stays, and goes on, and so does the master key, which may be shared with others. Returns the new names; throws
-    /// `invalid_configuration` when a file cannot be moved.
+    /// Moves files out of the way and begins an empty store, on purpose: each gets `.old-TIME` behind its name, so
+    /// nothing is lost. No server may be using them. The audit log stays, and goes on, and so does the master key,
+    /// which may be shared with others. Returns the new names; throws `invalid_configuration` when a file cannot be
+    /// moved.
     @discardableResult
     public func setAside(_ names: [String] = ["auth.db"], at now: NumericDate = Clock.system.now) throws(OAuthError) -> [String] {
         let suffix = ".old-" + now.iso8601.filter { $0.isLetter || $0.isNumber }
@@ -115,7 +118,8 @@ public struct DataFolder: Sendable {
 
     /// The key in `master.key`, made on the first call. Throws `invalid_configuration`.
     ///
-    /// It is written under another name and linked into place, so that no crash leaves half a key, and of two that start at once both get the same.
+    /// It is written under another name and linked into place, so that no crash leaves half a key, and of two that
+    /// start at once both get the same.
     public func masterKey() throws(OAuthError) -> MasterKey {
         let path = path("master.key")
         if !FileManager.default.fileExists(atPath: path) { try make(path) }
@@ -133,15 +137,16 @@ public struct DataFolder: Sendable {
         return try MasterKey(Array(data))
     }
 
-    /// The audit log in `audit.jsonl`. Throws `invalid_configuration` when it cannot be opened, or other users can read it.
+    /// The audit log in `audit.jsonl`. Throws `invalid_configuration` when it cannot be opened, or other users can read
+    /// it.
     public func auditLog() throws(OAuthError) -> AuditLog { AuditLog([try AuditFile(path: path("audit.jsonl"))]) }
 
-    /// Copies everything that a server needs to a new folder: the database as it is at one moment, the key that seals it, and
-    /// the audit log. The server may run meanwhile. To restore, stop the server, put the folder in the place of the old one,
-    /// and end everything (`mcp-auth grants end-all`).
+    /// Copies everything that a server needs to a new folder: the database as it is at one moment, the key that seals
+    /// it, and the audit log. The server may run meanwhile. To restore, stop the server, put the folder in the place of
+    /// the old one, and end everything (`mcp-auth grants end-all`).
     ///
-    /// The copy holds the master key, with which every token can be forged. Files of the application itself are not copied.
-    /// Returns the names of the files. Throws `invalid_request` when the folder exists and is not empty,
+    /// The copy holds the master key, with which every token can be forged. Files of the application itself are not
+    /// copied. Returns the names of the files. Throws `invalid_request` when the folder exists and is not empty,
     /// `invalid_configuration` or `temporarily_unavailable`.
     public func backUp(to target: String) async throws(OAuthError) -> [String] {
         if let names = try? FileManager.default.contentsOfDirectory(atPath: target), !names.isEmpty {
@@ -186,10 +191,11 @@ public struct DataFolder: Sendable {
 }
 
 extension AuthorizationServer {
-    /// An authorization server that keeps everything in one folder: `auth.db`, `master.key`, `audit.jsonl`, and `server.json`, in which commands find
-    /// the resources and their scopes.
+    /// An authorization server that keeps everything in one folder: `auth.db`, `master.key`, `audit.jsonl`, and
+    /// `server.json`, in which commands find the resources and their scopes.
     ///
-    /// Throws `invalid_configuration`, `invalid_identifier` or `temporarily_unavailable`. The configuration is checked before any file is written.
+    /// Throws `invalid_configuration`, `invalid_identifier` or `temporarily_unavailable`. The configuration is checked
+    /// before any file is written.
     ///
     /// - Parameter audit: nil records in `audit.jsonl` of the folder; `AuditLog()` records nothing.
     public convenience init(
@@ -204,7 +210,8 @@ extension AuthorizationServer {
         folder.describe(configuration.resources)
     }
 
-    /// The server of a folder, to administer it from another process, also while it runs. It serves nobody, and turns no keys by itself.
+    /// The server of a folder, to administer it from another process, also while it runs. It serves nobody, and turns
+    /// no keys by itself.
     ///
     /// Throws `invalid_configuration` when no server has used the folder yet.
     ///
@@ -224,7 +231,8 @@ extension AuthorizationServer {
             resources: described.isEmpty ? [try ProtectedResource(issuer, scopes: [])] : described)
         // The running server checks its own configuration.
         configuration.isOpenIDProvider = described.allSatisfy { $0.scopes.allSatisfy { !["openid", "profile", "email"].contains($0.scope.text) } }
-        // What it signs with in the order in which its keys were made; how often it turns them is the server's own affair.
+        // What it signs with in the order in which its keys were made; how often it turns them is the server's own
+        // affair.
         configuration.signingAlgorithms = []
         for key in keys {
             guard let algorithm = SigningAlgorithm(rawValue: key.algorithm), !configuration.signingAlgorithms.contains(algorithm) else { continue }

@@ -61,7 +61,8 @@ extension Row {
                 email: self["email"], isEmailVerified: self["email_verified"] ?? false,
                 passwordHash: (self["password"] as String?).flatMap(PasswordHash.init),
                 identity: issuer.flatMap { issuer in subject.map { ExternalIdentity(issuer: issuer, subject: $0) } },
-                sealedOneTimeSecret: secret.map { Array($0) }, recoveryCodes: RecoveryColumn.hashes(self["recovery_codes"]), isDisabled: self["is_disabled"] ?? true, createdAt: date("created_at"))
+                sealedOneTimeSecret: secret.map { Array($0) }, recoveryCodes: RecoveryColumn.hashes(self["recovery_codes"]),
+                isDisabled: self["is_disabled"] ?? true, createdAt: date("created_at"))
         }
     }
 

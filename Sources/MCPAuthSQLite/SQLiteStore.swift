@@ -34,8 +34,8 @@ public final class SQLiteStore: AuthorizationServerStore {
     /// when the file is intact.
     public func check() async throws(StoreError) -> [String] { try await database.read(DatabaseFile.check) }
 
-    /// Writes a copy of the database as it is at one moment to a new file, also while servers use it. Throws `conflict` when
-    /// the file exists, and `unavailable` saying why it could not be written.
+    /// Writes a copy of the database as it is at one moment to a new file, also while servers use it. Throws `conflict`
+    /// when the file exists, and `unavailable` saying why it could not be written.
     public func backUp(to target: String) async throws(StoreError) {
         guard !FileManager.default.fileExists(atPath: target),
             FileManager.default.createFile(atPath: target, contents: nil, attributes: [.posixPermissions: 0o600])

@@ -6,8 +6,8 @@ public import MCPAuth
 public import OAuth
 import Synchronization
 
-/// An OAuth 2.1 authorization server for MCP (RFC 6749, 7009, 7523, 7591, 7592, 7636, 7662, 8414, 8628, 8693, 8707, 9068, 9126, 9207, 9449), with
-/// sign-in and consent pages.
+/// An OAuth 2.1 authorization server for MCP (RFC 6749, 7009, 7523, 7591, 7592, 7636, 7662, 8414, 8628, 8693, 8707,
+/// 9068, 9126, 9207, 9449), with sign-in and consent pages.
 ///
 /// It knows no framework: `reply(to:)` takes a request and gives a whole answer, or nil for paths that are not its own.
 public final class AuthorizationServer: Sendable {
@@ -79,15 +79,15 @@ public final class AuthorizationServer: Sendable {
         func mark(of name: String, in browser: String) -> String { Base64URL.encode(SecretHash(of: "\(knownBrowsers) \(browser) \(name)").bytes) }
     }
 
-    /// Opens the server: reads or makes its keys, and what was revoked. Throws `invalid_configuration`, `invalid_identifier` or
-    /// `temporarily_unavailable`.
+    /// Opens the server: reads or makes its keys, and what was revoked. Throws `invalid_configuration`,
+    /// `invalid_identifier` or `temporarily_unavailable`.
     ///
     /// - Parameters:
     ///   - issuer: its public URL, https except on a loopback host. May have a path.
     ///   - master: what secrets are sealed with; the same on every start and every instance.
     ///   - signIn: how people say who they are.
-    ///   - fetcher: the guarded door out, for documents and keys of clients and identity providers. Without it, clients cannot be named by a
-    ///     document's address.
+    ///   - fetcher: the guarded door out, for documents and keys of clients and identity providers. Without it, clients
+    ///     cannot be named by a document's address.
     ///   - allowedHosts: further values of `Host` under which a proxy may reach it.
     public init(
         _ issuer: String, configuration: AuthorizationServerConfiguration, store: any AuthorizationServerStore, master: MasterKey,
@@ -135,7 +135,8 @@ public final class AuthorizationServer: Sendable {
         } catch { throw OAuthError(.temporarilyUnavailable, "the store cannot be read: \(error.detail)") }
     }
 
-    /// Checks issuer and configuration, before anything is opened. Throws `invalid_configuration` or `invalid_identifier`.
+    /// Checks issuer and configuration, before anything is opened. Throws `invalid_configuration` or
+    /// `invalid_identifier`.
     package static func check(_ issuer: String, _ configuration: AuthorizationServerConfiguration) throws(OAuthError) {
         try configuration.check()
         // Pages and endpoints would be at //authorize, and clients compare the issuer byte for byte.
@@ -161,7 +162,8 @@ public final class AuthorizationServer: Sendable {
         return reply
     }
 
-    /// What GET would answer, without its body, for a browser in which nobody is signed in: programs that only look must not use anything up.
+    /// What GET would answer, without its body, for a browser in which nobody is signed in: programs that only look
+    /// must not use anything up.
     private func headReply(to call: HTTPCall, _ route: Routes.Route) async -> HTTPReply {
         var call = call
         call.request.method = .get
@@ -213,7 +215,8 @@ public final class AuthorizationServer: Sendable {
 
     // MARK: Shared by the endpoints
 
-    /// What an address counts as for rate limits: itself, or the network of an IPv6 address, since one host has as many of those as it likes.
+    /// What an address counts as for rate limits: itself, or the network of an IPv6 address, since one host has as many
+    /// of those as it likes.
     func limitKey(_ call: HTTPCall) -> String {
         guard let peer = call.peer, let address = IPAddress(peer) else { return call.peer ?? "" }
         return address.networkKey
@@ -243,14 +246,16 @@ public final class AuthorizationServer: Sendable {
         return OAuthError(.temporarilyUnavailable, "the server cannot do this at the moment; try again")
     }
 
-    /// Ends a grant here and in the store. Throws `temporarily_unavailable` when it could not be stored: then nothing is revoked.
+    /// Ends a grant here and in the store. Throws `temporarily_unavailable` when it could not be stored: then nothing
+    /// is revoked.
     func end(grant id: String) async throws(OAuthError) {
         try await stored { try await store.revokeGrant(id, at: clock.now) }
         revocations.insert(.grant(id), at: clock.now)
     }
 
-    /// A client of the configuration, of the store, or of a document of its own. Those of the configuration are never stored, so that one that is
-    /// taken out of it is gone. `call` is the request for whose sake a document may be fetched; nil fetches none.
+    /// A client of the configuration, of the store, or of a document of its own. Those of the configuration are never
+    /// stored, so that one that is taken out of it is gone. `call` is the request for whose sake a document may be
+    /// fetched; nil fetches none.
     ///
     /// Throws `temporarily_unavailable`, and for documents `invalid_client` and `too_many_requests`.
     func client(_ id: ClientID, _ call: HTTPCall?) async throws(OAuthError) -> Client? {
@@ -262,7 +267,8 @@ public final class AuthorizationServer: Sendable {
         return try await stored { try await store.client(id) }
     }
 
-    /// The extensions of MCP that this server makes possible, by identifier: what an MCP server that it protects declares in `server/discover`.
+    /// The extensions of MCP that this server makes possible, by identifier: what an MCP server that it protects
+    /// declares in `server/discover`.
     public var protocolExtensions: [String] {
         var identifiers: [String] = []
         if configuration.grantTypes.contains(.clientCredentials) { identifiers.append("io.modelcontextprotocol/oauth-client-credentials") }
@@ -277,8 +283,8 @@ public final class AuthorizationServer: Sendable {
         client.origin == .document || configuration.clients.contains { $0.id == client.id } ? .elsewhere : .store
     }
 
-    /// Reads what other instances revoked. The window is as long as any access token can live, so that a shorter lifetime after a restart forgets
-    /// nothing.
+    /// Reads what other instances revoked. The window is as long as any access token can live, so that a shorter
+    /// lifetime after a restart forgets nothing.
     func refreshRevocations() async throws(StoreError) {
         let now = clock.now
         let window = now.advanced(by: -AuthorizationServerConfiguration.maximumAccessTokenLifetime - 120)

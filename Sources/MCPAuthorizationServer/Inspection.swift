@@ -23,13 +23,17 @@ extension AuthorizationServer {
         }
     }
 
-    /// The client with this identifier, of the configuration or of the store. Nil when there is none. Throws `temporarily_unavailable`.
+    /// The client with this identifier, of the configuration or of the store. Nil when there is none. Throws
+    /// `temporarily_unavailable`.
     public func client(_ id: ClientID) async throws(OAuthError) -> Client? { try await client(id, nil) }
 
-    /// Grants that are alive, newest first, at most `limit`; of one user where a name is given. Throws `invalid_request` or `temporarily_unavailable`.
+    /// Grants that are alive, newest first, at most `limit`; of one user where a name is given. Throws
+    /// `invalid_request` or `temporarily_unavailable`.
     public func liveGrants(ofUser name: String? = nil, limit: Int = 1000) async throws(OAuthError) -> [Grant] {
         guard let name else { return try await stored { try await store.grants(limit: limit, at: clock.now) } }
-        guard let user = try await user(named: name) else { throw OAuthError(.invalidRequest, "there is no user \(name.prefix(64)); see mcp-auth users list") }
+        guard let user = try await user(named: name) else {
+            throw OAuthError(.invalidRequest, "there is no user \(name.prefix(64)); see mcp-auth users list")
+        }
         return try await stored { try await store.grants(ofUser: user.id, at: clock.now) }
     }
 

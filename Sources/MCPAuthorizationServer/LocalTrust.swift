@@ -21,8 +21,8 @@ extension AuthorizationServer {
         (configuration.resource(resource)?.allScopes ?? []).union(configuration.isOpenIDProvider ? IdentityScope.all : [])
     }
 
-    /// What the client of a principal could be granted for a resource: the resource's scopes within its registration; for a client that acts for
-    /// itself, those that were set for it. Nil when that cannot be said now.
+    /// What the client of a principal could be granted for a resource: the resource's scopes within its registration;
+    /// for a client that acts for itself, those that were set for it. Nil when that cannot be said now.
     fileprivate func grantableScopes(to principal: Principal, of resource: String) async -> ScopeSet? {
         guard let all = configuration.resource(resource)?.allScopes, let id = principal.clientID.flatMap(ClientID.init) else { return nil }
         // A document's client has no scopes of its own, and a workload only those that it holds.

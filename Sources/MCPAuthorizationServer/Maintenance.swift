@@ -4,8 +4,8 @@ import Logging
 import MCPAuth
 import OAuth
 
-/// Keeps a server in order while it runs: forgets what expired, learns what other instances revoked, turns the signing keys, and writes down what grants were
-/// used for. Run it beside the HTTP server.
+/// Keeps a server in order while it runs: forgets what expired, learns what other instances revoked, turns the signing
+/// keys, and writes down what grants were used for. Run it beside the HTTP server.
 public struct Maintenance: Service {
     private let server: AuthorizationServer
     private let interval: Duration
@@ -34,9 +34,11 @@ public struct Maintenance: Service {
     }
 }
 
-/// Compares the wall clock with one that only goes forward, and tells when the wall clock was set by more than ten minutes (M-14).
+/// Compares the wall clock with one that only goes forward, and tells when the wall clock was set by more than ten
+/// minutes (M-14).
 ///
-/// For an hour afterwards nothing is swept: what a wrong clock calls expired is refused at once, but it is not deleted before somebody could set the clock right.
+/// For an hour afterwards nothing is swept: what a wrong clock calls expired is refused at once, but it is not deleted
+/// before somebody could set the clock right.
 struct ClockWatch {
     private var wall: NumericDate
     private var steady: ContinuousClock.Instant
@@ -84,7 +86,8 @@ extension AuthorizationServer {
     func writeDownUses() async {
         let uses = uses.take()
         guard !uses.isEmpty else { return }
-        // What was seen in these seconds is lost if the store fails: it is for people to look at, and nothing hangs on it.
+        // What was seen in these seconds is lost if the store fails: it is for people to look at, and nothing hangs on
+        // it.
         do throws(StoreError) { try await store.note(uses) } catch {
             logger.error("uses of grants were not written down", metadata: ["detail": "\(error.detail)"])
         }

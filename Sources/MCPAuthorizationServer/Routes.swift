@@ -4,7 +4,8 @@ import OAuth
 /// The paths of the server, below the path of its issuer.
 struct Routes: Sendable {
     enum Route: Sendable {
-        case metadata, keys, authorize, push, signIn, consent, signOut, account, disconnect, endSession, endSessions, password, oneTimeCodes, changeCodes, device, deviceDecision, style, logo, icon
+        case metadata, keys, authorize, push, signIn, consent, signOut, account, disconnect, endSession, endSessions, password, oneTimeCodes,
+            changeCodes, device, deviceDecision, style, logo, icon
         case token, deviceAuthorization, revoke, introspect, userInfo, register, registeredClient
 
         /// The same for everybody, and harmless to read from anywhere.

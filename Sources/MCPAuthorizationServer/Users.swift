@@ -4,8 +4,8 @@ public import OAuth
 
 /// What an operator does with users; every change is in the audit log.
 extension AuthorizationServer {
-    /// Adds a user who signs in with a password. Throws `invalid_request` saying what is wrong with name, address or password, or that the name is
-    /// taken.
+    /// Adds a user who signs in with a password. Throws `invalid_request` saying what is wrong with name, address or
+    /// password, or that the name is taken.
     ///
     /// - Parameters:
     ///   - displayName: what people call them; clients with the scope `profile` see it.
@@ -32,15 +32,16 @@ extension AuthorizationServer {
         return user
     }
 
-    /// Gives somebody another password, and ends what was begun with the old one. Throws `invalid_request` or `temporarily_unavailable`.
+    /// Gives somebody another password, and ends what was begun with the old one. Throws `invalid_request` or
+    /// `temporarily_unavailable`.
     public func setPassword(_ password: String, ofUser name: String) async throws(OAuthError) {
         let hash = try await hasher.hash(password, name: name)
         let user = try await change(name, "user.password_changed") { $0.passwordHash = hash }
         try await endSessions(ofUser: user.id)
     }
 
-    /// Asks somebody for one-time codes from now on. The text is for an authenticator app, and is shown this once. Throws `invalid_request` or
-    /// `temporarily_unavailable`.
+    /// Asks somebody for one-time codes from now on. The text is for an authenticator app, and is shown this once.
+    /// Throws `invalid_request` or `temporarily_unavailable`.
     public func requireOneTimePasswords(ofUser name: String) async throws(OAuthError) -> String {
         guard let user = try await user(named: name) else { throw Self.nobody(name) }
         let secret = random.bytes(20)
@@ -52,17 +53,19 @@ extension AuthorizationServer {
         return OneTimePasswords.uri(secret, account: user.name, issuer: issuer.url.hostForURL)
     }
 
-    /// Signs a user out of every browser and ends every grant of theirs, for an operator. Throws `invalid_request` when there is no user of this name,
-    /// and `temporarily_unavailable`.
+    /// Signs a user out of every browser and ends every grant of theirs, for an operator. Throws `invalid_request` when
+    /// there is no user of this name, and `temporarily_unavailable`.
     public func signOutUser(named name: String) async throws(OAuthError) {
         guard let user = try await user(named: name) else { throw Self.nobody(name) }
         try await endSessions(ofUser: user.id)
         record("sessions.ended", .allowed, nil, reason: "by_operator", detail: user.name, subject: user.id)
     }
 
-    /// Deletes a user, and ends every session and connection of theirs at once. Throws `invalid_request` or `temporarily_unavailable`.
+    /// Deletes a user, and ends every session and connection of theirs at once. Throws `invalid_request` or
+    /// `temporarily_unavailable`.
     ///
-    /// Data that tools keep for the user is not deleted here: it belongs to `owner`, issuer and subject. The subject is never used again.
+    /// Data that tools keep for the user is not deleted here: it belongs to `owner`, issuer and subject. The subject is
+    /// never used again.
     public func removeUser(named name: String) async throws(OAuthError) {
         guard let user = try await user(named: name) else { throw Self.nobody(name) }
         // First, so that no refresh begins anything new in between.
@@ -86,8 +89,8 @@ extension AuthorizationServer {
         }
     }
 
-    /// Keeps somebody out from now on: no sign-in, no refresh, and every connection of theirs ends at once. Throws `invalid_request` when nobody
-    /// has this name, and `temporarily_unavailable`: then try again.
+    /// Keeps somebody out from now on: no sign-in, no refresh, and every connection of theirs ends at once. Throws
+    /// `invalid_request` when nobody has this name, and `temporarily_unavailable`: then try again.
     public func disableUser(named name: String) async throws(OAuthError) {
         let user = try await change(name, "user.disabled") { $0.isDisabled = true }
         try await endSessions(ofUser: user.id)
@@ -98,7 +101,8 @@ extension AuthorizationServer {
         try await change(name, "user.enabled") { $0.isDisabled = false }
     }
 
-    /// Signs somebody out of every browser, and ends every connection of theirs, at once. Throws `temporarily_unavailable`: then try again.
+    /// Signs somebody out of every browser, and ends every connection of theirs, at once. Throws
+    /// `temporarily_unavailable`: then try again.
     public func endSessions(ofUser id: String) async throws(OAuthError) {
         try await stored { try await store.deleteSessions(ofUser: id) }
         // In batches, since a store lists so many at a time.
@@ -118,7 +122,9 @@ extension AuthorizationServer {
         return try await stored { try await store.user(named: normalized) }
     }
 
-    private static func nobody(_ name: String) -> OAuthError { OAuthError(.invalidRequest, "there is no user \(name.prefix(64)); see mcp-auth users list") }
+    private static func nobody(_ name: String) -> OAuthError {
+        OAuthError(.invalidRequest, "there is no user \(name.prefix(64)); see mcp-auth users list")
+    }
 
     /// Changes one thing about a user, whatever others change about them at the same time.
     @discardableResult

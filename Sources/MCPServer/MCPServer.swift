@@ -9,8 +9,8 @@ public struct MCPServer: Sendable {
     ///
     /// A caller without a token is shown what is open to everybody, whichever of these is chosen but `all`.
     public enum Visibility: Sendable, Hashable {
-        /// What the caller's token permits, and what the authorization server could grant this client: a model sees a tool whose call leads to
-        /// step-up authorization. What cannot be granted to this client stays hidden.
+        /// What the caller's token permits, and what the authorization server could grant this client: a model sees a
+        /// tool whose call leads to step-up authorization. What cannot be granted to this client stays hidden.
         case grantable
         /// What the caller's token may use now.
         case permitted
@@ -27,8 +27,9 @@ public struct MCPServer: Sendable {
     public let tools: [Tool]
     public let resources: [Resource]
     public let prompts: [Prompt]
-    /// Extensions of the protocol that this server takes part in, by identifier, with their settings: what `server/discover` says of them. They
-    /// change nothing else: whatever a client says of extensions, its token is asked for all the same.
+    /// Extensions of the protocol that this server takes part in, by identifier, with their settings: what
+    /// `server/discover` says of them. They change nothing else: whatever a client says of extensions, its token is
+    /// asked for all the same.
     public var extensions = JSONObject()
     public var logger = Logger(label: "mcp-auth.server")
     let toolsByName: [[UInt8]: Tool]
@@ -49,7 +50,8 @@ public struct MCPServer: Sendable {
         toolsByName = Dictionary(tools.map { (Array($0.name.utf8), $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// Finds mistakes that only show at run time: names that are there twice, types without a schema. Called when a transport starts.
+    /// Finds mistakes that only show at run time: names that are there twice, types without a schema. Called when a
+    /// transport starts.
     ///
     /// Throws `invalid_configuration` saying which tool, and what to do.
     public func check() throws(OAuthError) {

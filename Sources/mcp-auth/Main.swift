@@ -33,7 +33,8 @@ struct MCPAuthCommand: AsyncParsableCommand {
             StoreCommand.self, CompletionsCommand.self, ManCommand.self,
         ])
 
-    /// Errors of every command in one voice: `mcp-auth: what is wrong`, on standard error, with an exit code of sysexits.h.
+    /// Errors of every command in one voice: `mcp-auth: what is wrong`, on standard error, with an exit code of
+    /// sysexits.h.
     static func main() async {
         do {
             var command = try await asyncParseAsRoot()

@@ -14,7 +14,8 @@ struct JSONTests {
         }
     }
 
-    /// RFC 8259 §4 leaves duplicate names open; here they are refused, because two readers would see two values (requirement 137).
+    /// RFC 8259 §4 leaves duplicate names open; here they are refused, because two readers would see two values
+    /// (requirement 137).
     static let stricterThanTheSuite: Set<String> = ["y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json"]
 
     @Test(

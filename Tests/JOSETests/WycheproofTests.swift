@@ -49,7 +49,8 @@ struct WycheproofTests {
     }
 
     private static func accepts(_ test: JSONView, _ group: JSONView) -> Bool {
-        // The owner of the group's key configures it: the public key where there is one, the secret where there is only that.
+        // The owner of the group's key configures it: the public key where there is one, the secret where there is only
+        // that.
         guard let configured = group["public"] ?? group["private"] else { return false }
         guard let token = test["jws"]?.string, let keys = configure(configured) else { return false }
         let algorithms = Set(SigningAlgorithm.allCases)

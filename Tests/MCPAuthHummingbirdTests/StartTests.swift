@@ -27,7 +27,8 @@ struct StartTests {
         -> AuthorizationServer
     {
         try await AuthorizationServer(
-            origin, configuration: .init(resources: [try ProtectedResource(origin + "/mcp", scopes: scopes)]), store: MemoryStore(), master: .random())
+            origin, configuration: .init(resources: [try ProtectedResource(origin + "/mcp", scopes: scopes)]), store: MemoryStore(), master: .random()
+        )
     }
 
     func server(requires requirement: Requirement = "read:notes") -> MCPServer {
@@ -40,7 +41,8 @@ struct StartTests {
     }
 
     func start(
-        _ server: MCPServer? = nil, _ transport: MCPServer.Transport = .http(port: 8000), auth: ResourceServer, issuer: AuthorizationServer?, proxies: Int = 0
+        _ server: MCPServer? = nil, _ transport: MCPServer.Transport = .http(port: 8000), auth: ResourceServer, issuer: AuthorizationServer?,
+        proxies: Int = 0
     ) throws {
         _ = try MCPApplication.make(server ?? self.server(), transport, protectedBy: auth, authorizationServer: issuer, trustedProxies: proxies)
     }
@@ -200,7 +202,9 @@ final class NIOLockedValue: Sendable {
 struct DoorstepTests {
     static let browser: HTTPFields = [.accept: "text/html,application/xhtml+xml,*/*;q=0.8"]
 
-    func application(_ frontPage: FrontPage? = .standard, isLocal: Bool = true, store: (any AuthorizationServerStore)? = nil) async throws -> some ApplicationProtocol {
+    func application(_ frontPage: FrontPage? = .standard, isLocal: Bool = true, store: (any AuthorizationServerStore)? = nil) async throws
+        -> some ApplicationProtocol
+    {
         let origin = "http://localhost:80"
         let server = MCPServer("My Notes", version: "1") { Tool("list", "List", requires: .authenticated) { _ in "nothing" } }
         if isLocal {
@@ -234,8 +238,10 @@ struct DoorstepTests {
             let reply = try await get(application, path, Self.browser)
             #expect(reply.status == 200 && reply.type.hasPrefix("text/html"), "\(path)")
             for text in [
-                "claude mcp add --transport http my-notes http://localhost:80/mcp", "cursor://anysphere.cursor-deeplink/mcp/install?name=my-notes&amp;config=",
-                "vscode:mcp/install?%7B%22name%22", "codex mcp add my-notes --url", "Goose", "gemini mcp add", "@modelcontextprotocol/inspector", "mcp-remote",
+                "claude mcp add --transport http my-notes http://localhost:80/mcp",
+                "cursor://anysphere.cursor-deeplink/mcp/install?name=my-notes&amp;config=",
+                "vscode:mcp/install?%7B%22name%22", "codex mcp add my-notes --url", "Goose", "gemini mcp add", "@modelcontextprotocol/inspector",
+                "mcp-remote",
             ] { #expect(reply.body.contains(text), "\(text)") }
             #expect(!reply.body.contains("<script"))
             #expect(reply.body.contains("/account") == isLocal)

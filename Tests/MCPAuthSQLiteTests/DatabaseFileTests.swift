@@ -8,7 +8,8 @@ import Testing
 
 @testable import MCPAuthSQLite
 
-/// A store that is not what it was: every start that would go wrong later is refused now, in words, and changes nothing.
+/// A store that is not what it was: every start that would go wrong later is refused now, in words, and changes
+/// nothing.
 @Suite("A store that is not what it was")
 struct DatabaseFileTests {
     let folder: TemporaryFolder

@@ -46,7 +46,8 @@ struct AssertedClientTests {
         client = AssertingClient(id: try await harness.registered(registration), key: key, time: harness.time)
     }
 
-    /// The status of a request to revoke something unknown: 200 for whoever is let in, with the least of everything else.
+    /// The status of a request to revoke something unknown: 200 for whoever is let in, with the least of everything
+    /// else.
     func status(_ assertion: String, _ more: [(String, String)] = []) async throws -> Int {
         try await harness.post("/revoke", [("token", "x")] + client.fields(assertion) + more).status
     }

@@ -78,7 +78,8 @@ struct BrowserSurfaceTests {
         }
     }
 
-    /// Reads a page byte by byte as a browser does: outside of quotes, a tag holds nothing but names, equals signs, spaces and slashes.
+    /// Reads a page byte by byte as a browser does: outside of quotes, a tag holds nothing but names, equals signs,
+    /// spaces and slashes.
     static func hasBrokenAttribute(_ page: String) -> Bool {
         var inTag = false
         var inQuotes = false

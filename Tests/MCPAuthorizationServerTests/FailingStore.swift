@@ -16,7 +16,8 @@ final class FailingStore: AuthorizationServerStore {
     /// A client as it was read before others changed it: what a request that came in a moment earlier still goes by.
     let staleClient = Mutex<Client?>(nil)
 
-    /// What somebody else does to the store between a request's check and its step: before a session or a code is kept, or a device is decided.
+    /// What somebody else does to the store between a request's check and its step: before a session or a code is kept,
+    /// or a device is decided.
     let meanwhile = Mutex<(@Sendable (MemoryStore) -> Void)?>(nil)
 
     private func check() throws(StoreError) { if fails { throw StoreError(.unavailable, "disk full: /var/lib/auth.db") } }

@@ -251,7 +251,8 @@ struct OwnAccountTests {
         let configured = try await Harness { configuration in
             configuration.clients = [
                 Client(
-                    id: ClientID("backend")!, name: "Backend", redirectURIs: [try! RedirectURI("https://internal.corp.example/cb")], origin: .configured,
+                    id: ClientID("backend")!, name: "Backend", redirectURIs: [try! RedirectURI("https://internal.corp.example/cb")],
+                    origin: .configured,
                     createdAt: NumericDate(seconds: 0))
             ]
         }
@@ -286,7 +287,8 @@ struct OwnAccountTests {
 
 @Suite("QR codes")
 struct QRCodeTests {
-    /// The matrices were read back by an independent decoder (zxing-cpp) when this was written; a change of one module shows.
+    /// The matrices were read back by an independent decoder (zxing-cpp) when this was written; a change of one module
+    /// shows.
     @Test("a code of each size is the one that decoders read", arguments: [1, 20, 60, 100, 150, 200, 287])
     func sizes(_ length: Int) throws {
         let text = String(repeating: "otpauth://totp/Acme:ada?secret=ABC&", count: 9).prefix(length)

@@ -6,7 +6,8 @@ import MCPAuthorizationServer
 import OAuth
 import Testing
 
-/// What clients in wide use send, as far as one endpoint answers it. Whole flows are in `Tests/Interop/test_clients.py`.
+/// What clients in wide use send, as far as one endpoint answers it. Whole flows are in
+/// `Tests/Interop/test_clients.py`.
 @Suite("Habits of real clients: registration")
 struct ClientRegistrationHabitTests {
     static let cursor = "cursor://anysphere.cursor-mcp/oauth/callback"

@@ -5,8 +5,8 @@ import MCPAuthTesting
 import MCPServer
 import Testing
 
-/// Everything that a server of every kind of definition sends, on every revision, for whoever can judge it: `Tests/Interop/test_schemas.py` holds it
-/// against the types of the official SDK.
+/// Everything that a server of every kind of definition sends, on every revision, for whoever can judge it:
+/// `Tests/Interop/test_schemas.py` holds it against the types of the official SDK.
 @Suite("What is sent")
 struct SentMessagesTests {
     static let file = ProcessInfo.processInfo.environment["MCP_AUTH_SENT"]

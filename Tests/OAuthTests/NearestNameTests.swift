@@ -6,7 +6,8 @@ struct NearestNameTests {
     @Test(
         "a slip of the keyboard finds its name, and a different word finds none",
         arguments: [
-            ("read:tsks", "read:tasks"), ("raed:tasks", "read:tasks"), ("READ:TASKS", "read:tasks"), ("delete", nil), ("", nil), ("write:task", "write:tasks"),
+            ("read:tsks", "read:tasks"), ("raed:tasks", "read:tasks"), ("READ:TASKS", "read:tasks"), ("delete", nil), ("", nil),
+            ("write:task", "write:tasks"),
             ("clinets", nil),
         ] as [(String, String?)])
     func names(_ name: String, _ expected: String?) {

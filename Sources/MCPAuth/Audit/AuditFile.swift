@@ -12,11 +12,12 @@ import Synchronization
     import Darwin
 #endif
 
-/// An audit log in a file: one line of JSON for each event, each chained to the one before it by a hash, so that a line that is changed or missing
-/// shows (`AuditChain`, `mcp-auth audit verify`).
+/// An audit log in a file: one line of JSON for each event, each chained to the one before it by a hash, so that a line
+/// that is changed or missing shows (`AuditChain`, `mcp-auth audit verify`).
 ///
-/// Several processes may write to one file. When it has grown to its size it becomes `NAME.1`, the older ones move up, and the chain goes on in a
-/// new file; the oldest goes. Metrics: `mcp_auth_audit_lost_total` counts what could not be written, which an operator wants to be told of.
+/// Several processes may write to one file. When it has grown to its size it becomes `NAME.1`, the older ones move up,
+/// and the chain goes on in a new file; the oldest goes. Metrics: `mcp_auth_audit_lost_total` counts what could not be
+/// written, which an operator wants to be told of.
 public final class AuditFile: AuditSink {
     private struct State {
         var descriptor: Int32
@@ -34,7 +35,8 @@ public final class AuditFile: AuditSink {
         var waitedInVain: ContinuousClock.Instant?
     }
 
-    /// Refusals of somebody unknown: a flood of them must not push out what happened. A burst, then so many a second; the others are counted.
+    /// Refusals of somebody unknown: a flood of them must not push out what happened. A burst, then so many a second;
+    /// the others are counted.
     private static let burst = 1000
     private static let perSecond: Int64 = 20
 
@@ -45,7 +47,8 @@ public final class AuditFile: AuditSink {
     private let state: Mutex<State>
     private let lost = Counter(label: "mcp_auth_audit_lost_total")
 
-    /// Appends to a file that only its owner may read. Throws `invalid_configuration` when it cannot be opened, or others can read it.
+    /// Appends to a file that only its owner may read. Throws `invalid_configuration` when it cannot be opened, or
+    /// others can read it.
     ///
     /// - Parameters:
     ///   - maximumBytes: of one file.
@@ -106,7 +109,8 @@ public final class AuditFile: AuditSink {
         if !isWritten { lost.increment() }
     }
 
-    /// A process that was stopped while it wrote must not stop every other one: after a moment the event is lost, and counted.
+    /// A process that was stopped while it wrote must not stop every other one: after a moment the event is lost, and
+    /// counted.
     private func take(_ state: inout State) -> Bool {
         // Nobody waits again for one that was waited for in vain a moment ago.
         let attempts = state.waitedInVain.map { ContinuousClock.now < $0.advanced(by: .seconds(1)) } ?? false ? 1 : Self.attempts
@@ -158,8 +162,8 @@ public final class AuditFile: AuditSink {
         var tail = [UInt8](repeating: 0, count: count)
         let read = tail.withUnsafeMutableBytes { pread(state.descriptor, $0.baseAddress, count, off_t(length) - off_t(count)) }
         guard read == count else { return false }
-        // Whoever writes holds the lock, so a line without its end is from a process that died in the middle of it. Half of one is no event; it
-        // goes, and that it did is written down, so that a crash leaves a whole log.
+        // Whoever writes holds the lock, so a line without its end is from a process that died in the middle of it.
+        // Half of one is no event; it goes, and that it did is written down, so that a crash leaves a whole log.
         let lastLine = tail[((tail.lastIndex(of: 0x0A) ?? -1) + 1)...]
         var whole = length
         state.isBroken = !lastLine.isEmpty
@@ -194,7 +198,8 @@ public final class AuditFile: AuditSink {
             state.chain = chain
             state.isBroken = false
         } else {
-            // Half a line on a full disk is no line: what did not fit goes, so that the log is whole once there is room again.
+            // Half a line on a full disk is no line: what did not fit goes, so that the log is whole once there is room
+            // again.
             if ftruncate(state.descriptor, off_t(state.length)) != 0 { state.length = -1 }
         }
         return isWritten
@@ -268,10 +273,12 @@ public enum AuditChain {
         public var beginsLater = false
     }
 
-    /// Checks the files of one log, oldest first. After a line that is wrong the chain is taken up again, so that one change gives one finding.
+    /// Checks the files of one log, oldest first. After a line that is wrong the chain is taken up again, so that one
+    /// change gives one finding.
     ///
-    /// - Parameter earlier: The head of an earlier check. One that no line has any more is a finding: lines were cut off, or the chain was written
-    ///   anew. Where older files are gone (`beginsLater`) and only the first line names it, it says nothing of what came before.
+    /// - Parameter earlier: The head of an earlier check. One that no line has any more is a finding: lines were cut
+    ///   off, or the chain was written anew. Where older files are gone (`beginsLater`) and only the first line names
+    ///   it, it says nothing of what came before.
     public static func verify(_ files: [(name: String, bytes: [UInt8])], earlier: String? = nil) -> Verification {
         var result = Verification()
         var isEarlierThere = earlier == nil || earlier == start

@@ -80,7 +80,8 @@ public final class AuditLog: Sendable {
     }
 }
 
-/// Writes each event as one line of JSON (JSON Lines) to a file descriptor, such as standard error. For a file, see `AuditFile`.
+/// Writes each event as one line of JSON (JSON Lines) to a file descriptor, such as standard error. For a file, see
+/// `AuditFile`.
 public final class JSONLinesAuditSink: AuditSink {
     private let descriptor: Int32
     private let lock = Mutex(false)

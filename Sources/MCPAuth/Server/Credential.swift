@@ -7,12 +7,13 @@ package enum Credential: Sendable {
     case bearer(AccessToken)
     /// A token that is bound to a key, and the proof that the sender holds it (RFC 9449 §7.1).
     case proven(AccessToken, proof: String)
-    /// A token with the scheme DPoP, whose proof is missing or there twice: the answer is a challenge for a proof (RFC 9449 §7.1).
+    /// A token with the scheme DPoP, whose proof is missing or there twice: the answer is a challenge for a proof
+    /// (RFC 9449 §7.1).
     case unproven(String)
     case malformed(String)
 
-    /// Exactly one `Authorization` field with the scheme Bearer or DPoP. Another scheme counts as no credential at all, so that the answer says
-    /// what would be taken.
+    /// Exactly one `Authorization` field with the scheme Bearer or DPoP. Another scheme counts as no credential at all,
+    /// so that the answer says what would be taken.
     package init(_ request: HTTPRequest) {
         // The subscript of the fields would make a copy, since there could be several to join.
         var (value, count) = ("", 0)
@@ -56,13 +57,15 @@ package enum Credential: Sendable {
         return start
     }
 
-    /// Where the characters of a token68 end, before its padding. Tokens are long, so eight characters are looked at at a time.
+    /// Where the characters of a token68 end, before its padding. Tokens are long, so eight characters are looked at at
+    /// a time.
     private static func token68End(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
         let (ones, highs) = (0x0101_0101_0101_0101 as UInt64, 0x8080_8080_8080_8080 as UInt64)
         var end = start
         while end + 8 <= bytes.count {
             let word = UnsafeRawPointer(bytes.baseAddress! + end).loadUnaligned(as: UInt64.self)
-            /// The high bit of each byte of ASCII that is not less than the one and not more than the other. No sum reaches into the next byte.
+            /// The high bit of each byte of ASCII that is not less than the one and not more than the other. No sum
+            /// reaches into the next byte.
             func between(_ word: UInt64, _ least: UInt64, _ most: UInt64) -> UInt64 {
                 (word &+ ones &* (0x80 - least)) & ~(word &+ ones &* (0x7F - most))
             }

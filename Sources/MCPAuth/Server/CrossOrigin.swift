@@ -2,8 +2,8 @@ public import HTTPTypes
 import JOSE
 public import OAuth
 
-/// The headers by which a browser lets a page of another origin call (Fetch Standard, "CORS protocol"). Never with credentials: no cookie counts at
-/// these endpoints, and tokens are sent by the page itself.
+/// The headers by which a browser lets a page of another origin call (Fetch Standard, "CORS protocol"). Never with
+/// credentials: no cookie counts at these endpoints, and tokens are sent by the page itself.
 package enum CrossOrigin {
     /// What a page may send: the headers of MCP and OAuth, and those by which tracing libraries mark every request.
     private static let requestHeaders: [String] = [
@@ -34,7 +34,8 @@ package enum CrossOrigin {
             .accessControlAllowOrigin: origin, .accessControlAllowMethods: methods, .accessControlAllowHeaders: allowedHeaders(request),
             .accessControlMaxAge: "600", .vary: "Origin, Access-Control-Request-Headers",
         ]
-        // Browsers ask this before a public page may reach a private address, such as loopback. Only pages that were let in by name may.
+        // Browsers ask this before a public page may reach a private address, such as loopback. Only pages that were
+        // let in by name may.
         if origin != "*", request.headerFields[.accessControlRequestPrivateNetwork] == "true" { fields[.accessControlAllowPrivateNetwork] = "true" }
         return HTTPReply(.noContent, fields)
     }
@@ -48,8 +49,9 @@ package enum CrossOrigin {
 }
 
 extension ResourceServer {
-    /// The answer to an `OPTIONS` request for the resource, or nil for every other method. It needs no token (a browser sends none with a
-    /// preflight), and is 403 for a page whose origin may not call. Hand it the request before `authenticate`.
+    /// The answer to an `OPTIONS` request for the resource, or nil for every other method. It needs no token (a browser
+    /// sends none with a preflight), and is 403 for a page whose origin may not call. Hand it the request before
+    /// `authenticate`.
     public func preflightReply(for request: HTTPRequest) -> HTTPReply? {
         guard request.method == .options else { return nil }
         if let violation = transport.violation(request) {
@@ -63,7 +65,8 @@ extension ResourceServer {
         return CrossOrigin.preflight(request, allowing: origin, methods: methods)
     }
 
-    /// Adds to an answer what lets the page that asked read it. Nothing where no page asked, or one whose origin may not call.
+    /// Adds to an answer what lets the page that asked read it. Nothing where no page asked, or one whose origin may
+    /// not call.
     public func openToOrigin(of request: HTTPRequest, _ fields: inout HTTPFields) {
         guard transport.allowedOrigins != nil, request.headerFields.contains(.origin), transport.violation(request) == nil,
             let origin = request.headerFields[.origin]

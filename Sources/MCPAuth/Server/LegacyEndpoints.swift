@@ -4,8 +4,9 @@ public import OAuth
 
 /// Help for clients of MCP 2025-03-26, which look for the authorization server on the MCP server's own origin.
 ///
-/// `/.well-known/oauth-authorization-server` mirrors the real server's metadata; `/authorize` redirects there; `/token` and `/register` say where
-/// to go, because a redirect would carry secrets to another origin. Not needed where the authorization server runs on the same origin.
+/// `/.well-known/oauth-authorization-server` mirrors the real server's metadata; `/authorize` redirects there; `/token`
+/// and `/register` say where to go, because a redirect would carry secrets to another origin. Not needed where the
+/// authorization server runs on the same origin.
 public final class LegacyEndpoints: Sendable {
     private let issuer: Issuer
     private let clock: Clock

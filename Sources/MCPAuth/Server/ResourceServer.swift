@@ -4,7 +4,8 @@ public import Logging
 import Metrics
 public import OAuth
 
-/// A protected resource (RFC 6750, RFC 9728, MCP authorization): knows who is calling, and says no in the protocol's own words.
+/// A protected resource (RFC 6750, RFC 9728, MCP authorization): knows who is calling, and says no in the protocol's
+/// own words.
 ///
 /// It knows no framework and no MCP: hand it the head of a request, and it hands back a principal or a whole answer.
 public final class ResourceServer: Sendable {
@@ -30,17 +31,19 @@ public final class ResourceServer: Sendable {
     private let resolution = Timer(label: "mcp_auth_token_resolution_seconds")
 
     /// - Parameters:
-    ///   - resource: the public URL of the server, exactly as clients are to name it, for example `https://mcp.example.com/mcp`.
+    ///   - resource: the public URL of the server, exactly as clients are to name it, for example
+    ///     `https://mcp.example.com/mcp`.
     ///   - trust: whose tokens are taken.
     ///   - policy: what operations need.
-    ///   - change: changes what the metadata document says (RFC 9728 §2) beside the resource, its authorization servers and its scopes.
+    ///   - change: changes what the metadata document says (RFC 9728 §2) beside the resource, its authorization servers
+    ///     and its scopes.
     ///   - transport: which Host and Origin are served; `TransportSecurity.resource` unless given.
-    ///   - allowedOrigins: the origins of web pages that may call besides the resource's own, such as `https://app.example.com`; no use where
-    ///     `transport` is given.
+    ///   - allowedOrigins: the origins of web pages that may call besides the resource's own, such as
+    ///     `https://app.example.com`; no use where `transport` is given.
     ///   - proofs: what is asked of tokens that are bound to keys (RFC 9449).
     ///   - fetcher: the guarded door out, for trust that needs keys or answers from elsewhere.
-    ///   - audit: where decisions are recorded. Nil: in the audit log of the authorization server of this process, if that is trusted
-    ///     (`Trust.local`), otherwise nowhere. `AuditLog()` records nothing.
+    ///   - audit: where decisions are recorded. Nil: in the audit log of the authorization server of this process, if
+    ///     that is trusted (`Trust.local`), otherwise nowhere. `AuditLog()` records nothing.
     ///   - cacheCapacity: how many verified tokens are remembered; 0 turns it off.
     ///
     /// Throws `invalid_identifier` or `invalid_configuration`, saying what to change.
@@ -117,8 +120,9 @@ public final class ResourceServer: Sendable {
         advertisesOwnScopes = other.advertisesOwnScopes
     }
 
-    /// The same resource, whose metadata and first challenge also name these scopes: those that operations declare themselves, as tools do.
-    /// Metadata whose scopes were set by hand stays as it is. Cache, keys and audit log are shared.
+    /// The same resource, whose metadata and first challenge also name these scopes: those that operations declare
+    /// themselves, as tools do. Metadata whose scopes were set by hand stays as it is. Cache, keys and audit log are
+    /// shared.
     package func advertising(_ scopes: ScopeSet) -> ResourceServer { scopes.isEmpty ? self : ResourceServer(self, advertising: scopes) }
 
     /// Who is calling, and whether they may. For operations that anonymous callers may do too, see `identify`.
@@ -145,9 +149,9 @@ public final class ResourceServer: Sendable {
         return reply
     }
 
-    /// The response to a request without a token that uses another loopback name than the resource's own: 421, with the URL to use. Clients
-    /// compare the resource that the metadata names with the URL that they were given (RFC 9728 §3.3), so a challenge would only lead them to an
-    /// error that explains nothing. Nil for every other request.
+    /// The response to a request without a token that uses another loopback name than the resource's own: 421, with the
+    /// URL to use. Clients compare the resource that the metadata names with the URL that they were given (RFC 9728
+    /// §3.3), so a challenge would only lead them to an error that explains nothing. Nil for every other request.
     package func misdirected(_ request: HTTPRequest) -> HTTPReply? {
         guard resource.url.isLoopback, let authority = request.authority, let asked = WebURL("\(resource.url.scheme)://\(authority)"),
             asked.isLoopback,
@@ -185,8 +189,8 @@ public final class ResourceServer: Sendable {
         }
     }
 
-    /// The same, when it can be said from memory: nil when somebody has to be asked, for which there is `identify`. Most requests bring a token
-    /// that is known.
+    /// The same, when it can be said from memory: nil when somebody has to be asked, for which there is `identify`.
+    /// Most requests bring a token that is known.
     public func identifyAtOnce(_ request: HTTPRequest, peer: String? = nil, requestID: String? = nil) -> Identification? {
         if case .decided(let identification) = decide(request, peer: peer, requestID: requestID) { readable(identification, request) } else { nil }
     }
@@ -227,7 +231,8 @@ public final class ResourceServer: Sendable {
         return identification(verification, caller)
     }
 
-    /// Why a proof does not count, or nil: it is for this request and this token, by the token's key, and was not used before.
+    /// Why a proof does not count, or nil: it is for this request and this token, by the token's key, and was not used
+    /// before.
     private func refusal(of text: String, for principal: Principal, _ token: AccessToken, _ request: HTTPRequest) async -> Refusal? {
         guard let thumbprint = principal.keyThumbprint else {
             return .unproven(OAuthError(.invalidToken, "the token is not bound to a key: send it as Bearer"))
@@ -266,7 +271,8 @@ public final class ResourceServer: Sendable {
         }
     }
 
-    /// Nil when the caller may do it; otherwise the answer to send. `requirement` stands in for the policy's where the operation declares its own.
+    /// Nil when the caller may do it; otherwise the answer to send. `requirement` stands in for the policy's where the
+    /// operation declares its own.
     public func authorize(_ caller: Caller, _ operation: Operation, requirement: Requirement? = nil) -> HTTPReply? {
         let requirement = requirement ?? policy.requirement(for: operation)
         guard let principal = caller.principal else {
@@ -292,9 +298,9 @@ public final class ResourceServer: Sendable {
         return openPrincipal != nil || policy.missing(scopes ?? principal.scopes, for: requirement).isEmpty
     }
 
-    /// The scopes that the caller holds or could be granted at the authorization server that this resource names: for lists from which a client
-    /// learns what it may ask for. Our own authorization server knows what the client is registered for; of others it is assumed that they grant
-    /// everything advertised here.
+    /// The scopes that the caller holds or could be granted at the authorization server that this resource names: for
+    /// lists from which a client learns what it may ask for. Our own authorization server knows what the client is
+    /// registered for; of others it is assumed that they grant everything advertised here.
     public func reachableScopes(of caller: Caller) async -> ScopeSet {
         guard let principal = caller.principal else { return [] }
         let grantable = await verifier.grantableScopes(to: principal) ?? metadata.scopesSupported ?? policy.allScopes
@@ -304,7 +310,8 @@ public final class ResourceServer: Sendable {
     /// Whether this server asks for no tokens (`Trust.insecureOpen`): then it must not be reached from elsewhere.
     package var isInsecureOpen: Bool { openPrincipal != nil }
 
-    /// Whether a token, or what stands for it, is still good: for streams that outlive the request that opened them.
+    /// Whether a token, or what stands for it, is still good: for streams that outlive the request that opened them
+    ///
     public func stillAccepts(_ principal: Principal) -> Bool { clock.now < principal.expiration && verifier.stillAccepts(principal) }
 
     // MARK: Refusal
@@ -355,7 +362,8 @@ public final class ResourceServer: Sendable {
                 .unauthorized, OAuthError(.invalidToken, "the access token is invalid, expired, revoked or meant for another server"),
                 scope: challenged, isProof: isProof)
             if offersProof, !proofs.isRequired {
-                // The scheme that the token was sent with comes first; the second challenge says how it would be taken (RFC 9449 §7.2).
+                // The scheme that the token was sent with comes first; the second challenge says how it would be taken
+                // (RFC 9449 §7.2).
                 let algorithms = metadata.dpopSigningAlgorithmsSupported?.joined(separator: " ")
                 let challenge = AuthenticationChallenge(scheme: "DPoP", [("algs", algorithms)])
                 answer.response.headerFields.append(HTTPField(name: .wwwAuthenticate, value: challenge.headerValue))
@@ -367,7 +375,8 @@ public final class ResourceServer: Sendable {
             return proofs.requiresNonce || error.code == .useDPoPNonce ? answer.with(.dpopNonce, proofs.nonces.current(at: clock.now)) : answer
         case .insufficientScope(let missing):
             record(.denied, operation, caller, reason: "insufficient_scope", missing: missing)
-            // What it has and what it lacks: clients ask for exactly this set next, and some forget what they had (R9, R10).
+            // What it has and what it lacks: clients ask for exactly this set next, and some forget what they had (R9,
+            // R10).
             let scope = required.union(caller.principal?.scopes ?? [])
             return reply(
                 .forbidden, OAuthError(.insufficientScope, HTTPReply.printable("\(operation.description.prefix(120)) needs also: \(missing.text)")),

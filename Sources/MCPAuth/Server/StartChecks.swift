@@ -4,7 +4,8 @@ package import OAuth
 
 /// Mistakes in a configuration that would otherwise show as refused requests.
 extension ResourceServer {
-    /// Throws `invalid_configuration` when an authorization server of this process does not issue tokens for this resource.
+    /// Throws `invalid_configuration` when an authorization server of this process does not issue tokens for this
+    /// resource.
     func checkResource() throws(OAuthError) {
         for local in localIssuers where !local.resources.contains(where: { $0.utf8.elementsEqual(resource.text.utf8) }) {
             throw OAuthError(
@@ -14,8 +15,9 @@ extension ResourceServer {
         }
     }
 
-    /// Throws `invalid_configuration` when an operation requires a scope that no token can have: the authorization server of this process does not
-    /// list it among the scopes of the resource, and no scope that it lists implies it. Not checked where other issuers are trusted too.
+    /// Throws `invalid_configuration` when an operation requires a scope that no token can have: the authorization
+    /// server of this process does not list it among the scopes of the resource, and no scope that it lists implies it.
+    /// Not checked where other issuers are trusted too.
     ///
     /// - Parameter requirements: what requires the scopes, for the message, and the scopes.
     package func check(_ requirements: [(what: String, requirement: Requirement)]) throws(OAuthError) {
@@ -33,7 +35,8 @@ extension ResourceServer {
         }
     }
 
-    /// Throws `invalid_configuration` when an authorization server of this process cannot be reached by anybody, so that nobody could sign in.
+    /// Throws `invalid_configuration` when an authorization server of this process cannot be reached by anybody, so
+    /// that nobody could sign in.
     package func checkLocalIssuersAreServed() throws(OAuthError) {
         for local in localIssuers where !local.isServed() {
             throw OAuthError(
@@ -43,14 +46,16 @@ extension ResourceServer {
         }
     }
 
-    /// Fetches the metadata of every trusted issuer that is found by discovery, and says what is wrong, one sentence for each issuer, with the line to
-    /// write. Empty when everything is well. Until an issuer can be reached, its tokens are answered with 503.
+    /// Fetches the metadata of every trusted issuer that is found by discovery, and says what is wrong, one sentence
+    /// for each issuer, with the line to write. Empty when everything is well. Until an issuer can be reached, its
+    /// tokens are answered with 503.
     package func findingsOfIssuers() async -> [String] {
         guard let fetcher else { return [] }
         var findings: [String] = []
         for issuer in discoveredIssuers {
             do throws(OAuthError) {
-                // One address says whether the issuer can be reached at all; what is wrong there is wrong at the others too.
+                // One address says whether the issuer can be reached at all; what is wrong there is wrong at the others
+                // too.
                 if let url = issuer.metadataURLs.first.flatMap(WebURL.init) { _ = try await fetcher.fetch(OutboundRequest(.get, url)) }
                 let metadata = try await AuthorizationServerMetadata.discover(issuer, with: fetcher)
                 if metadata.jwksURI == nil { findings.append("the metadata of \(issuer) has no jwks_uri, so its tokens cannot be verified") }
@@ -71,7 +76,8 @@ extension ResourceServer {
     /// The issuer that the metadata at an issuer's addresses names, where it is another one.
     private func otherName(of issuer: Issuer, _ fetcher: any HTTPFetcher) async -> String? {
         for url in issuer.metadataURLs.compactMap(WebURL.init) {
-            guard let reply = try? await fetcher.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"])), reply.response.status == .ok,
+            guard let reply = try? await fetcher.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"])),
+                reply.response.status == .ok,
                 let name = (try? JSONValue(parsing: reply.body))?["issuer"]?.string, WebURL(name) != nil,
                 !name.utf8.elementsEqual(issuer.text.utf8)
             else { continue }

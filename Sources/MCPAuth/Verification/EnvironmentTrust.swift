@@ -8,11 +8,12 @@ extension Trust {
     /// |---|---|
     /// | `AUTH0_DOMAIN`, `AUTH0_AUDIENCE` | the issuer `https://DOMAIN/`, tokens for that audience |
     /// | `AUTH_ISSUER`, `AUTH_AUDIENCE` | any issuer, by discovery |
-    /// | `JWT_PUBLIC_KEY` with `AUTH_ISSUER` | that issuer's tokens, checked with this PEM key (`\n` may stand for line breaks) |
-    /// | `AUTH_CLIENT_ID`, `AUTH_CLIENT_SECRET` with `AUTH_ISSUER` | also tokens that are not JWTs, by introspection |
+    /// | `JWT_PUBLIC_KEY` with `AUTH_ISSUER` | that issuer's tokens, verified with this PEM key (`\n` for line breaks) |
+    /// | `AUTH_CLIENT_ID`, `AUTH_CLIENT_SECRET`, `AUTH_ISSUER` | also opaque tokens, by introspection |
     ///
-    /// Without an audience variable the audience is the resource itself. JWTs need not follow RFC 9068, since few of these issuers do.
-    /// Nil when none of the variables is set. Throws `invalid_configuration` saying which variable is missing or wrong.
+    /// Without an audience variable the audience is the resource itself. JWTs need not follow RFC 9068, since few of
+    /// these issuers do. Nil when none of the variables is set. Throws `invalid_configuration` saying which variable is
+    /// missing or wrong.
     public static func environment(_ environment: [String: String]) throws(OAuthError) -> Trust? {
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         if let domain = value("AUTH0_DOMAIN") {

@@ -3,7 +3,8 @@ import HTTPTypes
 public import JOSE
 public import OAuth
 
-/// Verifies tokens by asking their issuer (RFC 7662). For opaque tokens, and wherever a revocation has to count within a minute.
+/// Verifies tokens by asking their issuer (RFC 7662). For opaque tokens, and wherever a revocation has to count within
+/// a minute.
 public final class IntrospectionVerifier: TokenVerifier {
     /// How this server proves to the issuer who it is (RFC 6749 §2.3, RFC 7523).
     public enum ClientAuthentication: Sendable, CustomStringConvertible, CustomReflectable {
@@ -33,10 +34,12 @@ public final class IntrospectionVerifier: TokenVerifier {
 
     /// - Parameters:
     ///   - issuer: who vouches for the subjects; an `iss` in an answer must be the same.
-    ///   - audiences: what `aud` must name one of. Nil: not checked, which the configuration must have said in so many words.
+    ///   - audiences: what `aud` must name one of. Nil: not checked, which the configuration must have said in so many
+    ///     words.
     ///   - clientsWithoutAudience: the clients whose tokens are taken although the answer has no `aud`.
     ///   - cacheLifetime: seconds for which a positive answer is kept, 0 to 60; also the longest delay of a revocation.
-    ///   - opaqueTokensOnly: rejects what looks like a JWT without asking: for use beside a `JWTVerifier` of the same issuer.
+    ///   - opaqueTokensOnly: rejects what looks like a JWT without asking: for use beside a `JWTVerifier` of the same
+    ///     issuer.
     public init(
         issuer: String, endpoint: EndpointSource, authentication: ClientAuthentication, audiences: [String]?,
         clientsWithoutAudience: [String] = [], fetcher: any HTTPFetcher,
@@ -100,8 +103,9 @@ public final class IntrospectionVerifier: TokenVerifier {
         return .accepted(principal)
     }
 
-    /// An answer may name its user by `username` alone (RFC 7662 §2.2). Such names are no `sub`, and could be one that somebody else has: they get a
-    /// namespace of their own, whose name no issuer can have, since issuers have no fragment (RFC 8414 §2).
+    /// An answer may name its user by `username` alone (RFC 7662 §2.2). Such names are no `sub`, and could be one that
+    /// somebody else has: they get a namespace of their own, whose name no issuer can have, since issuers have no
+    /// fragment (RFC 8414 §2).
     private func issuer(of claims: JWTClaims) -> String {
         claims.subject == nil && claims["username"]?.string != nil ? issuer + "#username" : issuer
     }

@@ -14,9 +14,10 @@ public final class JWTVerifier: TokenVerifier {
     /// - Parameters:
     ///   - requirements: issuer, audience, `typ` and times.
     ///   - keys: fixed keys, or a `RemoteKeySet`.
-    ///   - algorithms: an allow-list; a key narrows it further. Symmetric ones work only with a `FixedKeys` that holds a secret.
-    ///   - insecureAllowIDTokens: takes tokens that have the claims of ID tokens, for an issuer that has no other access tokens
-    ///     (`Trust.TokenProfile`).
+    ///   - algorithms: an allow-list; a key narrows it further. Symmetric ones work only with a `FixedKeys` that holds
+    ///     a secret.
+    ///   - insecureAllowIDTokens: takes tokens that have the claims of ID tokens, for an issuer that has no other
+    ///     access tokens (`Trust.TokenProfile`).
     public init(
         _ requirements: JWTRequirements, keys: any KeySource, algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric,
         insecureAllowIDTokens: Bool = false
@@ -52,7 +53,8 @@ public final class JWTVerifier: TokenVerifier {
                 return rejected("wrong_type", "this is no access token but an ID, refresh or logout token; the client has to send the access token")
             }
             guard algorithms.contains(jws.header.algorithm) else {
-                return rejected(JOSEError.Code.algorithmNotAllowed.rawValue, "the signature algorithm is not one of those that are trusted (algorithms:)")
+                return rejected(
+                    JOSEError.Code.algorithmNotAllowed.rawValue, "the signature algorithm is not one of those that are trusted (algorithms:)")
             }
             guard let snapshot = keys.snapshot(at: now) else { return mayRefresh ? .undecided : .unavailable("no keys of \(requirements.issuer)") }
             do throws(JOSEError) {
@@ -86,8 +88,8 @@ public final class JWTVerifier: TokenVerifier {
         claims["events"] != nil || claims["typ"]?.string.map { ["Refresh", "Offline", "Logout"].contains($0) } ?? false
     }
 
-    /// What OpenID Connect puts into ID tokens and nobody into access tokens; `token_use` is Cognito's word for it, `typ` Keycloak's, whose access
-    /// tokens repeat a `nonce` and say `Bearer`.
+    /// What OpenID Connect puts into ID tokens and nobody into access tokens; `token_use` is Cognito's word for it,
+    /// `typ` Keycloak's, whose access tokens repeat a `nonce` and say `Bearer`.
     private static func isIDToken(_ claims: JWTClaims) -> Bool {
         let kind = claims["typ"]?.string
         return kind == "ID" || (claims["nonce"] != nil && kind != "Bearer") || claims["at_hash"] != nil || claims["c_hash"] != nil

@@ -29,10 +29,10 @@ public struct FixedKeys: KeySource {
 
 /// Keys that an issuer publishes, by discovery or at a known URL.
 ///
-/// The keys are an immutable snapshot. They are fetched by one flight at a time, at most `maximumAttempts` times in a minute whatever tokens
-/// arrive, and after a failure not before `retryInterval`; served stale while a refresh runs or fails; and never replaced by a document without a
-/// usable key. So a key that an issuer began to sign with a moment ago is found at once, and a flood of made-up key identifiers causes three
-/// fetches a minute.
+/// The keys are an immutable snapshot. They are fetched by one flight at a time, at most `maximumAttempts` times in a
+/// minute whatever tokens arrive, and after a failure not before `retryInterval`; served stale while a refresh runs or
+/// fails; and never replaced by a document without a usable key. So a key that an issuer began to sign with a moment
+/// ago is found at once, and a flood of made-up key identifiers causes three fetches a minute.
 public final class RemoteKeySet: KeySource {
     /// Where the JWK set is.
     public enum Location: Sendable {
@@ -77,7 +77,8 @@ public final class RemoteKeySet: KeySource {
             guard let keys = state.keys, let fetchedAt = state.fetchedAt else { return nil }
             let age = now.seconds(since: fetchedAt)
             guard age < Self.maximumAge else { return nil }
-            // Nobody waits for this flight, but it is on its way when this returns: one that left later would bring an old time with it.
+            // Nobody waits for this flight, but it is on its way when this returns: one that left later would bring an
+            // old time with it.
             if age >= Self.refreshInterval { depart(&state, now) }
             return keys
         }
@@ -106,7 +107,8 @@ public final class RemoteKeySet: KeySource {
 
     /// The flight that is under way, or one that leaves now; nil while it is too early for another.
     ///
-    /// The one unstructured task of this type: it is bounded by the fetcher's timeouts, and not everybody has to wait for it.
+    /// The one unstructured task of this type: it is bounded by the fetcher's timeouts, and not everybody has to wait
+    /// for it.
     @discardableResult
     private func depart(_ state: inout State, _ now: NumericDate) -> Task<String?, Never>? {
         if let flight = state.flight { return flight }

@@ -17,7 +17,8 @@ public struct StaticTokenVerifier: TokenVerifier {
     }
 }
 
-/// A verifier that is a closure over somebody's own way of checking tokens. The closure owes what `TokenVerifier` asks, the audience above all.
+/// A verifier that is a closure over somebody's own way of checking tokens. The closure owes what `TokenVerifier` asks,
+/// the audience above all.
 public struct ClosureVerifier: TokenVerifier {
     private let body: @Sendable (AccessToken) async throws -> Principal?
     public let cacheLifetime: Int64
@@ -38,7 +39,8 @@ public struct ClosureVerifier: TokenVerifier {
     }
 }
 
-/// Several verifiers: the first that accepts a token decides, and its issuer is the principal's, so a subject of one never stands for another's.
+/// Several verifiers: the first that accepts a token decides, and its issuer is the principal's, so a subject of one
+/// never stands for another's.
 public struct AnyOfVerifier: TokenVerifier {
     private let verifiers: [any TokenVerifier]
 

@@ -41,9 +41,11 @@ public struct Principal: Sendable {
         storage = Storage(issuer, subject, clientID, scopes, roles, expiration, tokenID, keyThumbprint, claims)
     }
 
-    /// Who vouches for `subject`. Comes from the configuration of the verifier that accepted the token, never from an unchecked claim.
+    /// Who vouches for `subject`. Comes from the configuration of the verifier that accepted the token, never from an
+    /// unchecked claim.
     public var issuer: String { storage.issuer }
-    /// The user, or the client itself when it acts for nobody else. Unique within `issuer` only: use `owner` to keep data apart.
+    /// The user, or the client itself when it acts for nobody else. Unique within `issuer` only: use `owner` to keep
+    /// data apart.
     public var subject: String { storage.subject }
     /// The client that sent the token: `client_id`, else `azp`, `cid` or `appid`.
     public var clientID: String? { storage.clientID }
@@ -60,8 +62,8 @@ public struct Principal: Sendable {
     /// Everything that the issuer said, as strict JSON: `principal.claims["department"]?.string`.
     public var claims: JSONDocument { storage.claims }
 
-    /// Issuer and subject in one text: the key under which to store what belongs to this user. No two users share one, since a `|` in the issuer's
-    /// part is escaped. Databases must compare it as bytes.
+    /// Issuer and subject in one text: the key under which to store what belongs to this user. No two users share one,
+    /// since a `|` in the issuer's part is escaped. Databases must compare it as bytes.
     public var owner: String {
         guard issuer.utf8.contains(where: { $0 == UInt8(ascii: "|") || $0 == UInt8(ascii: "%") }) else { return issuer + "|" + subject }
         var escaped = ""
@@ -84,11 +86,12 @@ public struct Principal: Sendable {
     }
 }
 
-/// The person behind a principal, in words: what the issuer says of them (OpenID Connect Core §5.1). Read from the claims each time; nothing is
-/// asked or stored.
+/// The person behind a principal, in words: what the issuer says of them (OpenID Connect Core §5.1). Read from the
+/// claims each time; nothing is asked or stored.
 ///
-/// These are for people to read. Nil where the issuer says nothing, as most do without the scopes `profile` and `email`. Data belongs to `owner`,
-/// never to a name or an e-mail address: those change, and are given to other people later.
+/// These are for people to read. Nil where the issuer says nothing, as most do without the scopes `profile` and
+/// `email`. Data belongs to `owner`, never to a name or an e-mail address: those change, and are given to other people
+/// later.
 extension Principal {
     /// The full name, such as `Ada Lovelace`.
     public var name: String? { text("name") }
@@ -112,7 +115,8 @@ extension Principal {
 extension Principal {
     /// The principal of a claims set, or nil when nobody is named in it.
     ///
-    /// - Parameter username: who the user is where there is no `sub`, as introspection answers may say; the issuer is then one for such names alone.
+    /// - Parameter username: who the user is where there is no `sub`, as introspection answers may say; the issuer is
+    ///   then one for such names alone.
     package init?(issuer: String, claims: JWTClaims, username: String? = nil, expiration: NumericDate) {
         let clientID = claims["client_id"]?.string ?? claims["azp"]?.string ?? claims["cid"]?.string ?? claims["appid"]?.string
         guard let subject = claims.subject ?? username ?? clientID, !subject.isEmpty else { return nil }
@@ -121,16 +125,17 @@ extension Principal {
             expiration: expiration, tokenID: claims.identifier, keyThumbprint: claims["cnf"]?["jkt"]?.string, claims: claims.document)
     }
 
-    /// Whether a token is bound to nothing, or to a key in the one way that is known here. Any other confirmation (RFC 7800 §3.1), such as a
-    /// certificate, would not be checked, and a token that is bound must never pass as one that is not.
+    /// Whether a token is bound to nothing, or to a key in the one way that is known here. Any other confirmation
+    /// (RFC 7800 §3.1), such as a certificate, would not be checked, and a token that is bound must never pass as one
+    /// that is not.
     package static func isBindingKnown(_ claims: JWTClaims) -> Bool {
         guard let confirmation = claims["cnf"] else { return true }
         guard let members = confirmation.members, members.count == 1, let thumbprint = confirmation["jkt"]?.string else { return false }
         return DPoPProof.isThumbprint(thumbprint)
     }
 
-    /// `scope` is a string (RFC 9068 §2.2.3), which some issuers write as an array; `scp` a string or an array; `permissions` an array. Anything else
-    /// grants nothing.
+    /// `scope` is a string (RFC 9068 §2.2.3), which some issuers write as an array; `scp` a string or an array;
+    /// `permissions` an array. Anything else grants nothing.
     private static func scopes(_ claims: JWTClaims) -> ScopeSet {
         let scope = claims["scope"]
         var scopes = scope.flatMap { ScopeSet(lenient: $0) } ?? []

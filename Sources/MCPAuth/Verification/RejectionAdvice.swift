@@ -22,7 +22,8 @@ struct RejectionAdvice: Sendable {
         }
     }
 
-    /// A token of an unrelated issuer is not logged. One whose issuer has the same host is: a final slash more or less is the usual mistake.
+    /// A token of an unrelated issuer is not logged. One whose issuer has the same host is: a final slash more or less
+    /// is the usual mistake.
     private func isOfThisIssuer(_ violation: JWTViolation) -> Bool {
         if claims.isIssued(by: requirements.issuer) { return true }
         guard violation == .wrongIssuer, let found = claims["iss"]?.string.flatMap(WebURL.init), let trusted = WebURL(requirements.issuer) else {
@@ -60,7 +61,8 @@ struct RejectionAdvice: Sendable {
         case .wrongType:
             "typ is \(header?.type.map(Self.quoted) ?? "missing"), not at+jwt; "
                 + (isAnyJWT
-                    ? "such a token is no access token: check what the client sends" : "for providers that do not follow RFC 9068 use tokens: .anyJWT")
+                    ? "such a token is no access token: check what the client sends"
+                    : "for providers that do not follow RFC 9068 use tokens: .anyJWT")
         case .wrongIssuer:
             "iss is \(claims["iss"]?.string.map(Self.quoted) ?? "missing"), expected \(Self.quoted(requirements.issuer)); "
                 + "the two must be equal byte for byte, also in a final slash: check the issuer URL of the configuration"
@@ -83,7 +85,8 @@ struct RejectionAdvice: Sendable {
     private static func quoted(_ value: String) -> String { "\"\(HTTPReply.printable(String(value.prefix(120))))\"" }
 }
 
-/// Logs why tokens are rejected: each reason of each configured issuer at most once a minute, so that no flood of tokens fills the log.
+/// Logs why tokens are rejected: each reason of each configured issuer at most once a minute, so that no flood of
+/// tokens fills the log.
 final class RejectionLog: Sendable {
     private let latest = Mutex<[Key: NumericDate]>([:])
 

@@ -2,8 +2,8 @@ import JOSE
 import OAuth
 import Synchronization
 
-/// The metadata of an issuer, fetched by one flight at a time, kept for ten minutes, served stale while the issuer is away, and not asked for more
-/// often than every thirty seconds, whatever requests arrive.
+/// The metadata of an issuer, fetched by one flight at a time, kept for ten minutes, served stale while the issuer is
+/// away, and not asked for more often than every thirty seconds, whatever requests arrive.
 final class RemoteMetadata: Sendable {
     private struct State {
         var metadata: AuthorizationServerMetadata?

@@ -5,8 +5,9 @@ import Synchronization
 
 /// A verifier that remembers what another one accepted, for as long as that one allows.
 ///
-/// A hit costs one SHA-256 of the token. It is never older than the token's expiry or the verifier's `cacheLifetime`, is worth nothing once the
-/// verifier's `epoch` has changed, and is asked about with `stillAccepts` every time. Rejections are not remembered.
+/// A hit costs one SHA-256 of the token. It is never older than the token's expiry or the verifier's `cacheLifetime`,
+/// is worth nothing once the verifier's `epoch` has changed, and is asked about with `stillAccepts` every time.
+/// Rejections are not remembered.
 ///
 /// Metrics: `mcp_auth_token_cache_hits_total`, `mcp_auth_token_cache_misses_total`.
 public final class CachingVerifier: TokenVerifier {
@@ -62,8 +63,9 @@ public final class CachingVerifier: TokenVerifier {
 
 /// Verified tokens, by their hash: bounded, never past a token's expiry, worthless after the verifier's epoch changes.
 ///
-/// Sixteen shards of two generations each: when the young one is full it becomes the old one, and the old one is forgotten. A hit in the old
-/// one moves to the young one. No entry costs more than a dictionary slot, and no clock runs in the background.
+/// Sixteen shards of two generations each: when the young one is full it becomes the old one, and the old one is
+/// forgotten. A hit in the old one moves to the young one. No entry costs more than a dictionary slot, and no clock
+/// runs in the background.
 package final class TokenCache: Sendable {
     private struct Entry {
         let principal: Principal

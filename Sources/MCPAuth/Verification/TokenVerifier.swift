@@ -4,20 +4,22 @@ public import OAuth
 
 /// Decides whether an access token is good, and whose it is.
 ///
-/// A verifier that can decide from memory does so in `verify`, which never waits. One that has to ask somebody answers `.undecided` there and does
-/// its asking in `resolve`. Whoever implements this owes: `accepted` only for a token that this server may take, whose audience was checked;
-/// `rejected` for every other token; `unavailable`, never `accepted`, when the answer could not be had.
+/// A verifier that can decide from memory does so in `verify`, which never waits. One that has to ask somebody answers
+/// `.undecided` there and does its asking in `resolve`. Whoever implements this owes: `accepted` only for a token that
+/// this server may take, whose audience was checked; `rejected` for every other token; `unavailable`, never `accepted`,
+/// when the answer could not be had.
 public protocol TokenVerifier: Sendable {
     /// The verdict, as far as it can be given at once.
     func verify(_ token: AccessToken, at now: NumericDate) -> Verification
     /// The verdict after asking whoever knows. Called only after `.undecided`.
     func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification
-    /// Whether what was accepted earlier, and has not expired, still stands: asked on every cache hit, so it must be quick.
+    /// Whether what was accepted earlier, and has not expired, still stands: asked on every cache hit, so it must be
+    /// quick.
     func stillAccepts(_ principal: Principal) -> Bool
     /// Told of every operation that a principal of this verifier was let in for, so it must be quicker still.
     func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate)
-    /// The scopes that the client of a principal could be granted if it asked for more. Nil when this verifier does not know, or the principal is
-    /// not one of its own. Asked for lists, not for calls.
+    /// The scopes that the client of a principal could be granted if it asked for more. Nil when this verifier does not
+    /// know, or the principal is not one of its own. Asked for lists, not for calls.
     func grantableScopes(to principal: Principal) async -> ScopeSet?
     /// A number that changes whenever earlier verdicts may not stand any more, for example because a key is gone.
     var epoch: UInt64 { get }
@@ -52,7 +54,8 @@ public struct RejectionReason: Sendable, Hashable, CustomStringConvertible {
     public let detail: String
     /// The configured issuer that the token names. Nil where it names another one, so that nothing is logged for it.
     package var issuer: String?
-    /// What was found, what was expected and how to fix it, for the operator's log only: it holds escaped, unverified values of the token.
+    /// What was found, what was expected and how to fix it, for the operator's log only: it holds escaped, unverified
+    /// values of the token.
     package var explanation = LazyText { "" }
 
     public init(_ code: String, _ detail: String = "") {

@@ -22,12 +22,15 @@ public struct Trust: Sendable {
 
     /// Which JWTs count as access tokens.
     public enum TokenProfile: Sendable {
-        /// `typ` is `at+jwt` (RFC 9068). The default, and the only one that tells access tokens from all others for certain.
+        /// `typ` is `at+jwt` (RFC 9068). The default, and the only one that tells access tokens from all others for
+        /// certain.
         case rfc9068
-        /// Also `typ` `JWT` or none, for issuers that do not follow RFC 9068. ID tokens are recognized by their claims and refused.
+        /// Also `typ` `JWT` or none, for issuers that do not follow RFC 9068. ID tokens are recognized by their claims
+        /// and refused.
         case anyJWT
-        /// Also ID tokens, for an issuer that gives clients nothing else to call with (Dex, authentik). A token that another client got for signing
-        /// somebody in is then good here if its audience is: name the audience exactly, and use this for one issuer only.
+        /// Also ID tokens, for an issuer that gives clients nothing else to call with (Dex, authentik). A token that
+        /// another client got for signing somebody in is then good here if its audience is: name the audience exactly,
+        /// and use this for one issuer only.
         case insecureAllowIDTokens
     }
 
@@ -37,8 +40,8 @@ public struct Trust: Sendable {
         case resource
         /// What the issuer writes instead, for example an Auth0 API identifier.
         case exactly([String])
-        /// For issuers whose access tokens have no `aud` (Cognito, Clerk): a token without one must name one of these clients in `client_id` or
-        /// `azp`. A token that has an `aud` must name the resource itself.
+        /// For issuers whose access tokens have no `aud` (Cognito, Clerk): a token without one must name one of these
+        /// clients in `client_id` or `azp`. A token that has an `aud` must name the resource itself.
         case clients([String])
         /// Any. A token that another server received is then good here too: a confused deputy in waiting.
         case insecureUnchecked
@@ -126,7 +129,8 @@ public struct Trust: Sendable {
         }
     }
 
-    /// JWTs of an issuer whose keys are in the configuration. A key made with `VerificationKey.hmac` is trusted with HMAC.
+    /// JWTs of an issuer whose keys are in the configuration. A key made with `VerificationKey.hmac` is trusted with
+    /// HMAC.
     public static func keys(
         _ keys: [VerificationKey], issuer: String, audience: Audience = .resource, tokens: TokenProfile = .rfc9068, leeway: Int64 = 30
     ) -> Trust {
@@ -164,8 +168,9 @@ public struct Trust: Sendable {
         Trust(authorizationServers: authorizationServers) { _ throws(OAuthError) in verifier }
     }
 
-    /// No protection: every request is accepted as one principal that holds every scope, and tokens are ignored. For development and tests only.
-    /// Throws `invalid_configuration` if the resource, or the address on which the application listens, is not on loopback.
+    /// No protection: every request is accepted as one principal that holds every scope, and tokens are ignored. For
+    /// development and tests only. Throws `invalid_configuration` if the resource, or the address on which the
+    /// application listens, is not on loopback.
     ///
     /// - Parameter subject: the subject of that principal.
     public static func insecureOpen(subject: String = "developer") -> Trust {

@@ -4,7 +4,8 @@ import OAuth
 
 /// Whether the address that a server listens on fits the URL that clients are told to use.
 enum OriginCheck {
-    /// Throws `invalid_configuration` when a URL on this machine has another port or scheme than the server listens with, and no proxy is in between.
+    /// Throws `invalid_configuration` when a URL on this machine has another port or scheme than the server listens
+    /// with, and no proxy is in between.
     static func check(_ resourceServer: ResourceServer, _ transport: MCPServer.Transport, trustedProxies: Int) throws(OAuthError) {
         let url = resourceServer.resource.url
         let port = transport.address.port
@@ -26,7 +27,8 @@ enum OriginCheck {
         case .https(_, _, let certificate):
             guard url.isSecure else {
                 throw OAuthError(
-                    .invalidConfiguration, "the server speaks https, but clients are told to use \(url). Write https:// in the URL, or use .http(...)")
+                    .invalidConfiguration, "the server speaks https, but clients are told to use \(url). Write https:// in the URL, or use .http(...)"
+                )
             }
             try certificate.check(covers: url.host)
         }

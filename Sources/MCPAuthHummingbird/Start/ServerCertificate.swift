@@ -11,8 +11,8 @@ import X509
 
 /// The certificate that a server shows and the key that goes with it, as PEM files.
 ///
-/// Both are read again every ten seconds. New connections get what was read last; those that are open go on. Files that do not fit together, or cannot be
-/// read, change nothing, and are said in the log.
+/// Both are read again every ten seconds. New connections get what was read last; those that are open go on. Files that
+/// do not fit together, or cannot be read, change nothing, and are said in the log.
 public struct ServerCertificate: Sendable {
     /// The server's own certificate first, then those up to the root.
     public let chain: String
@@ -58,8 +58,8 @@ public struct ServerCertificate: Sendable {
         return String(decoding: data, as: UTF8.self)
     }
 
-    /// Throws `invalid_configuration` when the certificate is not for a host (RFC 9525 §6.3: its subject alternative names, a wildcard stands for one
-    /// label), or is not valid now. Does not check who issued it.
+    /// Throws `invalid_configuration` when the certificate is not for a host (RFC 9525 §6.3: its subject alternative
+    /// names, a wildcard stands for one label), or is not valid now. Does not check who issued it.
     package func check(covers host: String, at now: Date = Date()) throws(OAuthError) {
         let certificate = try read()
         guard certificate.notValidBefore <= now, now < certificate.notValidAfter else {
@@ -91,7 +91,8 @@ public struct ServerCertificate: Sendable {
         return host[dot...].elementsEqual(pattern.dropFirst())
     }
 
-    /// TLS 1.2 with forward secrecy and authenticated encryption, or 1.3 (RFC 9325 §3.1.1, §4.2). Throws `invalid_configuration` naming what cannot be used.
+    /// TLS 1.2 with forward secrecy and authenticated encryption, or 1.3 (RFC 9325 §3.1.1, §4.2). Throws
+    /// `invalid_configuration` naming what cannot be used.
     func configuration(_ logger: Logger) throws(OAuthError) -> (TLSConfiguration, any Service) {
         _ = try read()
         do {
@@ -100,7 +101,9 @@ public struct ServerCertificate: Sendable {
                 privateKeySource: .init(location: .file(path: key), format: .pem)
             ) { settings in
                 settings.onCertificateLoadFailed = { failure in
-                    logger.error("the new certificate cannot be used; the old one goes on", metadata: ["reason": "\("\(failure.error)".replacing("\n", with: " "))"])
+                    logger.error(
+                        "the new certificate cannot be used; the old one goes on",
+                        metadata: ["reason": "\("\(failure.error)".replacing("\n", with: " "))"])
                 }
             }
             let reloader = try TimedCertificateReloader.makeReloaderValidatingSources(configuration: settings)

@@ -2,7 +2,8 @@ public import Foundation
 import JOSE
 public import OAuth
 
-/// The entry point of a server program: what goes wrong becomes one line on standard error and an exit code, instead of a crash with registers.
+/// The entry point of a server program: what goes wrong becomes one line on standard error and an exit code, instead of
+/// a crash with registers.
 ///
 /// ```swift
 /// await ServerProgram.run {
@@ -13,8 +14,9 @@ public import OAuth
 public enum ServerProgram {
     /// Runs a program, and ends the process with an error where it throws.
     ///
-    /// Exit codes (sysexits.h): 69 where something that is needed is not available, such as a port or a store; 78 for a wrong configuration, which every
-    /// other `OAuthError` at the start of a server means; 1 for anything else. Standard output is written line by line, also into a file.
+    /// Exit codes (sysexits.h): 69 where something that is needed is not available, such as a port or a store; 78 for a
+    /// wrong configuration, which every other `OAuthError` at the start of a server means; 1 for anything else.
+    /// Standard output is written line by line, also into a file.
     public static func run(isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Void) async {
         StandardOutput.writeLineByLine()
         do { try await body() } catch {
@@ -24,8 +26,8 @@ public enum ServerProgram {
         }
     }
 
-    /// The port in the environment variable `PORT`, as platforms set it, or the one given. Throws `invalid_configuration` for a value that is no
-    /// port.
+    /// The port in the environment variable `PORT`, as platforms set it, or the one given. Throws
+    /// `invalid_configuration` for a value that is no port.
     public static func port(_ standard: Int, environment: [String: String] = ProcessInfo.processInfo.environment) throws(OAuthError) -> Int {
         guard let text = environment["PORT"], !text.isEmpty else { return standard }
         guard let port = Int(text), (1...65535).contains(port) else {

@@ -18,11 +18,11 @@ extension MCPServer.Transport {
         }
     }
 
-    /// Finds out whether a server can listen with this transport: the port is free, and the certificate can be used. It creates nothing, so a program
-    /// can call it before it creates its data. `MCPServer.run` calls it too.
+    /// Finds out whether a server can listen with this transport: the port is free, and the certificate can be used. It
+    /// creates nothing, so a program can call it before it creates its data. `MCPServer.run` calls it too.
     ///
-    /// Throws `temporarily_unavailable` when another process listens on the port, and `invalid_configuration` when the port, the address or the
-    /// certificate cannot be used. Does not reserve the port.
+    /// Throws `temporarily_unavailable` when another process listens on the port, and `invalid_configuration` when the
+    /// port, the address or the certificate cannot be used. Does not reserve the port.
     public func check() throws(OAuthError) {
         if case .https(_, _, let certificate) = self { _ = try certificate.read() }
         guard (0...65535).contains(address.port) else { throw OAuthError(.invalidConfiguration, "\(address.port) is not a port: 1 to 65535") }
@@ -33,7 +33,8 @@ extension MCPServer.Transport {
         guard port != 0 else { return }
         let address: SocketAddress
         do { address = try SocketAddress.makeAddressResolvingHost(host, port: port) } catch {
-            throw OAuthError(.invalidConfiguration, "the host \(host) to listen on cannot be resolved; write an address of this machine, such as 127.0.0.1")
+            throw OAuthError(
+                .invalidConfiguration, "the host \(host) to listen on cannot be resolved; write an address of this machine, such as 127.0.0.1")
         }
         #if canImport(Darwin)
             let kind = SOCK_STREAM

@@ -2,8 +2,8 @@ import Logging
 import MCPAuth
 import ServiceLifecycle
 
-/// Asks the trusted issuers for their metadata once the server starts, and warns about what would make every token fail. The server starts all the same:
-/// an issuer that is away now may be back in a minute.
+/// Asks the trusted issuers for their metadata once the server starts, and warns about what would make every token
+/// fail. The server starts all the same: an issuer that is away now may be back in a minute.
 struct TrustCheck: Service {
     let resourceServer: ResourceServer
     let logger: Logger

@@ -3,7 +3,8 @@ import MCPAuth
 import OAuth
 import Synchronization
 
-/// The keys of those who sign assertions: clients, identity providers, platforms. Key sets on the web are kept by address, a bounded number of them.
+/// The keys of those who sign assertions: clients, identity providers, platforms. Key sets on the web are kept by
+/// address, a bounded number of them.
 final class AssertionKeySets: Sendable {
     private let fetcher: (any HTTPFetcher)?
     private struct Sets {
@@ -60,7 +61,8 @@ final class AssertionKeySets: Sendable {
         }
     }
 
-    /// Checks a signature, asking for newer keys once where they may have changed. Throws `invalid_grant`, and `temporarily_unavailable` when no keys can be had.
+    /// Checks a signature, asking for newer keys once where they may have changed. Throws `invalid_grant`, and
+    /// `temporarily_unavailable` when no keys can be had.
     static func verify(_ jws: CompactJWS, with source: any KeySource, algorithms: Set<SigningAlgorithm>, at now: NumericDate) async throws(OAuthError)
     {
         let refusal = OAuthError(.invalidGrant, "the signature of the assertion does not verify with a key of its issuer")

@@ -4,7 +4,8 @@ public import OAuth
 
 /// What an operator does with clients, grants and keys; every change is in the audit log.
 extension AuthorizationServer {
-    /// A client that the operator registers, and its secret, which is shown this once. Throws `invalid_request` or `temporarily_unavailable`.
+    /// A client that the operator registers, and its secret, which is shown this once. Throws `invalid_request` or
+    /// `temporarily_unavailable`.
     public func addClient(_ client: Client) async throws(OAuthError) -> String? {
         guard !ClientMetadataDocuments.isDocument(client.id), !client.id.text.hasPrefix("user-"), !client.id.text.hasPrefix("workload:") else {
             throw OAuthError(.invalidRequest, "a client_id does not begin with https:, user- or workload:, which stand for something else")
@@ -21,17 +22,21 @@ extension AuthorizationServer {
         return secret
     }
 
-    /// Throws `invalid_request` for a scope that no resource of this server has. Not checked where the resources are not known.
+    /// Throws `invalid_request` for a scope that no resource of this server has. Not checked where the resources are
+    /// not known.
     func checkScopes(_ scopes: ScopeSet?) throws(OAuthError) {
         let known = scopesSupported.union(identityScopes)
-        guard let scopes, !scopesSupported.isEmpty, let unknown = scopes.subtracting(known).first(where: { $0.text != "offline_access" }) else { return }
+        guard let scopes, !scopesSupported.isEmpty, let unknown = scopes.subtracting(known).first(where: { $0.text != "offline_access" }) else {
+            return
+        }
         let names = known.map(\.text)
         throw OAuthError(
             .invalidRequest,
             "there is no scope \(unknown.text)\(NearestName.hint(unknown.text, among: names)). The scopes are: \(names.joined(separator: ", "))")
     }
 
-    /// A new secret, shown this once. The old one goes on for `overlap` seconds. Throws `invalid_request` or `temporarily_unavailable`.
+    /// A new secret, shown this once. The old one goes on for `overlap` seconds. Throws `invalid_request` or
+    /// `temporarily_unavailable`.
     public func rotateSecret(ofClient id: ClientID, overlap: Int64) async throws(OAuthError) -> String {
         let secret = random.token()
         let now = clock.now
@@ -46,8 +51,9 @@ extension AuthorizationServer {
         return secret
     }
 
-    /// Changes a stored client: its name, redirect URIs, scopes and grants. What it may do less from then on counts for new tokens; those that it
-    /// holds stay until they expire. Throws `invalid_request`, `invalid_configuration` or `temporarily_unavailable`.
+    /// Changes a stored client: its name, redirect URIs, scopes and grants. What it may do less from then on counts for
+    /// new tokens; those that it holds stay until they expire. Throws `invalid_request`, `invalid_configuration` or
+    /// `temporarily_unavailable`.
     public func editClient(_ id: ClientID, _ body: (inout Client) -> Void) async throws(OAuthError) {
         try await change(id) { client throws(OAuthError) in
             let previous = client
@@ -61,7 +67,8 @@ extension AuthorizationServer {
         record("client.edited", .allowed, nil, client: id)
     }
 
-    /// Keeps a client out, or lets it in again. What it holds ends when it is kept out. Throws `invalid_request` or `temporarily_unavailable`.
+    /// Keeps a client out, or lets it in again. What it holds ends when it is kept out. Throws `invalid_request` or
+    /// `temporarily_unavailable`.
     public func setDisabled(_ isDisabled: Bool, client id: ClientID) async throws(OAuthError) {
         try await change(id) { client throws(OAuthError) in client.isDisabled = isDisabled }
         if isDisabled {
@@ -108,7 +115,9 @@ extension AuthorizationServer {
         guard let client = try await stored({ try await store.client(id) }) else {
             let isConfigured = configuration.clients.contains { $0.id == id }
             throw OAuthError(
-                .invalidRequest, isConfigured ? "the client \(id) is part of the configuration; change it there" : "there is no client \(id); see mcp-auth clients list")
+                .invalidRequest,
+                isConfigured
+                    ? "the client \(id) is part of the configuration; change it there" : "there is no client \(id); see mcp-auth clients list")
         }
         return client
     }
@@ -124,8 +133,8 @@ extension AuthorizationServer {
         record("grant.revoked", .allowed, nil, reason: "by_operator", subject: grant.subject, client: grant.clientID)
     }
 
-    /// After a backup was restored: ends everything, since what was used or revoked after the backup would be good again, and replaces the signing keys, so that
-    /// no access token lives on either. Throws `temporarily_unavailable`.
+    /// After a backup was restored: ends everything, since what was used or revoked after the backup would be good
+    /// again, and replaces the signing keys, so that no access token lives on either. Throws `temporarily_unavailable`.
     public func endEverything() async throws(OAuthError) {
         try await stored { try await store.endEverything(at: clock.now) }
         try await stored { try await refreshRevocations() }
@@ -135,8 +144,9 @@ extension AuthorizationServer {
 
     // MARK: Keys
 
-    /// Begins to replace the signing keys: the new ones are published now and sign when everybody can know them. In an emergency they sign at once, the old
-    /// ones are taken away, and every access token that was signed with them is refused from now on. Throws `temporarily_unavailable`.
+    /// Begins to replace the signing keys: the new ones are published now and sign when everybody can know them. In an
+    /// emergency they sign at once, the old ones are taken away, and every access token that was signed with them is
+    /// refused from now on. Throws `temporarily_unavailable`.
     public func replaceKeys(isEmergency: Bool) async throws(OAuthError) {
         let old = try await stored { try await store.signingKeys() }
         try await keys.replace(at: clock.now, isEmergency: isEmergency)
@@ -147,7 +157,8 @@ extension AuthorizationServer {
         record("keys.replaced", .allowed, nil, reason: isEmergency ? "emergency" : "by_operator")
     }
 
-    /// Adds a key that was made elsewhere, which signs from now on. Throws `invalid_configuration` when its algorithm is not one of this server's.
+    /// Adds a key that was made elsewhere, which signs from now on. Throws `invalid_configuration` when its algorithm
+    /// is not one of this server's.
     public func importKey(_ key: SigningKey) async throws(OAuthError) {
         guard configuration.signingAlgorithms.contains(key.algorithm) else {
             throw OAuthError(

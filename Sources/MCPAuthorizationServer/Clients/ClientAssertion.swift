@@ -7,7 +7,8 @@ extension AuthorizationServer {
     /// Seconds that an assertion may be old, or live (requirement 127).
     private static let maximumAge: Int64 = 300
 
-    /// Checks an assertion of a client that is registered for it. Each is good once, in every process and after every restart.
+    /// Checks an assertion of a client that is registered for it. Each is good once, in every process and after every
+    /// restart.
     ///
     /// Throws `invalid_client` saying what is wrong, or `temporarily_unavailable`.
     func verifyAssertion(_ text: String, of client: Client) async throws(OAuthError) {

@@ -4,8 +4,8 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// Who calls the token, revocation or introspection endpoint (RFC 6749 §2.3): the registered method, and no other; for a client that named
-    /// none, either way of sending its secret.
+    /// Who calls the token, revocation or introspection endpoint (RFC 6749 §2.3): the registered method, and no other;
+    /// for a client that named none, either way of sending its secret.
     ///
     /// Throws `invalid_client`, `invalid_request` when two methods are used at once, and `temporarily_unavailable`.
     func authenticatedClient(_ form: Form, _ call: HTTPCall) async throws(OAuthError) -> Client {
@@ -18,7 +18,8 @@ extension AuthorizationServer {
         }
         let client: Client?
         do throws(OAuthError) { client = try await self.client(clientID, call) } catch {
-            // A program that hears of an invalid client throws away what it has; one whose document's host is away for a moment must not.
+            // A program that hears of an invalid client throws away what it has; one whose document's host is away for
+            // a moment must not.
             throw error == ClientMetadataDocuments.unreachable ? OAuthError(.temporarilyUnavailable, error.message) : error
         }
         let refusal = OAuthError(.invalidClient, "the client is not known, or does not authenticate in the way it registered")
@@ -123,7 +124,8 @@ extension AuthorizationServer {
         }
     }
 
-    /// Whether rate limits by address leave this request out: addresses of this machine, unless `RateLimits.countsLoopback` says otherwise.
+    /// Whether rate limits by address leave this request out: addresses of this machine, unless
+    /// `RateLimits.countsLoopback` says otherwise.
     func isUncounted(_ call: HTTPCall) -> Bool {
         guard !configuration.rateLimits.countsLoopback, let peer = call.peer.flatMap({ IPAddress($0) }) else { return false }
         return peer.isLoopback

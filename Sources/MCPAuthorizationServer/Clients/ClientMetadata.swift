@@ -1,11 +1,13 @@
 import JOSE
 import OAuth
 
-/// The metadata that a client states about itself (RFC 7591 §2), checked: in a registration, in an update of one, or in a document of its own.
+/// The metadata that a client states about itself (RFC 7591 §2), checked: in a registration, in an update of one, or in
+/// a document of its own.
 ///
-/// What is not known is ignored. A member that is `null` counts as absent, as does an empty text or list where the member is optional: that is how
-/// clients write that they dump a typed model. What is only shown to people never refuses a client (RFC 7591 §3.2.1): it is left out, and the
-/// answer says what was registered. Nothing in it gives a client more than any client has, and nothing that it names is fetched here.
+/// What is not known is ignored. A member that is `null` counts as absent, as does an empty text or list where the
+/// member is optional: that is how clients write that they dump a typed model. What is only shown to people never
+/// refuses a client (RFC 7591 §3.2.1): it is left out, and the answer says what was registered. Nothing in it gives a
+/// client more than any client has, and nothing that it names is fetched here.
 struct ClientMetadata: Sendable, Hashable {
     let name: String?
     let redirectURIs: [RedirectURI]
@@ -64,11 +66,12 @@ struct ClientMetadata: Sendable, Hashable {
             return value
         }
 
-        // A client says the same to every server: what this one does not have, it does not get, and the answer says so (RFC 7591 §3.2.1).
+        // A client says the same to every server: what this one does not have, it does not get, and the answer says so
+        // (RFC 7591 §3.2.1).
         var requested = try strings("grant_types", ["authorization_code", "refresh_token"]).map { GrantType(rawValue: $0) }
             .filter(rules.grantTypes.contains)
-        // Clients that name codes alone use refresh tokens all the same where they get them; without one, their users would sign in again every
-        // quarter of an hour.
+        // Clients that name codes alone use refresh tokens all the same where they get them; without one, their users
+        // would sign in again every quarter of an hour.
         if !requested.isEmpty, rules.grantTypes.contains(.refreshToken) { requested.append(.refreshToken) }
         guard requested.contains(.authorizationCode) || requested.contains(.deviceCode) else {
             throw fail(
@@ -104,7 +107,8 @@ struct ClientMetadata: Sendable, Hashable {
 
         name = root["client_name"]?.string.map { DisplayText.clean($0, limit: 100) }.flatMap { $0.isEmpty ? nil : $0 }
         if let text = try text("scope", 4096) {
-            // It limits nothing: what a client may do is for its user to say each time, and a client that needs more later asks for more (R32).
+            // It limits nothing: what a client may do is for its user to say each time, and a client that needs more
+            // later asks for more (R32).
             guard ScopeSet(request: text) != nil else { throw fail("scope is a list of scope tokens separated by spaces") }
         }
 
@@ -144,7 +148,8 @@ struct ClientMetadata: Sendable, Hashable {
         (url.isSecure || url.isLoopback) && IPAddress(url.host).map { $0.isPublic || $0.isLoopback } ?? true
     }
 
-    /// `jwks` or `jwks_uri`, not both (RFC 7591 §2). Every key of a set that is there must be usable, public and asymmetric.
+    /// `jwks` or `jwks_uri`, not both (RFC 7591 §2). Every key of a set that is there must be usable, public and
+    /// asymmetric.
     private static func keys(_ root: JSONView) throws(OAuthError) -> Client.Keys? {
         func fail(_ message: String) -> OAuthError { OAuthError(.invalidClientMetadata, message) }
         let address = root.optional("jwks_uri").flatMap { $0.string?.isEmpty == true ? nil : $0 }
@@ -183,7 +188,8 @@ extension Client {
         acceptsEitherSecretMethod = metadata.isDefaultMethod && metadata.method.usesSecret
     }
 
-    /// Takes over what the metadata says. What was not given to the client cannot be got this way (RFC 7592 §2.2, requirement 128).
+    /// Takes over what the metadata says. What was not given to the client cannot be got this way (RFC 7592 §2.2,
+    /// requirement 128).
     mutating func update(_ metadata: ClientMetadata) {
         self = {
             var updated = Client(metadata, id: id, origin: origin, createdAt: createdAt)

@@ -4,8 +4,8 @@ import MCPAuth
 import OAuth
 import Synchronization
 
-/// Clients whose identifier is the address of a document about them (Client ID Metadata Documents): fetched through the guarded door, by one flight
-/// at a time, and kept as long as its headers say, a minute at least and a day at most.
+/// Clients whose identifier is the address of a document about them (Client ID Metadata Documents): fetched through the
+/// guarded door, by one flight at a time, and kept as long as its headers say, a minute at least and a day at most.
 ///
 /// Errors and documents that are wrong are never kept, and never replace a good one before that has expired.
 final class ClientMetadataDocuments: Sendable {
@@ -58,8 +58,8 @@ final class ClientMetadataDocuments: Sendable {
     /// Whether an identifier can only be the address of a document: no other client of ours begins like this.
     static func isDocument(_ id: ClientID) -> Bool { id.text.utf8.starts(with: "https:".utf8) || id.text.utf8.starts(with: "http:".utf8) }
 
-    /// Throws `invalid_client` saying no more than that the document cannot be had or used, `too_many_requests`, or what is wrong with a document
-    /// that was read.
+    /// Throws `invalid_client` saying no more than that the document cannot be had or used, `too_many_requests`, or
+    /// what is wrong with a document that was read.
     func client(_ id: ClientID, for address: String, at now: NumericDate) async throws(OAuthError) -> Client {
         let url = try Self.url(id)
         // Decided anew each time, so that trust that is taken away is gone at once.
@@ -149,8 +149,8 @@ final class ClientMetadataDocuments: Sendable {
         } catch { return .failure(OAuthError(.invalidClient, "the document of this client cannot be used: \(error.message)")) }
     }
 
-    /// Seconds, from `Cache-Control`. A minute where nothing is said, and also where it is forbidden, since the pages of one sign-in ask several
-    /// times.
+    /// Seconds, from `Cache-Control`. A minute where nothing is said, and also where it is forbidden, since the pages
+    /// of one sign-in ask several times.
     private static func life(_ fields: HTTPFields) -> Int64 {
         let directives = (fields[.cacheControl] ?? "").utf8.split(separator: UInt8(ascii: ",")).map {
             String(decoding: $0.filter { $0 != 0x20 }.map(URLBytes.lowercased), as: UTF8.self)

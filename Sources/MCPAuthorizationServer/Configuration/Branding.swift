@@ -2,7 +2,8 @@ import OAuth
 
 /// How the pages look. Whatever is left out looks as it does without.
 public struct Branding: Sendable, Hashable {
-    /// A PNG or SVG image, shown above each page, and its description for those who do not see it. Served by this server, so that nobody else learns who signs in.
+    /// A PNG or SVG image, shown above each page, and its description for those who do not see it. Served by this
+    /// server, so that nobody else learns who signs in.
     public var logo: Logo?
     /// Colours as `#rrggbb`, for light and dark. Text on them is black or white, whichever is easier to read.
     public var accent: (light: String, dark: String)?

@@ -9,7 +9,8 @@ public struct AuthorizationServerConfiguration: Sendable {
     /// Clients that the operator registered.
     public var clients: [Client] = []
     public var dynamicRegistration: DynamicRegistration = .open
-    /// Whose software statements are believed (RFC 7591 §2.3). A registration that brings one of another issuer is refused.
+    /// Whose software statements are believed (RFC 7591 §2.3). A registration that brings one of another issuer is
+    /// refused.
     public var softwareStatements: [SoftwareStatementIssuer] = []
     /// Which private-use schemes clients may have in their redirect URIs (RFC 8252 §7.1), wherever they are registered.
     public var privateUseSchemes: PrivateUseSchemes = .any
@@ -23,7 +24,8 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var requiresPushedRequests = false
     /// How tokens are bound to keys (RFC 9449).
     public var dpop = DPoPPolicy()
-    /// Whether a client that asks for the scope `openid` gets an ID token, and may ask who the user is (OpenID Connect Core).
+    /// Whether a client that asks for the scope `openid` gets an ID token, and may ask who the user is (OpenID Connect
+    /// Core).
     public var isOpenIDProvider = true
     /// Identity providers whose enterprise assertions (ID-JAG) are taken.
     public var identityProviders: [TrustedIdentityProvider] = []
@@ -47,8 +49,8 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var grantLifetime: Int64 = 180 * 86400
     /// Seconds in which a refresh token that was just used gives the same successor again: 0 to 60 (requirement 138).
     public var refreshGrace: Int64 = 30
-    /// Seconds in which a client can repeat a refresh whose response was lost. It receives the same successor again, provided that neither the
-    /// successor nor an access token issued with it was used. 0 to 86400; 0 disables it.
+    /// Seconds in which a client can repeat a refresh whose response was lost. It receives the same successor again,
+    /// provided that neither the successor nor an access token issued with it was used. 0 to 86400; 0 disables it.
     public var refreshRecovery: Int64 = 3600
     /// Seconds that a browser stays signed in.
     public var sessionLifetime: Int64 = 12 * 3600
@@ -67,8 +69,8 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var documentation: String?
     /// What the sign-in page offers to a person who cannot sign in.
     public var help = SignInHelp()
-    /// Takes assertions of clients whose `aud` is the token endpoint instead of the issuer, as old clients write. Whoever has several authorization
-    /// servers can then be made to sign in at the wrong one.
+    /// Takes assertions of clients whose `aud` is the token endpoint instead of the issuer, as old clients write.
+    /// Whoever has several authorization servers can then be made to sign in at the wrong one.
     public var insecureAllowTokenEndpointAudience = false
 
     public enum DynamicRegistration: Sendable, Hashable {
@@ -80,8 +82,8 @@ public struct AuthorizationServerConfiguration: Sendable {
     }
 
     public enum UnknownScopes: Sendable, Hashable {
-        /// They are left out, and the answer says what was granted (RFC 6749 §3.3). Where none is left, people are asked which of the default
-        /// scopes they allow, none of which is ticked.
+        /// They are left out, and the answer says what was granted (RFC 6749 §3.3). Where none is left, people are
+        /// asked which of the default scopes they allow, none of which is ticked.
         case ignore
         /// The request is refused with `invalid_scope`.
         case refuse

@@ -10,7 +10,8 @@ enum IdentityScope {
 
     /// What these scopes let a client know of a user. The same in access tokens, ID tokens, introspection and userinfo.
     ///
-    /// Users of another table or identity provider have no name that they type here, so only what that one said of them is shared.
+    /// Users of another table or identity provider have no name that they type here, so only what that one said of them
+    /// is shared.
     static func claims(about user: User, _ scopes: ScopeSet) -> JSONObject {
         var claims = JSONObject()
         if scopes.contains(profile) {

@@ -1,17 +1,19 @@
 import OAuth
 
-/// Which scopes come of what a client asks for (RFC 6749 §3.3). Pure: the same for authorization, pushed and device requests.
+/// Which scopes come of what a client asks for (RFC 6749 §3.3). Pure: the same for authorization, pushed and device
+/// requests.
 struct RequestedScopes: Sendable, Equatable {
     let scopes: ScopeSet
-    /// The client named scopes, none of which can be granted: `scopes` are the default ones, and the user has to choose among them. Nothing is
-    /// granted silently.
+    /// The client named scopes, none of which can be granted: `scopes` are the default ones, and the user has to choose
+    /// among them. Nothing is granted silently.
     let areSubstituted: Bool
 
     /// - Parameters:
     ///   - text: the parameter `scope`; nil where it is missing or empty.
     ///   - identity: what can be asked for beside the scopes of the resource.
     ///
-    /// Throws `invalid_scope` for what is no list of scope tokens, and under `UnknownScopes.refuse` for scopes that cannot be granted.
+    /// Throws `invalid_scope` for what is no list of scope tokens, and under `UnknownScopes.refuse` for scopes that
+    /// cannot be granted.
     init(
         _ text: String?, of resource: ProtectedResource, for client: Client, identity: ScopeSet,
         unknown: AuthorizationServerConfiguration.UnknownScopes

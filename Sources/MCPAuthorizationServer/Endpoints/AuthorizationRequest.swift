@@ -28,14 +28,16 @@ struct AuthorizationRequest: Sendable {
 
 /// Why an authorization request is not valid, and whether the client may be told.
 enum AuthorizationRequestError: Error {
-    /// Client or redirect URI are not certain: only the person in front of the browser is told, with the values that do not fit.
+    /// Client or redirect URI are not certain: only the person in front of the browser is told, with the values that do
+    /// not fit.
     case local(OAuthError, [ErrorFact])
     /// The redirect URI is the client's own.
     case redirectable(OAuthError, client: Client, redirectURI: String, state: String?)
 }
 
 extension AuthorizationServer {
-    /// Checks client and redirect URI first, since nothing may be sent anywhere before these two are certain (RFC 9700 §2.1).
+    /// Checks client and redirect URI first, since nothing may be sent anywhere before these two are certain (RFC 9700
+    /// §2.1).
     func authorizationRequest(_ form: Form, _ call: HTTPCall) async throws(AuthorizationRequestError) -> (
         request: AuthorizationRequest, client: Client
     ) {
@@ -62,7 +64,8 @@ extension AuthorizationServer {
                         : "redirect_uri is missing, and the client has registered several")
             }
             facts = [ErrorFact(name: "redirect_uri", value: redirectURI)]
-            // What a client published or registered by itself is no secret. What an operator configured could name internal hosts.
+            // What a client published or registered by itself is no secret. What an operator configured could name
+            // internal hosts.
             if client.origin != .configured {
                 facts += client.redirectURIs.prefix(5).map { ErrorFact(name: "redirect_uri", value: $0.text, isRegistered: true) }
             }
@@ -122,8 +125,8 @@ extension AuthorizationServer {
     /// What a client may ask for beside the scopes of a resource.
     var identityScopes: ScopeSet { configuration.isOpenIDProvider ? IdentityScope.all : [] }
 
-    /// The resource that a request names (RFC 8707 §2), or the only one there is (requirement 140). The spellings of URL libraries count as the one
-    /// that is registered, which is what tokens carry. Throws `invalid_target`.
+    /// The resource that a request names (RFC 8707 §2), or the only one there is (requirement 140). The spellings of
+    /// URL libraries count as the one that is registered, which is what tokens carry. Throws `invalid_target`.
     func resource(named values: [String]) throws(OAuthError) -> ProtectedResource {
         let values = values.filter { !$0.isEmpty }
         guard let value = values.first else {

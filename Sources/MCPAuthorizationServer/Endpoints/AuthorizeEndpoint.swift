@@ -76,8 +76,8 @@ extension AuthorizationServer {
         }
     }
 
-    /// An error for the client (RFC 6749 §4.1.2.1). Where that would make this server an open redirector, the person stays here and sees a page
-    /// with a link (RFC 9700 §4.11.2, Z-08).
+    /// An error for the client (RFC 6749 §4.1.2.1). Where that would make this server an open redirector, the person
+    /// stays here and sees a page with a link (RFC 9700 §4.11.2, Z-08).
     private func answer(_ error: OAuthError, client: Client, redirectURI: String, state: String?, _ call: HTTPCall) async -> HTTPReply {
         let location = AuthorizationResponse.error(error, issuer: issuer, redirectURI: redirectURI, state: state)
         let uri = try? RedirectURI(redirectURI)
@@ -85,9 +85,9 @@ extension AuthorizationServer {
         return pages(call).error(error, returnTo: (location, uri?.displayHost ?? "the application"))
     }
 
-    /// Whether a browser may be sent to a client that got nothing from its user: to a program on the user's own machine, which is no page of a
-    /// stranger; to a client that the operator registered, or whose document is on a host that the operator trusts by name; or to one that this
-    /// signed-in user has approved before.
+    /// Whether a browser may be sent to a client that got nothing from its user: to a program on the user's own
+    /// machine, which is no page of a stranger; to a client that the operator registered, or whose document is on a
+    /// host that the operator trusts by name; or to one that this signed-in user has approved before.
     private func mayBeSent(errorsTo client: Client, _ uri: RedirectURI?, _ call: HTTPCall) async -> Bool {
         guard let uri else { return false }
         if uri.kind != .web || client.origin == .configured || documents?.isTrusted(client.id) == true { return true }
@@ -154,7 +154,8 @@ extension AuthorizationServer {
         await answer(OAuthError(code, message), client: client, redirectURI: request.redirectURI, state: request.state, call)
     }
 
-    /// Whether the user has agreed to exactly this before, to a client that nobody else can pose as, and came here by their own choice (B-08).
+    /// Whether the user has agreed to exactly this before, to a client that nobody else can pose as, and came here by
+    /// their own choice (B-08).
     private func isAgreed(_ request: AuthorizationRequest, _ client: Client, _ user: User, _ call: HTTPCall) async throws(OAuthError) -> Bool {
         guard client.isConfidential, !request.isChoiceNeeded, let site = call.request.headerFields[.secFetchSite],
             ["none", "same-origin"].contains(site)

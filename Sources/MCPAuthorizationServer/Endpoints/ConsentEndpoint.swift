@@ -29,7 +29,8 @@ extension AuthorizationServer {
                 }
                 guard let scopes = try chosenScopes(form, of: request.scopes, isChoiceNeeded: request.isChoiceNeeded) else {
                     return try ask(
-                        request, client, signedIn, transaction, pages, isChoosing: true, ticked: [], remembers: remembers, problem: pages.language.words.chooseOne)
+                        request, client, signedIn, transaction, pages, isChoosing: true, ticked: [], remembers: remembers,
+                        problem: pages.language.words.chooseOne)
                 }
                 if remembers, client.isConfidential { try await remember(request, scopes, client, signedIn.user) }
                 return try await issueCode(for: request, scopes, transaction: transaction, signedIn, call)

@@ -3,7 +3,8 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// Where people change their own password and one-time codes. Each change asks for the password again, and ends every other session.
+/// Where people change their own password and one-time codes. Each change asks for the password again, and ends every
+/// other session.
 extension AuthorizationServer {
     func changePassword(_ call: HTTPCall) async -> HTTPReply {
         if call.request.method == .get {
@@ -111,8 +112,8 @@ extension AuthorizationServer {
             secret: Base32.encode(secret), problem: problem, status: status)
     }
 
-    /// Why a password that is asked for again does not count, or nil. Attempts count as they do at sign-in: a stolen session must not be a way to
-    /// guess the password.
+    /// Why a password that is asked for again does not count, or nil. Attempts count as they do at sign-in: a stolen
+    /// session must not be a way to guess the password.
     private func refusal(
         of password: String, _ user: User, _ words: PageWords, _ call: HTTPCall
     ) async throws(OAuthError) -> (problem: String, status: HTTPResponse.Status)? {

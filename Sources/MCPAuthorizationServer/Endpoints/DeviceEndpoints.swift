@@ -3,7 +3,8 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// The code that somebody types: eight letters of twenty that are hard to mistake for each other or to make words of (RFC 8628 §6.1).
+/// The code that somebody types: eight letters of twenty that are hard to mistake for each other or to make words of
+/// (RFC 8628 §6.1).
 enum UserCode {
     private static let alphabet = Array("BCDFGHJKLMNPQRSTVWXZ".utf8)
 
@@ -63,7 +64,8 @@ extension AuthorizationServer {
 
     // MARK: For people
 
-    /// Where somebody types the code. They sign in first: so each guess is somebody's, and counts against them (RFC 8628 §5.1).
+    /// Where somebody types the code. They sign in first: so each guess is somebody's, and counts against them
+    /// (RFC 8628 §5.1).
     func device(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .get else { return await deviceCode(call) }
         let pages = pages(call)

@@ -4,8 +4,8 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// The introspection endpoint (RFC 7662), for resource servers that the operator registered, and only of tokens meant for them (R123). On
-    /// request the answer is signed (RFC 9701).
+    /// The introspection endpoint (RFC 7662), for resource servers that the operator registered, and only of tokens
+    /// meant for them (R123). On request the answer is signed (RFC 9701).
     func introspect(_ call: HTTPCall) async -> HTTPReply {
         await endpoint(call, limit: limits.token) { form throws(OAuthError) in
             let server = try await authenticatedClient(form, call)

@@ -50,8 +50,9 @@ extension AuthorizationServer {
         return ScopeSet(form.all("scope").compactMap { Scope($0) })
     }
 
-    /// What the user left ticked. A form that offered no choice takes everything, unless a choice had to be made. Nil when something was to be
-    /// chosen and nothing was. The scope `openid` is no permission: it only says which kind of answer the client wants.
+    /// What the user left ticked. A form that offered no choice takes everything, unless a choice had to be made. Nil
+    /// when something was to be chosen and nothing was. The scope `openid` is no permission: it only says which kind of
+    /// answer the client wants.
     func chosenScopes(_ form: Form, of scopes: ScopeSet, isChoiceNeeded: Bool = false) throws(OAuthError) -> ScopeSet? {
         guard let ticked = try tickedScopes(form) else { return isChoiceNeeded ? nil : scopes }
         let chosen = ScopeSet(scopes.filter { ticked.contains($0) || $0 == IdentityScope.openID })

@@ -17,7 +17,8 @@ struct PushedRequest: Sendable {
 }
 
 extension AuthorizationServer {
-    /// The pushed authorization request endpoint (RFC 9126 §2): checks the request as the authorization endpoint would, of a client that has proven who it is.
+    /// The pushed authorization request endpoint (RFC 9126 §2): checks the request as the authorization endpoint would,
+    /// of a client that has proven who it is.
     ///
     /// The answer is the request itself, sealed, so that pushing costs no storage, however often it is done.
     func push(_ call: HTTPCall) async -> HTTPReply {

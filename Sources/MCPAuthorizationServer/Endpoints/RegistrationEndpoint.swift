@@ -109,7 +109,8 @@ extension AuthorizationServer {
         }
     }
 
-    /// The document with what a trusted software statement says in place of what the client says (RFC 7591 §2.3), or nil where there is none.
+    /// The document with what a trusted software statement says in place of what the client says (RFC 7591 §2.3), or
+    /// nil where there is none.
     private func softwareStatement(_ root: JSONView) throws(OAuthError) -> JSONView? {
         guard let view = root.optional("software_statement"), view.string?.isEmpty != true else { return nil }
         guard let text = view.string, let jws = try? CompactJWS(parsing: text), let claims = try? JWTClaims(parsing: jws.payload) else {

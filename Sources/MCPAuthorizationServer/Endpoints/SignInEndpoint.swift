@@ -45,7 +45,8 @@ extension AuthorizationServer {
         if let seconds = throttled(half.name, call) {
             record("sign_in", .denied, call, reason: "throttled")
             return pages.oneTimeCode(
-                try transactions.seal(transaction), user: user, problem: pages.language.words.tooManyAttempts.with("\(seconds)"), status: .tooManyRequests
+                try transactions.seal(transaction), user: user, problem: pages.language.words.tooManyAttempts.with("\(seconds)"),
+                status: .tooManyRequests
             ).with(.retryAfter, "\(seconds)")
         }
         guard let secret = secrets.oneTimeSecrets.open(sealed, owner: user.id) else {
@@ -89,8 +90,9 @@ extension AuthorizationServer {
 
     // MARK: Attempts
 
-    /// Every attempt counts until it has succeeded. An address that is throttled does not count against the account, so that it cannot go on
-    /// locking people out; and a browser in which the account's owner signed in before has its own count, so that nobody elsewhere can lock it out.
+    /// Every attempt counts until it has succeeded. An address that is throttled does not count against the account, so
+    /// that it cannot go on locking people out; and a browser in which the account's owner signed in before has its own
+    /// count, so that nobody elsewhere can lock it out.
     func throttled(_ name: String, _ call: HTTPCall) -> Int64? {
         let now = clock.now
         if let seconds = limits.signInByAddress.wait(for: limitKey(call), at: now) { return seconds }
@@ -144,7 +146,8 @@ extension AuthorizationServer {
         }
     }
 
-    /// The user who stands for somebody whom another table knows, made on their first visit. Nil for one who is disabled.
+    /// The user who stands for somebody whom another table knows, made on their first visit. Nil for one who is
+    /// disabled.
     func user(_ person: SignedInPerson, _ call: HTTPCall?) async throws(OAuthError) -> User? {
         let identity = person.identity
         if let known = try await stored({ try await store.user(identity) }) { return known.isDisabled ? nil : known }
@@ -163,8 +166,9 @@ extension AuthorizationServer {
 
     // MARK: In and out
 
-    /// A new session under a new cookie, to which what was begun is bound from now on: nothing that was set before sign-in means anything after it
-    /// (B-05). The browser keeps its own cookie, so that what it began in another tab goes on there (B-07).
+    /// A new session under a new cookie, to which what was begun is bound from now on: nothing that was set before
+    /// sign-in means anything after it (B-05). The browser keeps its own cookie, so that what it began in another tab
+    /// goes on there (B-07).
     private func enter(_ user: User, _ name: String, _ transaction: Transaction, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
         // Somebody may have been kept out, or got another password, while this one was being checked.
         let current = try await stored { try await store.user(id: user.id) }

@@ -68,8 +68,8 @@ extension AuthorizationServer {
         return proof
     }
 
-    /// Uses a proof up, in the store, so that it holds for every instance and after every restart. Throws `invalid_dpop_proof` when it was used
-    /// before.
+    /// Uses a proof up, in the store, so that it holds for every instance and after every restart. Throws
+    /// `invalid_dpop_proof` when it was used before.
     func use(_ proof: DPoPProof) async throws(OAuthError) {
         let use = SingleUse(SecretHash(of: proof.useText), until: max(proof.issuedAt, clock.now).advanced(by: DPoPProof.tolerance + 60))
         guard try await stored({ try await store.consume(use) }) else {
@@ -111,8 +111,8 @@ extension AuthorizationServer {
         return scopes.subtracting(["offline_access"])
     }
 
-    /// What is left of granted scopes when a client names scopes at the token endpoint: never more than was granted (RFC 6749 §6). Clients repeat
-    /// what they asked for at first, of which the user may have allowed a part.
+    /// What is left of granted scopes when a client names scopes at the token endpoint: never more than was granted
+    /// (RFC 6749 §6). Clients repeat what they asked for at first, of which the user may have allowed a part.
     ///
     /// Throws `invalid_scope` when nothing is left, and under `UnknownScopes.refuse` when something was not granted.
     func narrowed(_ form: Form, to granted: ScopeSet) throws(OAuthError) -> ScopeSet {

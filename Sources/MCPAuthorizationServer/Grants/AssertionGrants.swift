@@ -4,8 +4,8 @@ import Logging
 import MCPAuth
 import OAuth
 
-/// Grants for what somebody else says of a user or a program (RFC 7523 §2.1): an enterprise's identity provider (ID-JAG), or the platform that a
-/// workload runs on.
+/// Grants for what somebody else says of a user or a program (RFC 7523 §2.1): an enterprise's identity provider
+/// (ID-JAG), or the platform that a workload runs on.
 extension AuthorizationServer {
     /// Seconds that an assertion may live.
     private static let maximumLife: Int64 = 3600
@@ -86,7 +86,8 @@ extension AuthorizationServer {
 
     // MARK: Workload identity federation (requirements 110 to 116)
 
-    /// Whether this request has no client of its own: nothing in it says who one would be, and workloads are trusted here.
+    /// Whether this request has no client of its own: nothing in it says who one would be, and workloads are trusted
+    /// here.
     func isWorkloadRequest(_ form: Form, _ call: HTTPCall) throws(OAuthError) -> Bool {
         guard !configuration.workloads.isEmpty, !call.request.headerFields.contains(.authorization) else { return false }
         for name in ["client_id", "client_secret", "client_assertion"] where try form.single(name) != nil { return false }

@@ -11,7 +11,8 @@ extension AuthorizationServer {
         guard let verifierText = try form.single("code_verifier") else { throw OAuthError(.invalidRequest, "code_verifier is missing") }
         let hash = SecretHash(of: text)
         let found = try await stored { try await store.code(hash) }
-        // Whoever is not the client of this code learns nothing and changes nothing: replay handling must not be a weapon (T-06).
+        // Whoever is not the client of this code learns nothing and changes nothing: replay handling must not be a
+        // weapon (T-06).
         guard let code = found, code.clientID == client.id else {
             record("token.issued", .denied, call, reason: found == nil ? "unknown_code" : "foreign_code", client: client.id)
             throw refusal

@@ -71,8 +71,8 @@ extension AuthorizationServer {
         return try await stored { try await store.grant(of: token)?.id }
     }
 
-    /// Why this request may not exchange a token of this grant. Whoever is not the client of the token, or has not its key, learns nothing and
-    /// changes nothing: reuse handling must not be a weapon.
+    /// Why this request may not exchange a token of this grant. Whoever is not the client of the token, or has not its
+    /// key, learns nothing and changes nothing: reuse handling must not be a weapon.
     private func objection(to grant: Grant, _ request: TokenRequest, target: String?, requested: ScopeSet?) -> OAuthError? {
         guard grant.clientID == request.client.id, grant.keyThumbprint == nil || grant.keyThumbprint == request.proof?.thumbprint else {
             return Self.refusal
@@ -105,7 +105,8 @@ extension AuthorizationServer {
     }
 }
 
-/// An access token that is made while the exchange that it belongs to becomes durable. It is handed out once that is done, or never.
+/// An access token that is made while the exchange that it belongs to becomes durable. It is handed out once that is
+/// done, or never.
 private final class Signing: Sendable {
     typealias Token = (token: IssuedAccessToken, scopes: ScopeSet)
     private let task = Mutex<Task<Result<Token, OAuthError>, Never>?>(nil)

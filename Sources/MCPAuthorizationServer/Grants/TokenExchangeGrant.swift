@@ -5,8 +5,9 @@ import OAuth
 extension AuthorizationServer {
     private static let accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
 
-    /// Exchanges a user's token for one of another resource (RFC 8693), for a resource server that calls on: never more scopes, never a longer life, and the
-    /// chain of who acts is kept. It ends with the grant of the token that it came from.
+    /// Exchanges a user's token for one of another resource (RFC 8693), for a resource server that calls on: never more
+    /// scopes, never a longer life, and the chain of who acts is kept. It ends with the grant of the token that it came
+    /// from.
     func exchange(_ request: TokenRequest) async throws(OAuthError) -> HTTPReply {
         let (form, client, call, now) = (request.form, request.client, request.call, request.now)
         guard client.origin == .configured, client.authenticationMethod != .none, let own = client.introspects,
@@ -72,7 +73,8 @@ extension AuthorizationServer {
         return grant
     }
 
-    /// Whether a client that got a token before would still get one. The document of a client is not fetched for this; its domain has to be allowed still.
+    /// Whether a client that got a token before would still get one. The document of a client is not fetched for this;
+    /// its domain has to be allowed still.
     private func isLetIn(_ id: ClientID) async throws(OAuthError) -> Bool {
         if ClientMetadataDocuments.isDocument(id) { return WebURL(id.text).map(configuration.clientMetadataDocuments.allows) ?? false }
         if id.text.utf8.starts(with: "workload:".utf8) { return configuration.workloads.contains { "workload:" + $0.name == id.text } }

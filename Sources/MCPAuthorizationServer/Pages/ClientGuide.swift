@@ -1,7 +1,8 @@
 import JOSE
 import OAuth
 
-/// How a person adds the server to one MCP client. Names of programs, menus, files and commands are those of the client, in every language.
+/// How a person adds the server to one MCP client. Names of programs, menus, files and commands are those of the
+/// client, in every language.
 struct ClientGuide: Sendable {
     enum Step: Sendable {
         /// A link that opens the client with the server filled in.
@@ -38,7 +39,10 @@ struct ClientGuide: Sendable {
                 needsPublicAddress: true),
             ClientGuide(client: "Claude Code", steps: [.command("claude mcp add --transport http \(name) \(url)"), .command("claude /mcp")]),
             ClientGuide(
-                client: "ChatGPT", steps: [.link("https://chatgpt.com/#settings/Connectors"), .menu("Settings → Apps & Connectors → Advanced → Developer mode → Create")],
+                client: "ChatGPT",
+                steps: [
+                    .link("https://chatgpt.com/#settings/Connectors"), .menu("Settings → Apps & Connectors → Advanced → Developer mode → Create"),
+                ],
                 needsPublicAddress: true),
             ClientGuide(
                 client: "Cursor",
@@ -57,7 +61,9 @@ struct ClientGuide: Sendable {
                 client: "Goose",
                 steps: [
                     .menu("goose configure → Add Extension → Remote Extension (Streamable HTTP)"),
-                    .file("~/.config/goose/config.yaml", "extensions:\n  \(name):\n    name: \(name)\n    type: streamable_http\n    uri: \(url)\n    enabled: true\n    timeout: 300"),
+                    .file(
+                        "~/.config/goose/config.yaml",
+                        "extensions:\n  \(name):\n    name: \(name)\n    type: streamable_http\n    uri: \(url)\n    enabled: true\n    timeout: 300"),
                 ]),
             ClientGuide(
                 client: "Gemini CLI",

@@ -94,7 +94,8 @@ extension Pages {
             }
     }
 
-    /// Each permission in words, with its risk. `ticked`: which boxes are ticked where the user chooses; nil where they do not.
+    /// Each permission in words, with its risk. `ticked`: which boxes are ticked where the user chooses; nil where they
+    /// do not.
     private func scopeList(_ permissions: [Permission], ticked: ScopeSet?) -> HTML {
         .tag("fieldset") {
             HTML.tag("legend") { words.itWill }

@@ -2,7 +2,8 @@ package import HTTPTypes
 import JOSE
 public import OAuth
 
-/// What a person sees who opens the address of an MCP server in a browser: what this is, how to connect a client, and where to sign in.
+/// What a person sees who opens the address of an MCP server in a browser: what this is, how to connect a client, and
+/// where to sign in.
 ///
 /// Programs get what they always got: only a request that accepts `text/html` is shown a page.
 public struct FrontPage: Sendable {
@@ -48,7 +49,8 @@ package struct ServerPages: Sendable {
         self.serverName = serverName
         self.resource = resource
         branding = page.branding ?? configuration?.branding ?? Branding()
-        languages = (page.languages ?? configuration?.languages ?? []).isEmpty ? [.english, .german] : page.languages ?? configuration?.languages ?? []
+        languages =
+            (page.languages ?? configuration?.languages ?? []).isEmpty ? [.english, .german] : page.languages ?? configuration?.languages ?? []
         siteName = page.name ?? authorizationServer?.siteName ?? resource.url.hostForURL
         accountPath = authorizationServer?.accountPath
         let served = authorizationServer?.assetsPath
@@ -111,7 +113,8 @@ package struct ServerPages: Sendable {
 
     private func frame(_ title: String, _ language: PageLanguage, isListed: Bool = false) -> Page {
         Page(
-            title, siteName: siteName, assets: assetsPath, isSecure: resource.url.isSecure, language: language, logo: branding.logo, isListed: isListed)
+            title, siteName: siteName, assets: assetsPath, isSecure: resource.url.isSecure, language: language, logo: branding.logo,
+            isListed: isListed)
     }
 
     private func section(_ guide: ClientGuide, _ words: PageWords) -> HTML {

@@ -1,4 +1,5 @@
-/// A piece of HTML. Text and attribute values are escaped scalar by scalar, so no combining mark can carry a quote or an angle bracket through.
+/// A piece of HTML. Text and attribute values are escaped scalar by scalar, so no combining mark can carry a quote or
+/// an angle bracket through.
 struct HTML: Sendable {
     let source: String
 
@@ -66,8 +67,8 @@ enum HTMLBuilder {
 
 /// Words that strangers chose, made fit to be shown to a person who has to trust the page around them (B-03).
 enum DisplayText {
-    /// Without control, format and private-use characters (so no bidirectional overrides and no zero-width ones), with at most two combining marks in a row,
-    /// white space folded, and cut off at `limit` scalars.
+    /// Without control, format and private-use characters (so no bidirectional overrides and no zero-width ones), with
+    /// at most two combining marks in a row, white space folded, and cut off at `limit` scalars.
     static func clean(_ text: String, limit: Int = 60) -> String {
         var output = String.UnicodeScalarView()
         var marks = 0

@@ -17,9 +17,12 @@ struct Page: Sendable {
     ///
     /// - Parameters:
     ///   - leadsAway: a form of this page may end up at another site.
-    ///   - isIsolated: no page that opened this one in a window keeps a hold of it. Not for pages on the way of an authorization: clients in web
-    ///     pages open them in a window of their own, and wait there for the answer.
-    func reply(_ status: HTTPResponse.Status = .ok, leadsAway: Bool = false, isIsolated: Bool = false, isWide: Bool = false, @HTMLBuilder _ content: () -> HTML)
+    ///   - isIsolated: no page that opened this one in a window keeps a hold of it. Not for pages on the way of an
+    ///     authorization: clients in web pages open them in a window of their own, and wait there for the answer.
+    func reply(
+        _ status: HTTPResponse.Status = .ok, leadsAway: Bool = false, isIsolated: Bool = false, isWide: Bool = false,
+        @HTMLBuilder _ content: () -> HTML
+    )
         -> HTTPReply
     {
         let document = HTML.tag("html", ["lang": language.tag]) {
@@ -104,8 +107,8 @@ extension HTTPField.Name {
 /// Headers of everything that a browser shows (R63, B-01, B-12).
 enum PageHeaders {
     static func apply(to reply: inout HTTPReply, isSecure: Bool, leadsAway: Bool = false) {
-        // Browsers hold every redirect after a form to form-action, and where a client's callback leads on to, its program perhaps, is not ours to
-        // know.
+        // Browsers hold every redirect after a form to form-action, and where a client's callback leads on to, its
+        // program perhaps, is not ours to know.
         let forms = leadsAway ? "" : "form-action 'self'; "
         reply.response.headerFields[.contentSecurityPolicy] =
             "default-src 'none'; style-src 'self'; img-src 'self'; " + forms + "base-uri 'none'; frame-ancestors 'none'"

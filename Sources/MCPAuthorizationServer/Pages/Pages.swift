@@ -63,7 +63,8 @@ struct Pages: Sendable {
                         HTML.tag("summary") { words.useRecoveryCode }
                         HTML.tag("label", ["for": "recovery"]) { words.recoveryCode }
                         page.input(
-                            "recovery", ["autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "maxlength": "32", "class": "code-input"])
+                            "recovery",
+                            ["autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "maxlength": "32", "class": "code-input"])
                     }
                 }
                 HTML.tag("button", ["type": "submit", "class": "primary"]) { words.goOn }

@@ -1,4 +1,5 @@
-/// A QR code (ISO/IEC 18004) of a text, for the pages: byte mode, error correction level M, versions 1 to 12, which is up to 287 bytes.
+/// A QR code (ISO/IEC 18004) of a text, for the pages: byte mode, error correction level M, versions 1 to 12, which is
+/// up to 287 bytes.
 struct QRCode: Sendable {
     /// Modules on a side.
     let size: Int
@@ -224,7 +225,8 @@ struct QRCode: Sendable {
         return copy.modules
     }
 
-    /// The four rules of the standard: long runs, blocks of one colour, what looks like a finder, and an uneven share of dark.
+    /// The four rules of the standard: long runs, blocks of one colour, what looks like a finder, and an uneven share
+    /// of dark.
     private static func penalty(_ modules: [[Bool]]) -> Int {
         let size = modules.count
         var penalty = 0

@@ -1,7 +1,8 @@
 import Crypto
 import JOSE
 
-/// The 10000 most used passwords of at least eight characters, as the first four bytes of their SHA-256, sorted. Made by `Scripts/common-passwords`.
+/// The 10000 most used passwords of at least eight characters, as the first four bytes of their SHA-256, sorted. Made
+/// by `Scripts/common-passwords`.
 enum CommonPasswords {
     /// Whether a password, in lower case, is one of them. One other password in 400,000 is taken for one by mistake.
     static func contains(_ password: String) -> Bool {

@@ -56,7 +56,8 @@ extension PasswordHash: CustomStringConvertible, CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// Runs scrypt on threads of its own, a few at a time, so that sign-ins neither block the server nor exhaust its memory.
+/// Runs scrypt on threads of its own, a few at a time, so that sign-ins neither block the server nor exhaust its
+/// memory.
 public actor PasswordHasher {
     private let cost: Int
     private let width: Int
@@ -76,8 +77,8 @@ public actor PasswordHasher {
         self.random = random
     }
 
-    /// Hashes a password that is chosen now. Throws `invalid_request` for one that `PasswordRules` refuses, and `temporarily_unavailable` when too many
-    /// are waiting.
+    /// Hashes a password that is chosen now. Throws `invalid_request` for one that `PasswordRules` refuses, and
+    /// `temporarily_unavailable` when too many are waiting.
     ///
     /// - Parameter name: the user's name, which must not be the password.
     public func hash(_ password: String, name: String? = nil) async throws(OAuthError) -> PasswordHash {
@@ -98,7 +99,8 @@ public actor PasswordHasher {
     /// Whether a hash was made with another cost than hashes are made with now.
     public nonisolated func isOutdated(_ hash: PasswordHash) -> Bool { hash.cost != cost }
 
-    /// Whether the password is the one of the hash. Without a hash it takes just as long and says no, so that nobody learns which users exist.
+    /// Whether the password is the one of the hash. Without a hash it takes just as long and says no, so that nobody
+    /// learns which users exist.
     public func verify(_ password: String, _ hash: PasswordHash?) async throws(OAuthError) -> Bool {
         if decoy == nil {
             let cost = cost

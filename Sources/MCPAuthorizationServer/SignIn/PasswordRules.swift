@@ -1,6 +1,7 @@
 public import OAuth
 
-/// Which passwords may be chosen (NIST SP 800-63B §3.1.1.2): long enough, and none of those that are tried first. No rules about kinds of characters.
+/// Which passwords may be chosen (NIST SP 800-63B §3.1.1.2): long enough, and none of those that are tried first. No
+/// rules about kinds of characters.
 public enum PasswordRules {
     /// Throws `invalid_request` saying what to change.
     ///
@@ -14,7 +15,8 @@ public enum PasswordRules {
         }
         let lowered = password.lowercased()
         guard !CommonPasswords.contains(lowered), name.map({ $0.lowercased() != lowered }) ?? true else {
-            throw OAuthError(.invalidRequest, "this password is among those that attackers try first; choose a longer sentence or let a password manager make one")
+            throw OAuthError(
+                .invalidRequest, "this password is among those that attackers try first; choose a longer sentence or let a password manager make one")
         }
     }
 }

@@ -1,8 +1,9 @@
 import JOSE
 import Synchronization
 
-/// A rate limit by the generic cell rate algorithm: a burst at once, then one in each interval, for each key. Its memory is bounded: when the
-/// table is full, keys whose limit has recovered go first, then the one closest to recovery.
+/// A rate limit by the generic cell rate algorithm: a burst at once, then one in each interval, for each key. Its
+/// memory is bounded: when the table is full, keys whose limit has recovered go first, then the one closest to
+/// recovery.
 final class RateLimiter: Sendable {
     private let interval: Int64
     private let tolerance: Int64
@@ -38,7 +39,8 @@ final class RateLimiter: Sendable {
     /// Takes back one that counted and turned out to be harmless.
     func giveBack(_ key: String) { arrivals.withLock { if let arrival = $0[key] { $0[key] = arrival - interval } } }
 
-    /// What lies further ahead than a limit that was just used up was written before the clock was set back: it locks nobody out.
+    /// What lies further ahead than a limit that was just used up was written before the clock was set back: it locks
+    /// nobody out.
     private func arrival(_ stored: Int64?, _ now: Int64) -> Int64 {
         guard let stored, stored <= now + tolerance + interval else { return now }
         return max(stored, now)

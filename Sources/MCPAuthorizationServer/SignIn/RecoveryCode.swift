@@ -1,7 +1,7 @@
 import JOSE
 
-/// Codes that stand in for a one-time code, once each, for a person who has lost the authenticator app. 80 random bits each, so that a fast hash is
-/// enough to keep them.
+/// Codes that stand in for a one-time code, once each, for a person who has lost the authenticator app. 80 random bits
+/// each, so that a fast hash is enough to keep them.
 enum RecoveryCode {
     static let count = 10
 

@@ -3,7 +3,8 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// What a person is in the middle of: carried by the pages themselves, sealed, so that nobody can change it and no memory is spent on strangers.
+/// What a person is in the middle of: carried by the pages themselves, sealed, so that nobody can change it and no
+/// memory is spent on strangers.
 struct Transaction: Sendable {
     enum Purpose: Sendable {
         case authorize(AuthorizationRequest)
@@ -23,7 +24,8 @@ struct Transaction: Sendable {
     let userID: String?
     /// Who has given their password and owes a one-time code still.
     var halfSignedIn: Half?
-    /// What the client had said of itself when the question was asked, for a client whose document could change meanwhile (S-12).
+    /// What the client had said of itself when the question was asked, for a client whose document could change
+    /// meanwhile (S-12).
     var clientRevision: SecretHash?
     /// The permissions that the person left ticked, where the question has to be asked again.
     var chosen: ScopeSet?
@@ -66,8 +68,8 @@ struct Transaction: Sendable {
         return shown
     }
 
-    /// Whether it was shown to this session, or to another one of the same user in this browser, such as the one before they signed in again in
-    /// another tab.
+    /// Whether it was shown to this session, or to another one of the same user in this browser, such as the one before
+    /// they signed in again in another tab.
     func isShown(to session: Session) -> Bool { self.session == session.hash || (self.session != nil && userID == session.userID) }
 
     /// The same with a user code.

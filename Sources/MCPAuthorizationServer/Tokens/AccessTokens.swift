@@ -91,7 +91,8 @@ struct AccessTokens: Sendable {
         }
     }
 
-    /// The claims of an access token that this server made and that has not expired, else nil. Says nothing of revocation.
+    /// The claims of an access token that this server made and that has not expired, else nil. Says nothing of
+    /// revocation.
     func claims(of text: String, at now: NumericDate) -> JWTClaims? {
         let requirements = JWTRequirements(issuer: issuer.text, audiences: nil, type: .oneOf(["at+jwt"]), leeway: 0)
         if let claims = openedClaims(of: text) { return requirements.violation(claims: claims, now: now) == nil ? claims : nil }

@@ -3,8 +3,8 @@ import MCPAuth
 import OAuth
 import Synchronization
 
-/// What grants were last used for, collected in memory and written down now and then: no request waits for a disk because of it, and none copies a
-/// text.
+/// What grants were last used for, collected in memory and written down now and then: no request waits for a disk
+/// because of it, and none copies a text.
 final class GrantUses: Sendable {
     private struct Use {
         let operation: Operation
@@ -47,7 +47,8 @@ final class GrantUses: Sendable {
         }
     }
 
-    /// Names of operations are whatever a caller sent, as long as a body may be; nobody's memory and store are for that.
+    /// Names of operations are whatever a caller sent, as long as a body may be; nobody's memory and store are for
+    /// that.
     private func bounded(_ operation: Operation) -> Operation {
         operation.name.utf8.count <= 400 ? operation : Operation(kind: operation.kind, name: DisplayText.clean(operation.name, limit: 100))
     }

@@ -3,10 +3,11 @@ import MCPAuth
 import OAuth
 import Synchronization
 
-/// The signing keys of a server: made on its first start, sealed in its store, found again on every later one, and replaced while it runs
-/// (requirement 132).
+/// The signing keys of a server: made on its first start, sealed in its store, found again on every later one, and
+/// replaced while it runs (requirement 132).
 ///
-/// Which key signs is a function of the stored keys and the time, so that several servers on one store agree without talking to each other.
+/// Which key signs is a function of the stored keys and the time, so that several servers on one store agree without
+/// talking to each other.
 final class KeyRing: KeySource {
     private struct Entry: Sendable {
         let sealed: SealedKey
@@ -26,10 +27,11 @@ final class KeyRing: KeySource {
     private let rotation: KeyRotation
     private let state = Mutex(State())
 
-    /// Keys are sealed for one issuer, so that a store belongs to one issuer: codes and grants of another could be redeemed here otherwise (T-08).
+    /// Keys are sealed for one issuer, so that a store belongs to one issuer: codes and grants of another could be
+    /// redeemed here otherwise (T-08).
     ///
-    /// Throws `temporarily_unavailable` when the store fails, `invalid_configuration` when master key or issuer are not those that the keys were
-    /// sealed with.
+    /// Throws `temporarily_unavailable` when the store fails, `invalid_configuration` when master key or issuer are not
+    /// those that the keys were sealed with.
     init(
         _ store: any KeyStore, _ master: MasterKey, issuer: Issuer, algorithms: [SigningAlgorithm], rotation: KeyRotation, at now: NumericDate
     ) async throws(OAuthError) {
@@ -38,7 +40,8 @@ final class KeyRing: KeySource {
         self.algorithms = algorithms
         self.rotation = rotation
         sealer = master.sealer(for: "signing keys")
-        // What is there is opened before anything is written, so that a start with the wrong key, or under another address, leaves no trace.
+        // What is there is opened before anything is written, so that a start with the wrong key, or under another
+        // address, leaves no trace.
         let known = try await Self.stored { () async throws(StoreError) in try await store.issuer() }
         if let known, !known.utf8.elementsEqual(issuer.text.utf8) { throw Self.otherIssuer(known, issuer) }
         try await reload()
@@ -76,12 +79,13 @@ final class KeyRing: KeySource {
 
     // MARK: Turning
 
-    /// Learns what other servers did, makes the next key when it is time, and takes away what no token can be signed with any more, unless the
-    /// clock is in doubt: a key that is gone does not come back when the clock is set right.
+    /// Learns what other servers did, makes the next key when it is time, and takes away what no token can be signed
+    /// with any more, unless the clock is in doubt: a key that is gone does not come back when the clock is set right.
     func turn(at now: NumericDate, removesOld: Bool) async throws(OAuthError) {
         try await reload()
         for algorithm in algorithms {
-            // One that lies further ahead than any rotation was made while the clock was wrong: it must not stop the others.
+            // One that lies further ahead than any rotation was made while the clock was wrong: it must not stop the
+            // others.
             let newest = entries(of: algorithm).map(\.sealed).last {
                 $0.activeFrom.seconds(since: now) <= rotation.interval + rotation.publishedAhead
             }

@@ -5,10 +5,11 @@ import OAuth
 
 /// The texts of refresh tokens: `GRANT.SECRET`, where the secret ends with a mark that only this server can make.
 ///
-/// A store keeps the latest token of a grant, by its hash, and the one before it. That an older one was issued here, its mark says: so its reuse is
-/// noticed however long ago that was, without a record of it, and whoever makes one up changes nothing. The first secret of a grant is random; each
-/// further one follows from the token before it, for whoever has this server's key: so a token that is sent again gets the very same successor,
-/// from every instance, and none has to be kept.
+/// A store keeps the latest token of a grant, by its hash, and the one before it. That an older one was issued here,
+/// its mark says: so its reuse is noticed however long ago that was, without a record of it, and whoever makes one up
+/// changes nothing. The first secret of a grant is random; each further one follows from the token before it, for
+/// whoever has this server's key: so a token that is sent again gets the very same successor, from every instance, and
+/// none has to be kept.
 struct RefreshTokens: Sendable {
     private static let secretLength = 32
     private static let markLength = 16
@@ -35,8 +36,8 @@ struct RefreshTokens: Sendable {
 
     /// What a token is about. Nil for what was not made here.
     ///
-    /// Before schema 4 of the store, tokens were 32 random bytes and did not name their grant: whether a text of that form was one, only the store
-    /// knows.
+    /// Before schema 4 of the store, tokens were 32 random bytes and did not name their grant: whether a text of that
+    /// form was one, only the store knows.
     func reference(of text: String) -> RefreshTokenReference? {
         guard text.utf8.count <= Self.longestText else { return nil }
         guard let dot = text.utf8.lastIndex(of: UInt8(ascii: ".")) else {

@@ -2,7 +2,8 @@ import JOSE
 import OAuth
 import Synchronization
 
-/// What was revoked and may not have expired yet, in memory, so that this process's own resource server refuses it at once.
+/// What was revoked and may not have expired yet, in memory, so that this process's own resource server refuses it at
+/// once.
 final class RevocationList: Sendable {
     private struct State {
         var grants: [String: NumericDate] = [:]
@@ -27,7 +28,8 @@ final class RevocationList: Sendable {
         }
     }
 
-    /// Whether an access token of this `jti` is revoked: by itself, with its grant, or with all that its client had got when it was kept out.
+    /// Whether an access token of this `jti` is revoked: by itself, with its grant, or with all that its client had got
+    /// when it was kept out.
     func contains(tokenID: String, of clientID: String?, issuedAt: @autoclosure () -> NumericDate?) -> Bool {
         let (isRevoked, upTo) = state.withLock { state -> (Bool, NumericDate?) in
             if state.tokens.isEmpty, state.grants.isEmpty, state.clients.isEmpty { return (false, nil) }
@@ -41,7 +43,8 @@ final class RevocationList: Sendable {
         return issuedAt().map { $0 <= upTo } ?? true
     }
 
-    /// Forgets tokens that have expired, and what else was revoked so long ago, before `moment`, that no token of it can be alive.
+    /// Forgets tokens that have expired, and what else was revoked so long ago, before `moment`, that no token of it
+    /// can be alive.
     func forget(before moment: NumericDate, at now: NumericDate) {
         state.withLock { state in
             state.grants = state.grants.filter { $0.value >= moment }

@@ -47,7 +47,8 @@ public struct Tool: Sendable {
 
     /// A tool with typed input and output. Their JSON Schemas are derived from the types.
     ///
-    /// `requires` names scopes, separated by spaces. A caller without them gets a real 403 challenge before the handler is reached.
+    /// `requires` names scopes, separated by spaces. A caller without them gets a real 403 challenge before the handler
+    /// is reached.
     public init<Input: Decodable & Sendable, Output: Codable & Sendable>(
         _ name: String, _ description: String, requires: Requirement? = nil, annotations: Annotations? = nil,
         _ body: @escaping @Sendable (Input, ToolCall) async throws -> Output
@@ -82,8 +83,8 @@ public struct Tool: Sendable {
         }
     }
 
-    /// A tool whose input schema is written by hand, for arguments that no Swift type describes. They reach the handler as the client sent them:
-    /// nothing is checked against the schema here.
+    /// A tool whose input schema is written by hand, for arguments that no Swift type describes. They reach the handler
+    /// as the client sent them: nothing is checked against the schema here.
     public init(
         _ name: String, _ description: String, requires: Requirement? = nil, annotations: Annotations? = nil, inputSchema: JSONValue,
         _ body: @escaping @Sendable (JSONValue, ToolCall) async throws -> ToolResult
@@ -153,7 +154,8 @@ extension JSONSchema {
     }
 }
 
-/// How an output becomes a result: text stays text, objects are structured, everything else is an object with the member `result`.
+/// How an output becomes a result: text stays text, objects are structured, everything else is an object with the
+/// member `result`.
 private enum OutputShape<Output: Codable & Sendable> {
     static var schema: Result<JSONValue?, JOSEError> {
         if Output.self == String.self { return .success(nil) }

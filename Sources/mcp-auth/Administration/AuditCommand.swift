@@ -230,7 +230,9 @@ struct AuditCommand: AsyncParsableCommand {
                     ]).text)
             } else {
                 if result.beginsLater { Console.note("Older files are gone: the check begins with \(files[0].name).") }
-                for finding in result.findings { Console.output("\(finding.file):\(finding.line > 0 ? " line \(finding.line):" : "") \(finding.description)") }
+                for finding in result.findings {
+                    Console.output("\(finding.file):\(finding.line > 0 ? " line \(finding.line):" : "") \(finding.description)")
+                }
                 Console.output(
                     "\(result.lines) lines, \(result.findings.isEmpty ? "all in order" : "\(result.findings.count) not in order"). Head: \(result.head)"
                 )

@@ -67,7 +67,9 @@ struct ClientsCommand: AsyncParsableCommand {
         func run() async throws {
             try await options.attempt { server in
                 let id = try identified.clientID
-                guard let client = try await server.client(id) else { throw OAuthError(.invalidRequest, "there is no client \(id); see mcp-auth clients list") }
+                guard let client = try await server.client(id) else {
+                    throw OAuthError(.invalidRequest, "there is no client \(id); see mcp-auth clients list")
+                }
                 let now = Clock.system.now
                 options.show([
                     "client_id": .string(client.id.text), "name": JSONValue(client.name), "origin": .string(client.origin.rawValue),
@@ -90,7 +92,9 @@ struct ClientsCommand: AsyncParsableCommand {
         var redirectURI: [String] = []
         @Option(help: ArgumentHelp("Grant type. Repeatable. Default: authorization_code and refresh_token.", valueName: "type"))
         var grant: [String] = []
-        @Option(help: ArgumentHelp("The scopes that it may request at most. Default: those that users allow; none for client_credentials.", valueName: "scopes"))
+        @Option(
+            help: ArgumentHelp(
+                "The scopes that it may request at most. Default: those that users allow; none for client_credentials.", valueName: "scopes"))
         var scope: String?
 
         var scopes: ScopeSet? {
@@ -108,7 +112,8 @@ struct ClientsCommand: AsyncParsableCommand {
                 for name in grant where !names.contains(name) {
                     throw OAuthError(
                         .invalidRequest,
-                        "there is no grant type \(name)\(NearestName.hint(name, among: names)). The grant types are: \(names.joined(separator: ", "))")
+                        "there is no grant type \(name)\(NearestName.hint(name, among: names)). The grant types are: \(names.joined(separator: ", "))"
+                    )
                 }
                 return grant.map { GrantType(rawValue: $0) }
             }
@@ -177,7 +182,9 @@ struct ClientsCommand: AsyncParsableCommand {
                 let client = try makeClient()
                 let secret = try await server.addClient(client)
                 if client.grantTypes.contains(.clientCredentials), client.scopes == nil {
-                    Console.note("\(client.id) has no scopes, so it can call only tools that need none. To change that: mcp-auth clients edit \(client.id) --scope ...")
+                    Console.note(
+                        "\(client.id) has no scopes, so it can call only tools that need none. To change that: mcp-auth clients edit \(client.id) --scope ..."
+                    )
                 }
                 var object: JSONObject = ["client_id": .string(client.id.text)]
                 object["client_secret"] = secret.map { .string($0) }
@@ -218,7 +225,9 @@ struct ClientsCommand: AsyncParsableCommand {
     }
 
     struct RotateSecret: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(commandName: "rotate-secret", abstract: "Create a new secret and print it, once.", discussion: "EXAMPLE\n  mcp-auth clients rotate-secret backend --overlap 3600")
+        static let configuration = CommandConfiguration(
+            commandName: "rotate-secret", abstract: "Create a new secret and print it, once.",
+            discussion: "EXAMPLE\n  mcp-auth clients rotate-secret backend --overlap 3600")
         @OptionGroup var identified: Identified
         @Option(help: ArgumentHelp("Seconds for which the old secret stays valid.", valueName: "seconds"))
         var overlap: Int64 = 86400
@@ -235,14 +244,16 @@ struct ClientsCommand: AsyncParsableCommand {
     }
 
     struct Disable: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Block a client, and end its grants.", discussion: "EXAMPLE\n  mcp-auth clients disable robot")
+        static let configuration = CommandConfiguration(
+            abstract: "Block a client, and end its grants.", discussion: "EXAMPLE\n  mcp-auth clients disable robot")
         @OptionGroup var identified: Identified
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
                 try await server.setDisabled(true, client: try identified.clientID)
-                options.report("\(identified.id) is blocked. To undo: mcp-auth clients enable \(identified.id)", ["client_id": .string(identified.id)])
+                options.report(
+                    "\(identified.id) is blocked. To undo: mcp-auth clients enable \(identified.id)", ["client_id": .string(identified.id)])
             }
         }
     }
@@ -261,7 +272,8 @@ struct ClientsCommand: AsyncParsableCommand {
     }
 
     struct Remove: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Delete a client, and end its grants.", discussion: "EXAMPLE\n  mcp-auth clients remove robot")
+        static let configuration = CommandConfiguration(
+            abstract: "Delete a client, and end its grants.", discussion: "EXAMPLE\n  mcp-auth clients remove robot")
         @OptionGroup var identified: Identified
         @OptionGroup var options: AdministrationOptions
 
@@ -274,8 +286,11 @@ struct ClientsCommand: AsyncParsableCommand {
     }
 
     struct Invite: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Create an initial access token for one registration.",
-            discussion: "RFC 7591 calls it so. For servers with dynamicRegistration .initialAccessToken.\n\nEXAMPLE\n  mcp-auth clients invite --lifetime 3600")
+        static let configuration = CommandConfiguration(
+            abstract: "Create an initial access token for one registration.",
+            discussion:
+                "RFC 7591 calls it so. For servers with dynamicRegistration .initialAccessToken.\n\nEXAMPLE\n  mcp-auth clients invite --lifetime 3600"
+        )
         @Option(help: ArgumentHelp("Its lifetime in seconds.", valueName: "seconds"))
         var lifetime: Int64 = 86400
         @OptionGroup var options: AdministrationOptions

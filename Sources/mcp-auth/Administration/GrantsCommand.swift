@@ -16,7 +16,8 @@ struct GrantsCommand: AsyncParsableCommand {
         subcommands: [List.self, Revoke.self, EndAll.self])
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List live grants, newest first.", discussion: "EXAMPLE\n  mcp-auth grants list --user ada")
+        static let configuration = CommandConfiguration(
+            abstract: "List live grants, newest first.", discussion: "EXAMPLE\n  mcp-auth grants list --user ada")
         @Option(help: ArgumentHelp("Of one user only.", valueName: "name"), completion: Completion.users)
         var user: String?
         @Option(help: "How many at most.")
@@ -47,7 +48,8 @@ struct GrantsCommand: AsyncParsableCommand {
     }
 
     struct Revoke: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Revoke a grant with all its tokens.", discussion: "EXAMPLE\n  mcp-auth grants revoke grant-3q2")
+        static let configuration = CommandConfiguration(
+            abstract: "Revoke a grant with all its tokens.", discussion: "EXAMPLE\n  mcp-auth grants revoke grant-3q2")
         @Argument(help: "The grant, as mcp-auth grants list shows it.")
         var id: String
         @OptionGroup var options: AdministrationOptions

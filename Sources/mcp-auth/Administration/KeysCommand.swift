@@ -64,7 +64,8 @@ struct KeysCommand: AsyncParsableCommand {
     }
 
     struct Import: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Import a private key; it signs from now on.", discussion: "EXAMPLE\n  mcp-auth keys import signing.pem")
+        static let configuration = CommandConfiguration(
+            abstract: "Import a private key; it signs from now on.", discussion: "EXAMPLE\n  mcp-auth keys import signing.pem")
         @Argument(help: "A file with an unencrypted private key (PEM).")
         var file: String
         @Option(help: ArgumentHelp("The algorithm of an RSA key: RS256, PS256 ...", valueName: "alg"))

@@ -184,7 +184,8 @@ struct DemoCommand: AsyncParsableCommand {
             isForwarded: self.origin != nil
         ) { router in
             router.get("metrics") { request, _ in
-                // As everything else here, for this machine's own names only: a page elsewhere could rebind its name to this address.
+                // As everything else here, for this machine's own names only: a page elsewhere could rebind its name to
+                // this address.
                 guard auth.transport.violation(request.head) == nil else { return Response(status: .forbidden) }
                 return metrics.response
             }

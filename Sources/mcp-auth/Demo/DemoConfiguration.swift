@@ -26,7 +26,8 @@ enum DemoConfiguration {
         return configuration
     }
 
-    /// The key of an identity provider, and of a platform, that exist only in the demo: whoever can read the folder can sign for them.
+    /// The key of an identity provider, and of a platform, that exist only in the demo: whoever can read the folder can
+    /// sign for them.
     private static func identityProviderKey(_ folder: DataFolder) throws -> SigningKey {
         let path = folder.path("demo-identity-provider.pem")
         if let data = FileManager.default.contents(atPath: path) { return try SigningKey(pem: String(decoding: data, as: UTF8.self), keyID: "demo") }

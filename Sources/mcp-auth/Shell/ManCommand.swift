@@ -41,7 +41,8 @@ struct ManualPage {
     let name: String
     let text: String
 
-    /// The page of `mcp-auth` first, then those of its commands. Throws `server_error` when the description cannot be read.
+    /// The page of `mcp-auth` first, then those of its commands. Throws `server_error` when the description cannot be
+    /// read.
     static func all() throws(OAuthError) -> [ManualPage] {
         guard let root = (try? JSONValue(parsing: Array(MCPAuthCommand._dumpHelp().utf8)))?["command"] else {
             throw OAuthError(.serverError, "the description of the commands cannot be read")
@@ -64,7 +65,8 @@ struct ManualPage {
             commands.isEmpty ? "[options] " + arguments.compactMap(Self.operand).joined(separator: " ") : "command [options]",
         ]
         if let discussion = command["discussion"]?.string, !discussion.isEmpty {
-            lines += [".SH DESCRIPTION", ".nf"] + discussion.split(separator: "\n", omittingEmptySubsequences: false).map { Self.escaped(String($0)) }
+            lines +=
+                [".SH DESCRIPTION", ".nf"] + discussion.split(separator: "\n", omittingEmptySubsequences: false).map { Self.escaped(String($0)) }
             lines.append(".fi")
         }
         if !commands.isEmpty {

@@ -3,7 +3,8 @@ import Foundation
 import MCPAuthHummingbird
 import OAuth
 
-/// What people see. Progress and errors go to standard error, results to standard output; colour only where a person looks at a terminal.
+/// What people see. Progress and errors go to standard error, results to standard output; colour only where a person
+/// looks at a terminal.
 enum Console {
     enum Stream: Int32 { case output = 1, error }
 
@@ -27,8 +28,8 @@ enum Console {
                 }))
     }
 
-    /// A new secret: asked for twice without an echo where a person types, otherwise the first line of standard input. Never an argument, which every
-    /// user of the machine could read.
+    /// A new secret: asked for twice without an echo where a person types, otherwise the first line of standard input.
+    /// Never an argument, which every user of the machine could read.
     static func newSecret(_ prompt: String) throws -> String {
         guard isatty(0) == 1 else {
             guard let line = readLine(strippingNewline: true), !line.isEmpty else {
@@ -76,7 +77,8 @@ enum Console {
         }
     }
 
-    /// Ends the process with what a command threw. Help and the version are no failures; wrong usage is 64, whatever found it.
+    /// Ends the process with what a command threw. Help and the version are no failures; wrong usage is 64, whatever
+    /// found it.
     static func exit(_ error: any Error, of root: any ParsableCommand.Type) -> Never {
         if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
         if error is OAuthError { Foundation.exit(failure(error).rawValue) }
