@@ -14,7 +14,7 @@ help: ## Say what can be made
 
 run: ## Build, and run the demo: a protected MCP server with its own authorization server
 	@Scripts/setup
-	@echo "run: building (the first time takes 5 to 10 minutes on two cores, later seconds)"
+	@echo "run: building (the first time takes about 10 minutes on two cores, later seconds)"
 	@swift build -c $(CONFIGURATION) --product mcp-auth
 	@MCP_AUTH_MAKE=1 exec "$$(swift build -c $(CONFIGURATION) --show-bin-path)/mcp-auth" demo --port $(PORT) --data $(DATA)
 

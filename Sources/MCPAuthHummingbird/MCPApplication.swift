@@ -38,18 +38,20 @@ extension MCPServer {
     ///   - sessionKey: for several instances of one server without `authorizationServer`; see `StreamableHTTP`.
     ///   - frontPage: nil shows no pages to people: a browser gets what programs get.
     ///   - services: further services that run as long as the server, such as `MetricsListener` of `MCPAuthMetrics`.
+    ///   - isForwarded: whether a port mapping or a tunnel forwards the port of the resource to this server, so that the two need
+    ///     not be the same. Behind a reverse proxy, say `trustedProxies` instead.
     ///   - announces: whether the lines are printed once the server listens.
     ///   - routes: further routes beside the MCP endpoint. They are public unless they stand behind `RequireToken`.
     public func run(
         _ transport: Transport, protectedBy resourceServer: ResourceServer, authorizationServer: AuthorizationServer? = nil, trustedProxies: Int = 0,
         legacy: LegacyEndpoints? = nil, sessionKey: SymmetricKey? = nil, frontPage: FrontPage? = .standard, services: [any Service] = [],
-        announces: Bool = true, routes: (Router<MCPRequestContext>) -> Void = { _ in }
+        isForwarded: Bool = false, announces: Bool = true, routes: (Router<MCPRequestContext>) -> Void = { _ in }
     ) async throws {
         try transport.check()
         let welcome = announces ? Welcome.text(self, resourceServer, authorizationServer) : nil
         let application = try MCPApplication.make(
             self, transport, protectedBy: resourceServer, authorizationServer: authorizationServer, trustedProxies: trustedProxies, legacy: legacy,
-            sessionKey: sessionKey, frontPage: frontPage, services: services, routes: routes,
+            sessionKey: sessionKey, frontPage: frontPage, services: services, isForwarded: isForwarded, routes: routes,
             onRunning: { _ in if let welcome { Welcome.print(welcome) } })
         try await MCPApplication.run(application)
     }
@@ -99,22 +101,8 @@ public enum MCPApplication {
         _ server: MCPServer, _ transport: MCPServer.Transport, protectedBy resourceServer: ResourceServer,
         authorizationServer: AuthorizationServer? = nil, trustedProxies: Int = 0,
         legacy: LegacyEndpoints? = nil, sessionKey: SymmetricKey? = nil, frontPage: FrontPage? = .standard, services: [any Service] = [],
-        logger: Logger = Logger(label: "mcp-auth.http"), routes: (Router<MCPRequestContext>) -> Void = { _ in },
+        isForwarded: Bool = false, logger: Logger = Logger(label: "mcp-auth.http"), routes: (Router<MCPRequestContext>) -> Void = { _ in },
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
-    ) throws -> Application<RouterResponder<MCPRequestContext>> {
-        try make(
-            server, transport, protectedBy: resourceServer, authorizationServer: authorizationServer, trustedProxies: trustedProxies, legacy: legacy,
-            sessionKey: sessionKey, frontPage: frontPage, services: services, logger: logger, isForwarded: false, routes: routes, onRunning: onRunning
-        )
-    }
-
-    /// - Parameter isForwarded: whether something else than a counted proxy forwards the port of the resource to this
-    ///   server.
-    package static func make(
-        _ server: MCPServer, _ transport: MCPServer.Transport, protectedBy resourceServer: ResourceServer,
-        authorizationServer: AuthorizationServer?, trustedProxies: Int, legacy: LegacyEndpoints? = nil, sessionKey: SymmetricKey? = nil,
-        frontPage: FrontPage?, services: [any Service] = [], logger: Logger = Logger(label: "mcp-auth.http"), isForwarded: Bool,
-        routes: (Router<MCPRequestContext>) -> Void, onRunning: @escaping @Sendable (Int) async -> Void
     ) throws -> Application<RouterResponder<MCPRequestContext>> {
         var server = server
         for identifier in authorizationServer?.protocolExtensions ?? [] { server.extensions[identifier] = server.extensions[identifier] ?? [:] }

@@ -146,13 +146,21 @@ public struct DataFolder: Sendable {
     /// the old one, and end everything (`mcp-auth grants end-all`).
     ///
     /// The copy holds the master key, with which every token can be forged. Files of the application itself are not
-    /// copied. Returns the names of the files. Throws `invalid_request` when the folder exists and is not empty,
+    /// copied. Returns the names of the files. Throws `invalid_request` when the folder exists,
     /// `invalid_configuration` or `temporarily_unavailable`.
     public func backUp(to target: String) async throws(OAuthError) -> [String] {
-        if let names = try? FileManager.default.contentsOfDirectory(atPath: target), !names.isEmpty {
-            throw OAuthError(.invalidRequest, "the folder \(target) is not empty; name a new folder for the backup")
+        guard !FileManager.default.fileExists(atPath: target) else {
+            throw OAuthError(.invalidRequest, "the folder \(target) exists; name a new folder for the backup")
         }
         let folder = try DataFolder(target)
+        do throws(OAuthError) { return try await copy(to: folder) } catch {
+            // Half a backup is none.
+            try? FileManager.default.removeItem(atPath: target)
+            throw error
+        }
+    }
+
+    private func copy(to folder: DataFolder) async throws(OAuthError) -> [String] {
         let store = try store()
         do throws(StoreError) { try await store.backUp(to: folder.path("auth.db")) } catch {
             throw OAuthError(.temporarilyUnavailable, "the database was not copied: \(error.detail)")

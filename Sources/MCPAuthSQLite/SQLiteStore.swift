@@ -203,23 +203,40 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     /// Compares and writes in one transaction.
     public func update(_ user: User, expecting previous: User) async throws(StoreError) -> Bool {
+        try await database.write { db in try Self.update(user, expecting: previous, db) }
+    }
+
+    public func update(
+        _ user: User, expecting previous: User, replacing old: SecretHash, with session: Session, at now: NumericDate
+    ) async throws(StoreError) -> Bool {
         try await database.write { db in
-            guard try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM users WHERE id = ?"), arguments: [user.id])?.user == previous else {
-                return false
-            }
-            try db.execute(
-                sql:
-                    "UPDATE users SET password = ?, is_disabled = ?, display_name = ?, one_time_secret = ?, email = ?, email_verified = ?, recovery_codes = ? WHERE id = ?",
-                arguments: [
-                    user.passwordHash?.text, user.isDisabled, user.displayName, user.sealedOneTimeSecret.map { Data($0) }, user.email,
-                    user.isEmailVerified, RecoveryColumn.text(user.recoveryCodes), user.id,
-                ])
+            let isThere =
+                try Bool.fetchOne(
+                    db, sql: "SELECT EXISTS (SELECT 1 FROM sessions WHERE hash = ? AND user_id = ? AND expires_at > ?)",
+                    arguments: [old.data, user.id, now.seconds]) ?? false
+            guard isThere, try Self.update(user, expecting: previous, db) else { return false }
+            try db.execute(sql: "DELETE FROM sessions WHERE user_id = ?", arguments: [user.id])
+            try Self.insert(session, db)
             return true
         }
     }
 
-    /// One transaction deletes the user with everything that belongs to it, except redeemed codes, and revokes the live
-    /// grants.
+    private static func update(_ user: User, expecting previous: User, _ db: Database) throws -> Bool {
+        guard try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM users WHERE id = ?"), arguments: [user.id])?.user == previous else {
+            return false
+        }
+        try db.execute(
+            sql: """
+                UPDATE users SET password = ?, is_disabled = ?, display_name = ?, one_time_secret = ?, email = ?, email_verified = ?,
+                  recovery_codes = ? WHERE id = ?
+                """,
+            arguments: [
+                user.passwordHash?.text, user.isDisabled, user.displayName, user.sealedOneTimeSecret.map { Data($0) }, user.email,
+                user.isEmailVerified, RecoveryColumn.text(user.recoveryCodes), user.id,
+            ])
+        return true
+    }
+
     public func deleteUser(id: String, at now: NumericDate) async throws(StoreError) {
         try await database.write { db in
             for statement in [
@@ -261,13 +278,13 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     /// Throws `conflict` when the hash exists.
     public func add(_ session: Session) async throws(StoreError) {
-        try await database.write { db in
-            try db.execute(
-                sql: "INSERT INTO sessions (hash, user_id, authenticated_at, expires_at, browser) VALUES (?, ?, ?, ?, ?)",
-                arguments: [
-                    session.hash.data, session.userID, session.authenticatedAt.seconds, session.expiresAt.seconds, session.browser,
-                ])
-        }
+        try await database.write { db in try Self.insert(session, db) }
+    }
+
+    private static func insert(_ session: Session, _ db: Database) throws {
+        try db.execute(
+            sql: "INSERT INTO sessions (hash, user_id, authenticated_at, expires_at, browser) VALUES (?, ?, ?, ?, ?)",
+            arguments: [session.hash.data, session.userID, session.authenticatedAt.seconds, session.expiresAt.seconds, session.browser])
     }
 
     /// Does nothing when there is no such session.

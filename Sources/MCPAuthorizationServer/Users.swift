@@ -50,6 +50,8 @@ extension AuthorizationServer {
             user.sealedOneTimeSecret = sealed
             user.recoveryCodes = []
         }
+        // Sessions that began without a code end. Grants stay.
+        try await stored { try await store.deleteSessions(ofUser: user.id) }
         return OneTimePasswords.uri(secret, account: user.name, issuer: issuer.url.hostForURL)
     }
 
@@ -105,6 +107,11 @@ extension AuthorizationServer {
     /// `temporarily_unavailable`: then try again.
     public func endSessions(ofUser id: String) async throws(OAuthError) {
         try await stored { try await store.deleteSessions(ofUser: id) }
+        try await endGrants(ofUser: id)
+    }
+
+    /// Revokes every grant of a user, at once.
+    func endGrants(ofUser id: String) async throws(OAuthError) {
         // In batches, since a store lists so many at a time.
         while true {
             let grants = try await stored { try await store.grants(ofUser: id, at: clock.now) }

@@ -102,6 +102,8 @@ class Chromium:
 
     def focus_by_tab(self, selector, limit=40):
         """Goes on with the Tab key until the element has the focus."""
+        # The buttons of a decision are there after a moment, so that a click that was meant for another page hits nothing.
+        time.sleep(0.9)
         for _ in range(limit):
             self.press("Tab")
             if self.evaluate(f"document.activeElement && document.activeElement.matches({json.dumps(selector)})"):

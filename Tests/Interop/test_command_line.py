@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -132,7 +133,7 @@ def _():
         said = good(server, "store", "backup", copy)
         check("auth.db" in said and "master.key" in said and "audit.jsonl" in said, said)
         equal([oct(os.stat(os.path.join(copy, name)).st_mode & 0o777) for name in os.listdir(copy)], ["0o600"] * len(os.listdir(copy)), "modes")
-        refused(server, 64, "is not empty", "store", "backup", copy)
+        refused(server, 64, "exists; name a new folder", "store", "backup", copy)
         equal(json.loads(good(server, "store", "check", "--data", copy, "--json"))["intact"], True, "the copy")
         equal(len(json.loads(good(server, "grants", "list", "--data", copy, "--json"))), 1, "grants in the copy")
         good(server, "grants", "end-all", "--yes", "--data", copy)
@@ -249,6 +250,18 @@ def _():
     check(request or "---completion" in script, "names are completed by asking the program")
     done = command(server, "---completion", "users", "show", "--", "positional@0", "3", "0", "mcp-auth", "users", "show", "")
     check("ada" in done.stdout.split() and "grace" in done.stdout.split(), f"{done.stdout} {done.stderr}")
+    # A name in a database of somebody else must not run anything in the shell of whoever completes it.
+    with tempfile.TemporaryDirectory() as folder:
+        data = os.path.join(folder, "data")
+        shutil.copytree(server.data, data)
+        connection = sqlite3.connect(os.path.join(data, "auth.db"))
+        connection.execute("UPDATE users SET name = '$(touch${IFS}/tmp/pwned)x' WHERE name = 'grace'")
+        connection.execute("PRAGMA user_version = 5")
+        connection.commit()
+        done = command(server, "---completion", "users", "show", "--", "positional@0", "5", "0", "mcp-auth", "users", "show", "--data", data, "")
+        equal(done.stdout.split(), ["ada"], "names that a shell does not obey")
+        equal(connection.execute("PRAGMA user_version").fetchone(), (5,), "no schema is migrated by the Tab key")
+        connection.close()
     with tempfile.TemporaryDirectory() as folder:
         good(server, "man", "--directory", folder)
         pages = sorted(os.listdir(folder))

@@ -220,8 +220,24 @@ def _():
             if "-not_after" in subprocess.run(["openssl", "req", "-help"], capture_output=True, text=True).stderr else None
         if local:
             done = run(BINARY, "demo", "--port", str(free_port()), "--data", os.path.join(folder, "data"), *local)
-            equal(done.returncode, 78, done.stderr)
+            equal(done.returncode, 69, done.stderr)
             check("not now; renew it" in done.stderr, done.stderr)
+        # What certificate authorities give out: the server's own first, then the one above it.
+        authority, leaf = os.path.join(folder, "ca"), os.path.join(folder, "leaf")
+        certificate("ca", "-addext", "basicConstraints=critical,CA:TRUE", "-days", "2")
+        subprocess.run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", leaf + ".key", "-out", leaf + ".csr",
+                        "-subj", "/CN=leaf"], check=True, capture_output=True)
+        with open(leaf + ".ext", "w") as file:
+            file.write("subjectAltName=DNS:tasks.example.com")
+        subprocess.run(["openssl", "x509", "-req", "-in", leaf + ".csr", "-CA", authority + ".pem", "-CAkey", authority + ".key", "-CAcreateserial",
+                        "-days", "2", "-extfile", leaf + ".ext", "-out", leaf + ".pem"], check=True, capture_output=True)
+        with open(leaf + ".pem") as one, open(authority + ".pem") as two, open(leaf + "-chain.pem", "w") as file:
+            file.write(one.read() + two.read())
+        arguments = ["demo", "--port", str(free_port()), "--data", os.path.join(folder, "chain"), "--origin", "https://tasks.example.com",
+                     "--tls-certificate", leaf + "-chain.pem", "--tls-key", leaf + ".key"]
+        with Program("mcp-auth", *arguments) as program:
+            program.wait_for("MCP server        https://tasks.example.com/mcp")
+            equal(program.interrupt(), 0, "Ctrl-C")
         mixed = [other[0], other[1], "--tls-key", certificate("second", "-days", "2")[3]]
         done = run(BINARY, "demo", "--port", str(free_port()), "--data", os.path.join(folder, "data"), "--origin", "https://a.example.com", *mixed)
         equal(done.returncode, 78, done.stderr)

@@ -41,6 +41,12 @@ final class FailingStore: AuthorizationServerStore {
         meanwhile.withLock { $0 }?(store)
         store.add(session)
     }
+    func update(
+        _ user: User, expecting previous: User, replacing old: SecretHash, with session: Session, at now: NumericDate
+    ) async throws(StoreError) -> Bool {
+        meanwhile.withLock { $0 }?(store)
+        return store.update(user, expecting: previous, replacing: old, with: session, at: now)
+    }
     func deleteUser(id: String, at now: NumericDate) async throws(StoreError) { store.deleteUser(id: id, at: now) }
     func sessions(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Session] { store.sessions(ofUser: userID, at: now) }
     func deleteSession(_ hash: SecretHash) async throws(StoreError) { store.deleteSession(hash) }

@@ -4,6 +4,7 @@ import HTTPTypes
 import JOSE
 import MCPAuthTesting
 import OAuth
+import Synchronization
 import Testing
 
 @testable import MCPAuthorizationServer
@@ -73,6 +74,64 @@ struct OwnAccountTests {
         try await again.go(.get, "/account")
         #expect(try await again.signIn("ada").status == 401)
         #expect(try await again.signIn("ada", password: "battery of staples").text.contains("Signed in as"))
+        // With the box that is ticked on the page.
+        try await again.go(.get, "/account/password")
+        #expect(again.page.contains(#"name="disconnect" value="yes" checked"#))
+        let more = [("new_password", "staples of battery"), ("repeated", "staples of battery"), ("disconnect", "yes")]
+        try await again.submit("/account/password", [("password", "battery of staples")] + more)
+        #expect(try await !harness.accepts(tokens.access))
+    }
+
+    @Test("B-05: a change that is under way does not outlive the session that began it, and takes nothing back")
+    func underWay() async throws {
+        let store = FailingStore()
+        let harness = try await Harness(store: store)
+        let thief = Browser(harness)
+        try await thief.go(.get, "/account")
+        try await thief.signIn("ada")
+        let ada = try #require(try await harness.server.user(named: "ada"))
+        for path in ["/account/password", "/account/one-time-codes"] {
+            try await thief.go(.get, path)
+            let transaction = thief.transaction
+            let secret = thief.page.firstMatch(of: /<code>([A-Z2-7]{32})<\/code>/).map { Self.base32(String($0.1)) } ?? []
+            let code = secret.isEmpty ? "" : OneTimePasswords.code(secret, step: harness.time.now.seconds / 30)
+            // The victim signs out everywhere while the password is being checked.
+            store.meanwhile.withLock { $0 = { $0.deleteSessions(ofUser: ada.id) } }
+            let form = [
+                ("password", "correct horse"), ("new_password", "battery of staples"), ("repeated", "battery of staples"), ("code", code),
+            ]
+            #expect(try await thief.submit(path, form, transaction: transaction).status == 403, "\(path)")
+            store.meanwhile.withLock { $0 = nil }
+            #expect(try await !thief.go(.get, "/account").text.contains("Signed in as"), "\(path)")
+            #expect(try await harness.server.user(named: "ada") == ada, "\(path): nothing was changed")
+            try await thief.signIn("ada")
+        }
+    }
+
+    @Test("a sign-in by password alone that is under way ends when one-time codes are turned on")
+    func codesUnderWay() async throws {
+        let store = FailingStore()
+        let harness = try await Harness(store: store)
+        let browser = Browser(harness)
+        try await browser.go(.get, "/account")
+        let ada = try #require(try await harness.server.user(named: "ada"))
+        store.meanwhile.withLock {
+            $0 = { store in
+                var changed = ada
+                changed.sealedOneTimeSecret = [1, 2, 3]
+                _ = store.update(changed, expecting: ada)
+            }
+        }
+        #expect(try await browser.signIn("ada").status == 403)
+        store.meanwhile.withLock { $0 = nil }
+        #expect(try await !browser.go(.get, "/account").text.contains("Signed in as"))
+    }
+
+    @Test("an operator who requires one-time codes ends the sessions that began without one")
+    func operatorRequires() async throws {
+        let browser = try await signedIn()
+        _ = try await harness.server.requireOneTimePasswords(ofUser: "ada")
+        #expect(try await !browser.go(.get, "/account").text.contains("Signed in as"))
     }
 
     @Test("a stolen session is no way to guess the password: attempts count as at sign-in")
@@ -133,8 +192,14 @@ struct OwnAccountTests {
 
         try await other.go(.get, "/account/one-time-codes")
         #expect(other.page.contains("You have 10 unused recovery codes"))
-        #expect(try await other.submit("/account/one-time-codes/change", [("password", "wrong"), ("change", "remove")]).status == 401)
-        try await other.submit("/account/one-time-codes/change", [("password", "correct horse"), ("change", "remove")])
+        harness.time.advance(by: 30)
+        let last = OneTimePasswords.code(secret, step: harness.time.now.seconds / 30)
+        let path = "/account/one-time-codes/change"
+        #expect(try await other.submit(path, [("password", "wrong"), ("code", last), ("change", "remove")]).status == 401)
+        #expect(try await other.submit(path, [("password", "correct horse"), ("change", "remove")]).status == 401, "the password is not enough")
+        #expect(
+            try await other.submit(path, [("password", "correct horse"), ("code", fresh), ("change", "remove")]).status == 401, "nor a used code")
+        try await other.submit(path, [("password", "correct horse"), ("code", last), ("change", "remove")])
         #expect(other.page.contains("One-time codes are off"))
         let user = try #require(try await harness.server.user(named: "ada"))
         #expect(user.sealedOneTimeSecret == nil && user.recoveryCodes.isEmpty)
@@ -160,7 +225,9 @@ struct OwnAccountTests {
         try await again.signIn("ada")
         try await again.submit("/sign-in", [("recovery", recovery[1])])
         try await again.go(.get, "/account/one-time-codes")
-        try await again.submit("/account/one-time-codes/change", [("password", "correct horse"), ("change", "renew")])
+        try await again.submit(
+            "/account/one-time-codes/change", [("password", "correct horse"), ("recovery", recovery[3]), ("change", "renew")])
+        #expect(again.page.contains("Your recovery codes"))
         #expect(try await enter(recovery[2]) == 401, "the old ones are gone")
         #expect(harness.events.contains("user.recovery_code_used") && harness.events.contains("sign_in", "wrong_recovery_code"))
     }
@@ -195,6 +262,9 @@ struct OwnAccountTests {
         #expect(try await grace.submit("/account/session", [("session", String(hash))]).status == 404, "somebody else's")
         #expect(try await phone.go(.get, "/account").text.contains("Signed in as"))
         try await browser.submit("/account/session", [("session", String(hash))])
+        let linked = try await signedIn()
+        linked.headers[HTTPField.Name("Sec-Fetch-Site")!] = "cross-site"
+        #expect(try await !linked.go(.get, "/account?done=password").text.contains("Your password is changed"), "a link says nothing")
         #expect(browser.page.contains("That browser is signed out"))
         #expect(try await !phone.go(.get, "/account").text.contains("Signed in as"))
     }
@@ -248,6 +318,9 @@ struct OwnAccountTests {
         let browser = Browser(harness)
         try await browser.open(harness.parameters(client, [("redirect_uri", "https://c.example/other")]))
         #expect(browser.page.contains("https://c.example/other") && browser.page.contains(Harness.redirectURI))
+        let prose = "Your account was suspended. Call +1 800 555 0100"
+        try await browser.open(harness.parameters(client, [("redirect_uri", prose)]))
+        #expect(!browser.page.contains("suspended"), "a stranger writes no sentences on a page that people trust")
         let configured = try await Harness { configuration in
             configuration.clients = [
                 Client(

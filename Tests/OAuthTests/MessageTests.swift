@@ -85,6 +85,20 @@ struct MessageTests {
         }
     }
 
+    @Test(
+        "S-04: private networks are those of organizations, and nothing else that is not public",
+        arguments: [
+            ("10.1.2.3", true), ("172.16.0.1", true), ("172.31.255.255", true), ("172.32.0.1", false), ("192.168.1.1", true), ("100.64.0.1", true),
+            ("100.128.0.1", false), ("fd00::1", true), ("fc00::1", true), ("127.0.0.1", false), ("::1", false), ("169.254.169.254", false),
+            ("fe80::1", false), ("0.0.0.0", false), ("224.0.0.1", false), ("::ffff:10.0.0.1", false), ("203.0.113.1", false), ("8.8.8.8", false),
+        ] as [(String, Bool)])
+    func privateNetworks(_ text: String, _ isPrivate: Bool) throws {
+        let address = try #require(IPAddress(text))
+        #expect(address.isPrivateNetwork == isPrivate)
+        #expect(OutboundPolicy(allowPrivateNetworks: true).allows(address) == (isPrivate || address.isPublic))
+        #expect(OutboundPolicy.strict.allows(address) == address.isPublic)
+    }
+
     @Test("the guard: https and public addresses, unless somebody says otherwise")
     func policy() throws {
         let loopback = try #require(WebURL("http://127.0.0.1:1/x"))

@@ -68,9 +68,7 @@ public struct TransportSecurity: Sendable {
                 hostList.contains(authority) || allowedHosts.contains(authority)
                     || allowedHosts.contains(String(decoding: authority.utf8.map(URLBytes.lowercased), as: UTF8.self))
             else {
-                let own = allowedHosts.min() ?? ""
-                return
-                    "this server is not reached by that Host, but as \(own); use the URL that its metadata names, or add the Host to the allowed hosts"
+                return "this server is not reached by that Host; use the URL that its metadata names, or add the Host to the allowed hosts"
             }
         }
         if let allowedOrigins, request.headerFields.contains(.origin) {

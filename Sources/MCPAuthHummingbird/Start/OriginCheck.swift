@@ -16,13 +16,13 @@ enum OriginCheck {
                 throw OAuthError(
                     .invalidConfiguration,
                     "clients are told to use \(url), which is https, but the server listens with plain http. Write http:// in the URL, use .https(...), or "
-                        + "say trustedProxies: 1 if a proxy speaks https for it")
+                        + "say trustedProxies: 1 if a reverse proxy speaks https for it")
             }
             guard port == url.effectivePort else {
                 throw OAuthError(
                     .invalidConfiguration,
-                    "clients are told to use \(url), but the server listens on port \(port). Use the same port in both, or say trustedProxies: 1 if a "
-                        + "proxy forwards port \(url.effectivePort)")
+                    "clients are told to use \(url), but the server listens on port \(port). Use the same port in both. Otherwise say trustedProxies: 1 "
+                        + "behind a reverse proxy, or isForwarded: true where a port mapping or a tunnel forwards port \(url.effectivePort)")
             }
         case .https(_, _, let certificate):
             guard url.isSecure else {

@@ -28,7 +28,8 @@ public struct ServerCertificate: Sendable {
     /// The server's own certificate. Throws `invalid_configuration` naming the file that cannot be used, and why.
     func read() throws(OAuthError) -> Certificate {
         let text = try Self.text(of: chain, "the certificate")
-        guard let certificate = try? Certificate(pemEncoded: text) else {
+        let documents = (try? PEMDocument.parseMultiple(pemString: text)) ?? []
+        guard let own = documents.first(where: { $0.discriminator == "CERTIFICATE" }), let certificate = try? Certificate(pemDocument: own) else {
             throw OAuthError(
                 .invalidConfiguration, "\(chain) does not begin with a certificate in PEM form (-----BEGIN CERTIFICATE-----); use the full chain")
         }
@@ -58,13 +59,13 @@ public struct ServerCertificate: Sendable {
         return String(decoding: data, as: UTF8.self)
     }
 
-    /// Throws `invalid_configuration` when the certificate is not for a host (RFC 9525 §6.3: its subject alternative
+    /// Throws `temporarily_unavailable` when the certificate is not valid now, and `invalid_configuration` when it is not for a host (RFC 9525 §6.3: its subject alternative
     /// names, a wildcard stands for one label), or is not valid now. Does not check who issued it.
     package func check(covers host: String, at now: Date = Date()) throws(OAuthError) {
         let certificate = try read()
         guard certificate.notValidBefore <= now, now < certificate.notValidAfter else {
             throw OAuthError(
-                .invalidConfiguration,
+                .temporarilyUnavailable,
                 "the certificate \(chain) is valid from \(certificate.notValidBefore) to \(certificate.notValidAfter), not now; renew it")
         }
         let names = (try? certificate.extensions.subjectAlternativeNames)??.map { $0 } ?? []

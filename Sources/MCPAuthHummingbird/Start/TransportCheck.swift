@@ -56,7 +56,7 @@ extension MCPServer.Transport {
 enum ListenFailure {
     /// Nil for an error that says nothing about the configuration.
     static func error(_ code: Int32, _ host: String = "the host", _ port: Int? = nil) -> OAuthError? {
-        let name = port.map { "port \($0)" } ?? "the port"
+        let name = port.map { "port \($0)" } ?? "a port that this program listens on"
         return switch code {
         case EADDRINUSE:
             OAuthError(.temporarilyUnavailable, "\(name) is already in use. Stop the other process, or listen on another port.")

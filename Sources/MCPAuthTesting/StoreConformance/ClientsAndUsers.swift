@@ -146,6 +146,30 @@ extension StoreConformance {
                 try await store.sessions(ofUser: "user-1", at: now.advanced(by: 5)).map(\.browser) == ["Safari, iPhone", "Firefox, Linux"],
                 "those that have not expired")
         },
+        Check(description: "B-05: a user and their sessions change in one step, and only while the session is there") { store in
+            let user = User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now)
+            try await store.add(user)
+            for (index, owner) in ["user-1", "user-1", "user-2"].enumerated() {
+                try await store.add(
+                    Session(hash: SecretHash(of: "s\(index)"), userID: owner, authenticatedAt: now, expiresAt: now.advanced(by: 100)))
+            }
+            var changed = user
+            changed.displayName = "Ada"
+            let fresh = Session(hash: SecretHash(of: "new"), userID: "user-1", authenticatedAt: now, expiresAt: now.advanced(by: 100))
+            func change(_ previous: User, _ old: String, at time: NumericDate = now) async throws -> Bool {
+                try await store.update(changed, expecting: previous, replacing: SecretHash(of: old), with: fresh, at: time)
+            }
+            for old in ["gone", "s2"] { try expect(try await !change(user, old), "not by a session that is not theirs") }
+            try expect(try await !change(user, "s0", at: now.advanced(by: 100)), "nor by one that has expired")
+            try expect(try await !change(changed, "s0"), "nor where the user was changed since")
+            try expect(
+                try await store.user(id: "user-1") == user, try await store.session(fresh.hash, at: now) == nil, "nothing has changed")
+            try expect(try await change(user, "s0"), "by a session of theirs")
+            try expect(
+                try await store.sessions(ofUser: "user-1", at: now) == [fresh],
+                try await store.session(SecretHash(of: "s2"), at: now) != nil, "the only one, and nobody else's are gone")
+            try expect(try await store.user(id: "user-1") == changed, "the change is there")
+        },
         Check(description: "recovery codes are kept with their user, and go one by one") { store in
             let (one, other) = (SecretHash(of: "one"), SecretHash(of: "other"))
             let user = User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now)

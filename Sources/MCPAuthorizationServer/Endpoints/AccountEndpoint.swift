@@ -13,7 +13,9 @@ extension AuthorizationServer {
                 if let use = uses.pending(grant.id) { (grant.lastUsedAt, grant.lastOperation) = (use.time, use.operation) }
                 connections.append(Pages.Connection(grant: grant, client: try? await client(grant.clientID, nil)))
             }
-            let done = try Form(queryOf: call.request.path ?? "").single("done").flatMap(Pages.Done.init)
+            // A link from elsewhere must not say that something happened.
+            let isOwn = call.request.headerFields[.secFetchSite] == "same-origin"
+            let done = isOwn ? try Form(queryOf: call.request.path ?? "").single("done").flatMap(Pages.Done.init) : nil
             return pages.account(
                 try transactions.seal(transaction),
                 Pages.Account(

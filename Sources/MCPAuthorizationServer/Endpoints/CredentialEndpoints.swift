@@ -26,9 +26,12 @@ extension AuthorizationServer {
             guard password.unicodeScalars.count >= PasswordHash.minimumPasswordCharacters else { return try again(words.passwordTooShort) }
             do throws(OAuthError) { try PasswordRules.check(password, name: signedIn.user.name) } catch { return try again(words.passwordTooCommon) }
             let hash = try await hasher.hash(password, name: signedIn.user.name)
-            guard let user = try await change(signedIn.user, { $0.passwordHash = hash }) else { return stale(call) }
-            record("user.password_changed", .allowed, call, reason: "by_user", subject: user.id)
-            return try await startOver(user, toAccount(.password), call)
+            // Signing in again, which a one-time code may be needed for, is something else than knowing the password.
+            guard let cookie = try await commit(signedIn, authenticatedAt: signedIn.session.authenticatedAt, call, { $0.passwordHash = hash })
+            else { return stale(call) }
+            record("user.password_changed", .allowed, call, reason: "by_user", subject: signedIn.user.id)
+            if try form.single("disconnect") == "yes" { try await endGrants(ofUser: signedIn.user.id) }
+            return toAccount(.password).adding(cookie)
         }
     }
 
@@ -38,6 +41,7 @@ extension AuthorizationServer {
             return await ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
                 guard signedIn.user.passwordHash != nil else { return noPassword(pages) }
                 if signedIn.user.sealedOneTimeSecret != nil { return pages.manageCodes(try transactions.seal(transaction), user: signedIn.user) }
+                if let reply = tooMany(call, limits.begin) { return reply }
                 var transaction = transaction
                 transaction.newOneTimeSecret = random.bytes(20)
                 return try enrolment(transaction, signedIn.user, pages)
@@ -55,47 +59,61 @@ extension AuthorizationServer {
             let sealed = try secrets.oneTimeSecrets.seal(secret, owner: signedIn.user.id)
             let codes = RecoveryCode.make(random)
             guard
-                let user = try await change(
-                    signedIn.user,
+                let cookie = try await commit(
+                    signedIn, authenticatedAt: clock.now, call,
                     { user in
                         user.sealedOneTimeSecret = sealed
                         user.recoveryCodes = codes.map(RecoveryCode.hash)
                     })
             else { return stale(call) }
             // The code that proved the app is used up with it.
-            _ = try await stored { try await store.useOneTimeStep(step, ofUser: user.id) }
-            record("user.one_time_passwords_required", .allowed, call, reason: "by_user", subject: user.id)
-            return try await startOver(user, pages.recoveryCodes(codes), call)
+            _ = try await stored { try await store.useOneTimeStep(step, ofUser: signedIn.user.id) }
+            record("user.one_time_passwords_required", .allowed, call, reason: "by_user", subject: signedIn.user.id)
+            return pages.recoveryCodes(codes).adding(cookie)
         }
     }
 
     /// New recovery codes, or no one-time codes any more.
     func changeCodes(_ call: HTTPCall) async -> HTTPReply {
         await ownForm(call) { form, signedIn, transaction, pages throws(OAuthError) in
-            guard signedIn.user.sealedOneTimeSecret != nil else { return stale(call) }
-            if let refusal = try await refusal(of: try form.single("password") ?? "", signedIn.user, pages.language.words, call) {
-                return pages.manageCodes(
-                    try transactions.seal(transaction), user: signedIn.user, problem: refusal.problem, status: refusal.status)
+            guard let sealed = signedIn.user.sealedOneTimeSecret else { return stale(call) }
+            let words = pages.language.words
+            func again(_ problem: String, _ status: HTTPResponse.Status) throws(OAuthError) -> HTTPReply {
+                pages.manageCodes(try transactions.seal(transaction), user: signedIn.user, problem: problem, status: status)
             }
-            switch try form.single("change") {
-            case "renew":
-                let codes = RecoveryCode.make(random)
-                guard let user = try await change(signedIn.user, { $0.recoveryCodes = codes.map(RecoveryCode.hash) }) else { return stale(call) }
-                record("user.recovery_codes_replaced", .allowed, call, reason: "by_user", subject: user.id)
-                return try await startOver(user, pages.recoveryCodes(codes), call)
-            case "remove":
-                guard
-                    let user = try await change(
-                        signedIn.user,
-                        { user in
-                            user.sealedOneTimeSecret = nil
-                            user.recoveryCodes = []
-                        })
-                else { return stale(call) }
-                record("user.one_time_passwords_dropped", .allowed, call, reason: "by_user", subject: user.id)
-                return try await startOver(user, toAccount(.noCodes), call)
-            default: return pages.error(OAuthError(.invalidRequest, "change is renew or remove"))
+            if let refusal = try await refusal(of: try form.single("password") ?? "", signedIn.user, words, call) {
+                return try again(refusal.problem, refusal.status)
             }
+            // A stolen session and the password are what the second factor is there against.
+            let recovery = RecoveryCode.hash(try form.single("recovery") ?? "")
+            if !signedIn.user.recoveryCodes.contains(recovery) {
+                guard let secret = secrets.oneTimeSecrets.open(sealed, owner: signedIn.user.id),
+                    let step = OneTimePasswords.step(of: try form.single("code") ?? "", secret, at: clock.now),
+                    try await stored({ try await store.useOneTimeStep(step, ofUser: signedIn.user.id) })
+                else {
+                    if let seconds = throttled(signedIn.user.name, call) {
+                        return try again(words.tooManyAttempts.with("\(seconds)"), .tooManyRequests)
+                    }
+                    record("sign_in", .denied, call, reason: "wrong_one_time_code", subject: signedIn.user.id)
+                    return try again(words.wrongOneTimeCode, .unauthorized)
+                }
+            }
+            let change = try form.single("change")
+            guard change == "renew" || change == "remove" else {
+                return pages.error(OAuthError(.invalidRequest, "change is renew or remove"))
+            }
+            let codes = change == "renew" ? RecoveryCode.make(random) : []
+            guard
+                let cookie = try await commit(
+                    signedIn, authenticatedAt: clock.now, call,
+                    { user in
+                        if change == "remove" { user.sealedOneTimeSecret = nil }
+                        user.recoveryCodes = codes.map(RecoveryCode.hash)
+                    })
+            else { return stale(call) }
+            let action = change == "renew" ? "user.recovery_codes_replaced" : "user.one_time_passwords_dropped"
+            record(action, .allowed, call, reason: "by_user", subject: signedIn.user.id)
+            return (change == "renew" ? pages.recoveryCodes(codes) : toAccount(.noCodes)).adding(cookie)
         }
     }
 
@@ -129,23 +147,28 @@ extension AuthorizationServer {
         return nil
     }
 
-    /// The user with a change, or nil when somebody else changed them since.
-    private func change(_ user: User, _ body: (inout User) -> Void) async throws(OAuthError) -> User? {
-        var changed = user
+    /// Changes the signed-in user and replaces every session of theirs by a new one in this browser, in one step of the
+    /// store. Returns the cookie of the new session. Nil, and nothing is changed, when the session was ended or the user
+    /// was changed while the password was being checked.
+    private func commit(
+        _ signedIn: SignedIn, authenticatedAt: NumericDate, _ call: HTTPCall, _ body: (inout User) -> Void
+    ) async throws(OAuthError) -> String? {
+        var changed = signedIn.user
         body(&changed)
-        let updated = changed
-        return try await stored { try await store.update(updated, expecting: user) } ? updated : nil
+        let (updated, value) = (changed, random.token())
+        let session = session(value, of: updated, call, authenticatedAt: authenticatedAt)
+        let isDone = try await stored {
+            try await store.update(updated, expecting: signedIn.user, replacing: signedIn.session.hash, with: session, at: clock.now)
+        }
+        return isDone ? cookies.set(.session, value, maximumAge: configuration.sessionLifetime) : nil
     }
+}
 
-    /// Ends every session of a user, and begins a new one in this browser, under a new cookie.
-    private func startOver(_ user: User, _ reply: HTTPReply, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
-        try await stored { try await store.deleteSessions(ofUser: user.id) }
-        let value = random.token()
-        let session = session(value, of: user, call)
-        try await stored { try await store.add(session) }
-        var reply = reply
-        reply.response.headerFields.append(
-            HTTPField(name: .setCookie, value: cookies.set(.session, value, maximumAge: configuration.sessionLifetime)))
-        return reply
+extension HTTPReply {
+    /// The same with a cookie.
+    fileprivate func adding(_ cookie: String) -> HTTPReply {
+        var copy = self
+        copy.response.headerFields.append(HTTPField(name: .setCookie, value: cookie))
+        return copy
     }
 }

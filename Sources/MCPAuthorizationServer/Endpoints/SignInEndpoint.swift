@@ -85,8 +85,10 @@ extension AuthorizationServer {
         return try await stored { try await store.update(updated, expecting: user) }
     }
 
-    /// Changes with the password: what was begun with the old one does not go on with the new one.
-    private static func fingerprint(_ user: User) -> String { SecretHash(of: user.passwordHash?.text ?? "").shortText }
+    /// Changes with the password and with the secret of one-time codes: what was begun with the old one does not go on with the new one.
+    private static func fingerprint(_ user: User) -> String {
+        SecretHash(of: (user.passwordHash?.text ?? "") + " " + Base64URL.encode(user.sealedOneTimeSecret ?? [])).shortText
+    }
 
     // MARK: Attempts
 
@@ -202,9 +204,9 @@ extension AuthorizationServer {
     }
 
     /// A session that begins now.
-    func session(_ value: String, of user: User, _ call: HTTPCall) -> Session {
+    func session(_ value: String, of user: User, _ call: HTTPCall, authenticatedAt: NumericDate? = nil) -> Session {
         Session(
-            hash: SecretHash(of: value), userID: user.id, authenticatedAt: clock.now,
+            hash: SecretHash(of: value), userID: user.id, authenticatedAt: authenticatedAt ?? clock.now,
             expiresAt: clock.now.advanced(by: configuration.sessionLifetime), browser: BrowserName.name(call.request.headerFields[.userAgent]))
     }
 

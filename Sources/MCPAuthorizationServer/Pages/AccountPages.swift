@@ -168,6 +168,10 @@ extension Pages {
                 page.password("new_password", words.newPassword, autocomplete: "new-password")
                 page.password("repeated", words.newPasswordAgain, autocomplete: "new-password")
                 HTML.tag("p", ["class": "quiet"]) { words.passwordNote }
+                HTML.tag("label", ["class": "check"]) {
+                    HTML.void("input", ["type": "checkbox", "name": "disconnect", "value": "yes", "checked": ""])
+                    words.disconnectToo
+                }
                 HTML.tag("button", ["type": "submit", "class": "primary"]) { words.changePassword }
             }
             back()
@@ -208,6 +212,8 @@ extension Pages {
                 page.hidden("transaction", transaction)
                 userNameForManagers(user)
                 page.password("password", words.password, autocomplete: "current-password", isFocused: true, isWrong: problem != nil)
+                oneTimeField(page, isWrong: problem != nil, isRequired: user.recoveryCodes.isEmpty)
+                if !user.recoveryCodes.isEmpty { recoveryField(page) }
                 HTML.tag("div", ["class": "buttons stacked"]) {
                     HTML.tag("button", ["type": "submit", "name": "change", "value": "renew", "class": "primary"]) { words.newRecoveryCodes }
                     HTML.tag("button", ["type": "submit", "name": "change", "value": "remove", "class": "destructive"]) { words.turnOffCodes }

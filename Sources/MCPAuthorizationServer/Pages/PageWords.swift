@@ -200,7 +200,9 @@ public struct PageWords: Sendable, Hashable {
     /// Password page.
     public var newPasswordAgain = "New password again"
     /// Password page.
-    public var passwordNote = "At least 8 characters. This signs you out in your other browsers; applications stay connected."
+    public var passwordNote = "At least 8 characters. This signs you out in your other browsers."
+    /// Password page.
+    public var disconnectToo = "Disconnect all applications too"
     /// Password page.
     public var notTheSame = "The two new passwords are not the same."
     /// Password page.

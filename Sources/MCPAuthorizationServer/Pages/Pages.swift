@@ -59,13 +59,7 @@ struct Pages: Sendable {
                 page.hidden("transaction", transaction)
                 oneTimeField(page, isFocused: true, isWrong: problem != nil, isRequired: user.recoveryCodes.isEmpty)
                 if !user.recoveryCodes.isEmpty {
-                    HTML.tag("details") {
-                        HTML.tag("summary") { words.useRecoveryCode }
-                        HTML.tag("label", ["for": "recovery"]) { words.recoveryCode }
-                        page.input(
-                            "recovery",
-                            ["autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "maxlength": "32", "class": "code-input"])
-                    }
+                    recoveryField(page)
                 }
                 HTML.tag("button", ["type": "submit", "class": "primary"]) { words.goOn }
             }
@@ -73,6 +67,15 @@ struct Pages: Sendable {
                 page.hidden("transaction", transaction)
                 HTML.tag("button", ["type": "submit", "class": "link"]) { words.useAnotherAccount.with(displayName(user)) }
             }
+        }
+    }
+
+    func recoveryField(_ page: Page) -> HTML {
+        .tag("details") {
+            HTML.tag("summary") { words.useRecoveryCode }
+            HTML.tag("label", ["for": "recovery"]) { words.recoveryCode }
+            page.input(
+                "recovery", ["autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "maxlength": "32", "class": "code-input"])
         }
     }
 
@@ -165,4 +168,13 @@ struct ErrorFact: Sendable {
     let name: String
     let value: String
     var isRegistered = false
+
+    /// A value that cannot be an identifier or a URL is not shown: a stranger could write sentences on a page that people
+    /// trust.
+    init(name: String, value: String, isRegistered: Bool = false) {
+        self.name = name
+        let isPlain = value.utf8.count <= 200 && value.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+        self.value = isPlain ? value : "(...)"
+        self.isRegistered = isRegistered
+    }
 }

@@ -44,7 +44,10 @@ enum StyleSheet {
         .buttons { display: flex; gap: .75rem; margin-top: 1.5rem; }
         .buttons > * { flex: 1; text-align: center; }
         .buttons.stacked { flex-direction: column; }
-        .decision { position: sticky; bottom: 0; margin: 1rem -2rem 0; padding: 1rem 2rem; background: var(--card); border-top: 1px solid var(--line); }
+        .decision { margin: 1rem -2rem 0; padding: 1rem 2rem; background: var(--card); border-top: 1px solid var(--line); }
+        @media (min-height: 34rem) { .decision { position: sticky; bottom: 0; } }
+        @keyframes arm { from { visibility: hidden; } }
+        .decision button, button.destructive { animation: arm .7s step-end; }
         button.destructive { color: #fff; background: #b3261e; border-color: #b3261e; }
         a { color: var(--accent); text-underline-offset: .2em; }
         a.button { color: var(--ink); text-align: center; }

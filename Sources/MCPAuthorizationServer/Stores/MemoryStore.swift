@@ -122,6 +122,20 @@ public final class MemoryStore: AuthorizationServerStore {
     }
 
     /// Sessions that have not expired, newest first, at most 100.
+    public func update(
+        _ user: User, expecting previous: User, replacing old: SecretHash, with session: Session, at now: NumericDate
+    ) -> Bool {
+        state.withLock { state in
+            guard state.users[user.id] == previous, state.sessions[old].map({ $0.userID == user.id && now < $0.expiresAt }) == true else {
+                return false
+            }
+            state.users[user.id] = user
+            state.sessions = state.sessions.filter { $0.value.userID != user.id }
+            state.sessions[session.hash] = session
+            return true
+        }
+    }
+
     public func sessions(ofUser userID: String, at now: NumericDate) -> [Session] {
         state.withLock { state in
             Array(

@@ -82,6 +82,12 @@ public protocol SessionStore: Sendable {
     func add(_ session: Session) async throws(StoreError)
     /// Deletes a session, if it exists.
     func deleteSession(_ hash: SecretHash) async throws(StoreError)
+    /// Changes a user as `update(_:expecting:)` does and, in the same step, replaces every session of theirs by one. False,
+    /// and nothing changed, when the user was changed since, or the session `old` does not exist any more at `now`: then
+    /// somebody ended it while the change was being decided.
+    func update(
+        _ user: User, expecting previous: User, replacing old: SecretHash, with session: Session, at now: NumericDate
+    ) async throws(StoreError) -> Bool
     /// The sessions of a user that have not expired, newest first, at most 100.
     func sessions(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Session]
     /// Signs a user out everywhere. Deletes the user's sessions, and the codes and device approvals that are not

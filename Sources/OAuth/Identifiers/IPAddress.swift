@@ -65,6 +65,16 @@ public enum IPAddress: Sendable, Hashable {
         }
     }
 
+    /// Whether this is an address of a private network: 10/8, 172.16/12, 192.168/16 (RFC 1918), 100.64/10 (RFC 6598), or
+    /// fc00::/7 (RFC 4193). Loopback and link-local addresses, such as those of cloud metadata services, are none.
+    public var isPrivateNetwork: Bool {
+        switch self {
+        case .v4(let address):
+            address >> 24 == 0x0A || address >> 20 == 0xAC1 || address >> 16 == 0xC0A8 || address >> 22 == 0x6440_0000 >> 22
+        case .v6(let high, _): high >> 57 == 0xFC >> 1
+        }
+    }
+
     private static let specialV4: [(prefix: UInt32, length: UInt32)] = [
         (0x0000_0000, 8), (0x0A00_0000, 8), (0x6440_0000, 10), (0x7F00_0000, 8), (0xA9FE_0000, 16), (0xAC10_0000, 12), (0xC000_0000, 24),
         (0xC000_0200, 24), (0xC01F_C400, 24), (0xC034_C100, 24), (0xC058_6300, 24), (0xC0A8_0000, 16), (0xC0AF_3000, 24), (0xC612_0000, 15),

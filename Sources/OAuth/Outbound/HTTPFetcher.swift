@@ -46,11 +46,9 @@ public struct OutboundPolicy: Sendable {
     public var insecureAllowHTTP: Bool
     /// Whether loopback addresses may be reached.
     public var allowsLoopback: Bool
-    /// Whether private, link-local and other special-use addresses may be reached, for identity providers on an
-    /// intranet.
-    ///
-    /// Do not use such a policy for URLs that clients choose, such as client metadata documents: they could reach
-    /// internal services (SSRF).
+    /// Whether private networks may be reached (RFC 1918, RFC 6598, RFC 4193), for identity providers on an intranet.
+    /// Loopback, link-local and other special-use addresses stay closed. Do not give such a fetcher to an authorization
+    /// server: it fetches URLs that clients choose, which could then reach internal services (SSRF).
     public var allowPrivateNetworks: Bool
 
     /// By default, https to public addresses only.
@@ -67,7 +65,7 @@ public struct OutboundPolicy: Sendable {
 
     /// Whether a connection to this address is allowed.
     public func allows(_ address: IPAddress) -> Bool {
-        address.isPublic || (address.isLoopback && allowsLoopback) || allowPrivateNetworks
+        address.isPublic || (address.isLoopback && allowsLoopback) || (address.isPrivateNetwork && allowPrivateNetworks)
     }
 
     /// Whether this URL may be fetched: https, or http where that is allowed, and no literal address that is forbidden.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import GRDB
 import JOSE
 import MCPAuth
 import MCPAuthSQLite
@@ -146,15 +147,22 @@ final class Names {
     }
 }
 
-/// Names for the completion scripts, of the folder that the command line names.
+/// Names for the completion scripts, of the folder that the command line names. The database is only read: no schema is
+/// migrated while somebody presses the Tab key.
 enum Completion {
-    static let users = CompletionKind.custom { words, _, _ in await names(words) { try await $0.allUsers().map(\.name) } }
-    static let clients = CompletionKind.custom { words, _, _ in await names(words) { try await $0.allClients().map(\.id.text) } }
+    static let users = CompletionKind.custom { words, _, _ in names(words, "SELECT name FROM users ORDER BY name LIMIT 1000") }
+    static let clients = CompletionKind.custom { words, _, _ in names(words, "SELECT id FROM clients ORDER BY id LIMIT 1000") }
 
-    private static func names(_ words: [String], _ list: (AuthorizationServer) async throws -> [String]) async -> [String] {
+    private static func names(_ words: [String], _ sql: String) -> [String] {
         let data = words.firstIndex(of: "--data").flatMap { words.indices.contains($0 + 1) ? words[$0 + 1] : nil } ?? DataOption.standard
-        guard let folder = try? DataFolder(existing: data), let server = try? await AuthorizationServer(administering: folder, audit: AuditLog())
+        let path = URL(fileURLWithPath: data).appendingPathComponent("auth.db").path
+        var configuration = Configuration()
+        configuration.readonly = true
+        guard FileManager.default.fileExists(atPath: path), let database = try? DatabaseQueue(path: path, configuration: configuration),
+            let names = try? database.read({ try String.fetchAll($0, sql: sql) })
         else { return [] }
-        return (try? await list(server)) ?? []
+        // Shells expand what a completion script prints, so a name must not hold anything that they obey.
+        let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@:/+-".utf8)
+        return names.filter { !$0.isEmpty && $0.utf8.allSatisfy(plain.contains) && $0.utf8.first != UInt8(ascii: "-") }
     }
 }

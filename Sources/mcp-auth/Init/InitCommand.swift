@@ -53,6 +53,9 @@ struct InitCommand: ParsableCommand {
             throw OAuthError(
                 .invalidRequest, "the swift-mcp-auth package was not found; name its folder or its git URL with --package")
         }
+        guard !place.contains(where: { "\"\\\n".contains($0) }) else {
+            throw OAuthError(.invalidRequest, "--package holds a quote, a backslash or a line break, which a manifest cannot name")
+        }
         let isFolder = FileManager.default.fileExists(atPath: URL(fileURLWithPath: place).appendingPathComponent("Package.swift").path)
         guard isFolder || place.contains("://") else {
             throw OAuthError(.invalidRequest, "\(place) is no folder with a Package.swift, and no URL")
@@ -90,7 +93,10 @@ struct InitCommand: ParsableCommand {
         var folder = program.deletingLastPathComponent()
         while folder.path != "/" {
             let manifest = folder.appendingPathComponent("Package.swift").path
-            if let data = FileManager.default.contents(atPath: manifest), String(decoding: data, as: UTF8.self).contains("name: \"swift-mcp-auth\"") {
+            // Only the package in whose build folder this program lies: any folder above could have a manifest of somebody else.
+            if program.path.hasPrefix(folder.appendingPathComponent(".build").path + "/"),
+                let data = FileManager.default.contents(atPath: manifest), String(decoding: data, as: UTF8.self).contains("name: \"swift-mcp-auth\"")
+            {
                 return folder.path
             }
             folder = folder.deletingLastPathComponent()
