@@ -38,8 +38,8 @@ extension MCPServer {
     ///   - sessionKey: for several instances of one server without `authorizationServer`; see `StreamableHTTP`.
     ///   - frontPage: nil shows no pages to people: a browser gets what programs get.
     ///   - services: further services that run as long as the server, such as `MetricsListener` of `MCPAuthMetrics`.
-    ///   - isForwarded: whether a port mapping or a tunnel forwards the port of the resource to this server, so that the two need
-    ///     not be the same. Behind a reverse proxy, say `trustedProxies` instead.
+    ///   - isForwarded: whether a port mapping or a tunnel forwards the port of the resource to this server, so that
+    ///     the two need not be the same. Behind a reverse proxy, say `trustedProxies` instead.
     ///   - announces: whether the lines are printed once the server listens.
     ///   - routes: further routes beside the MCP endpoint. They are public unless they stand behind `RequireToken`.
     public func run(

@@ -59,8 +59,9 @@ public struct ServerCertificate: Sendable {
         return String(decoding: data, as: UTF8.self)
     }
 
-    /// Throws `temporarily_unavailable` when the certificate is not valid now, and `invalid_configuration` when it is not for a host (RFC 9525 §6.3: its subject alternative
-    /// names, a wildcard stands for one label), or is not valid now. Does not check who issued it.
+    /// Throws `temporarily_unavailable` when the certificate is not valid now, and `invalid_configuration` when it is
+    /// not for a host (RFC 9525 §6.3: its subject alternative names, a wildcard stands for one label), or is not valid
+    /// now. Does not check who issued it.
     package func check(covers host: String, at now: Date = Date()) throws(OAuthError) {
         let certificate = try read()
         guard certificate.notValidBefore <= now, now < certificate.notValidAfter else {

@@ -148,8 +148,8 @@ extension AuthorizationServer {
     }
 
     /// Changes the signed-in user and replaces every session of theirs by a new one in this browser, in one step of the
-    /// store. Returns the cookie of the new session. Nil, and nothing is changed, when the session was ended or the user
-    /// was changed while the password was being checked.
+    /// store. Returns the cookie of the new session. Nil, and nothing is changed, when the session was ended or the
+    /// user was changed while the password was being checked.
     private func commit(
         _ signedIn: SignedIn, authenticatedAt: NumericDate, _ call: HTTPCall, _ body: (inout User) -> Void
     ) async throws(OAuthError) -> String? {

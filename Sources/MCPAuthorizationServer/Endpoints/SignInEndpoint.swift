@@ -85,7 +85,8 @@ extension AuthorizationServer {
         return try await stored { try await store.update(updated, expecting: user) }
     }
 
-    /// Changes with the password and with the secret of one-time codes: what was begun with the old one does not go on with the new one.
+    /// Changes with the password and with the secret of one-time codes: what was begun with the old one does not go on
+    /// with the new one.
     private static func fingerprint(_ user: User) -> String {
         SecretHash(of: (user.passwordHash?.text ?? "") + " " + Base64URL.encode(user.sealedOneTimeSecret ?? [])).shortText
     }

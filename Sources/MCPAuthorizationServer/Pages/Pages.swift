@@ -169,8 +169,8 @@ struct ErrorFact: Sendable {
     let value: String
     var isRegistered = false
 
-    /// A value that cannot be an identifier or a URL is not shown: a stranger could write sentences on a page that people
-    /// trust.
+    /// A value that cannot be an identifier or a URL is not shown: a stranger could write sentences on a page that
+    /// people trust.
     init(name: String, value: String, isRegistered: Bool = false) {
         self.name = name
         let isPlain = value.utf8.count <= 200 && value.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }

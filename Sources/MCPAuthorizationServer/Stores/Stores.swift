@@ -82,9 +82,9 @@ public protocol SessionStore: Sendable {
     func add(_ session: Session) async throws(StoreError)
     /// Deletes a session, if it exists.
     func deleteSession(_ hash: SecretHash) async throws(StoreError)
-    /// Changes a user as `update(_:expecting:)` does and, in the same step, replaces every session of theirs by one. False,
-    /// and nothing changed, when the user was changed since, or the session `old` does not exist any more at `now`: then
-    /// somebody ended it while the change was being decided.
+    /// Changes a user as `update(_:expecting:)` does and, in the same step, replaces every session of theirs by one.
+    /// False, and nothing changed, when the user was changed since, or the session `old` does not exist any more at
+    /// `now`: then somebody ended it while the change was being decided.
     func update(
         _ user: User, expecting previous: User, replacing old: SecretHash, with session: Session, at now: NumericDate
     ) async throws(StoreError) -> Bool

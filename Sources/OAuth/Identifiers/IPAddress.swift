@@ -65,8 +65,8 @@ public enum IPAddress: Sendable, Hashable {
         }
     }
 
-    /// Whether this is an address of a private network: 10/8, 172.16/12, 192.168/16 (RFC 1918), 100.64/10 (RFC 6598), or
-    /// fc00::/7 (RFC 4193). Loopback and link-local addresses, such as those of cloud metadata services, are none.
+    /// Whether this is an address of a private network: 10/8, 172.16/12, 192.168/16 (RFC 1918), 100.64/10 (RFC 6598),
+    /// or fc00::/7 (RFC 4193). Loopback and link-local addresses, such as those of cloud metadata services, are none.
     public var isPrivateNetwork: Bool {
         switch self {
         case .v4(let address):

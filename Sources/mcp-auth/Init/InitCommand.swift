@@ -93,7 +93,8 @@ struct InitCommand: ParsableCommand {
         var folder = program.deletingLastPathComponent()
         while folder.path != "/" {
             let manifest = folder.appendingPathComponent("Package.swift").path
-            // Only the package in whose build folder this program lies: any folder above could have a manifest of somebody else.
+            // Only the package in whose build folder this program lies: any folder above could have a manifest of
+            // somebody else.
             if program.path.hasPrefix(folder.appendingPathComponent(".build").path + "/"),
                 let data = FileManager.default.contents(atPath: manifest), String(decoding: data, as: UTF8.self).contains("name: \"swift-mcp-auth\"")
             {
