@@ -8,7 +8,7 @@ extension Trust {
     /// |---|---|
     /// | `AUTH0_DOMAIN`, `AUTH0_AUDIENCE` | the issuer `https://DOMAIN/`, tokens for that audience |
     /// | `AUTH_ISSUER`, `AUTH_AUDIENCE` | any issuer, by discovery |
-    /// | `JWT_PUBLIC_KEY` with `AUTH_ISSUER` | that issuer's tokens, verified with this PEM key (`\n` for line breaks) |
+    /// | `JWT_PUBLIC_KEY` with `AUTH_ISSUER` | its tokens, verified with this PEM key (`\n` for line breaks) |
     /// | `AUTH_CLIENT_ID`, `AUTH_CLIENT_SECRET`, `AUTH_ISSUER` | also opaque tokens, by introspection |
     ///
     /// Without an audience variable the audience is the resource itself. JWTs need not follow RFC 9068, since few of
