@@ -168,7 +168,7 @@ private actor ClientCache {
             return found.client
         }
         var configuration = HTTPClient.Configuration(
-            redirectConfiguration: .disallow, timeout: .init(connect: .seconds(3), read: .seconds(10)), decompression: .disabled)
+            redirectConfiguration: .disallow, timeout: .init(connect: .seconds(3)), decompression: .disabled)
         // In every spelling that the library may look up.
         configuration.dnsOverride[host] = address
         configuration.dnsOverride[host.lowercased()] = address
