@@ -3,18 +3,22 @@ import HTTPTypes
 import NIOCore
 import Synchronization
 
-/// Sees to it that a request gets exactly one answer, also when it was answered before its body was read.
+/// Sends exactly one response for a request, also when the response is ready before the body was read.
 ///
-/// Hummingbird reads what is left of a body after the answer. Is that no body at all (a chunk of a negative size, say),
-/// it answers a second time, and behind a proxy that shares connections, the second answer becomes somebody else's. So
-/// what is left is read before the answer goes out, and where it is too much for that, the connection ends with the
-/// answer. Put it first.
+/// Hummingbird reads the rest of a body after the response. If that is not a valid body, such as a chunk of a negative
+/// size, it sends a second response. Behind a proxy that shares connections, the second response reaches another
+/// client. This middleware reads the rest before it sends the response. If the rest is too long, it closes the
+/// connection after the response. Put it first.
 public struct AnswerOnce<Context: CallerRequestContext>: RouterMiddleware {
-    /// The longest body that is read, and dropped as it comes, so that a client that is still sending hears its answer.
+    /// The longest rest of a body that is read and dropped, in bytes, so that a client that is still sending receives
+    /// its response.
     public static var maximumRest: Int { 8 << 20 }
 
+    /// A middleware without settings.
     public init() {}
 
+    /// Calls `next`, and then reads the rest of the body or closes the connection after the response. A rest that is
+    /// not a valid body gives 400 instead.
     public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         guard request.headers.contains(.transferEncoding) || (request.headers[.contentLength].map { $0 != "0" } ?? false) else {
             return try await next(request, context)
@@ -34,14 +38,14 @@ public struct AnswerOnce<Context: CallerRequestContext>: RouterMiddleware {
             do {
                 return try await drain(body, context) ? response : closing(response, context)
             } catch {
-                // It was no body. That is the answer, and the only one.
+                // It was not a valid body. This is the only response.
                 return closing(Response(status: .badRequest), context)
             }
         case .begun: return closing(response, context)
         }
     }
 
-    /// False when there is too much of it. Throws when it is no body.
+    /// False when the rest is too long. Throws when it is not a valid body.
     private func drain(_ body: RequestBody, _ context: Context) async throws -> Bool {
         try await context.closingConnection(after: Conversion.bodyTimeout) {
             var count = 0
@@ -53,7 +57,7 @@ public struct AnswerOnce<Context: CallerRequestContext>: RouterMiddleware {
         }
     }
 
-    /// The connection ends once the answer is written.
+    /// Closes the connection after the response is written.
     private func closing(_ response: Response, _ context: Context) -> Response {
         var response = response
         response.headers[.connection] = "close"
@@ -65,7 +69,7 @@ public struct AnswerOnce<Context: CallerRequestContext>: RouterMiddleware {
         return response
     }
 
-    /// How far a body was read.
+    /// The part of a body that was read.
     private final class Progress: Sendable {
         enum Step { case untouched, begun, ended }
         private let state = Mutex(Step.untouched)

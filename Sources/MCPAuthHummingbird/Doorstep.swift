@@ -6,13 +6,12 @@ import MCPAuthorizationServer
 import MCPServer
 import OAuth
 
-/// Answers people who open the server in a browser, and programs that ask whether it is well. Every route of the
-/// application goes first.
+/// Answers people who open the server in a browser, and programs that check its health. Every route of the application
+/// takes precedence.
 ///
 /// - `GET /` and `GET` of the MCP endpoint, accepting `text/html`: the front page. Other unknown paths: a page that
 ///   says so.
-/// - `GET /health`: 200 as long as the process answers. `GET /ready`: 200 when the store and the keys can be read,
-///   else 503.
+/// - `GET /health`: 200 as long as the process answers. `GET /ready`: 200 when the store can be read, otherwise 503.
 /// - `/robots.txt`, `/favicon.ico`.
 struct Doorstep<Context: RequestContext>: RouterMiddleware {
     let resourceServer: ResourceServer
@@ -50,7 +49,7 @@ struct Doorstep<Context: RequestContext>: RouterMiddleware {
         return path == "/" ? pages.front(request.head) : pages.notFound(request.head)
     }
 
-    /// Says nothing of why: the log does.
+    /// The reason is in the log, not in the response.
     private func readiness() async -> HTTPReply {
         if let authorizationServer, await !authorizationServer.isReady() {
             return .json(["status": "unavailable"], status: .serviceUnavailable).with(.retryAfter, "5")

@@ -13,35 +13,36 @@ public import ServiceLifecycle
 import UnixSignals
 
 extension MCPServer {
-    /// How a server is reached.
+    /// The way in which clients reach a server.
     public enum Transport: Sendable {
-        /// Loopback unless another host is named: what listens beyond this machine should do so because somebody wrote
-        /// it down.
+        /// Plain HTTP, on loopback unless another host is named.
         case http(host: String = "127.0.0.1", port: Int)
-        /// With TLS of its own, where no proxy in front speaks it.
+        /// With TLS, for servers without a proxy that terminates it.
         case https(host: String = "127.0.0.1", port: Int, certificate: ServerCertificate)
     }
 
-    /// Serves until the process is told to stop (SIGINT, SIGTERM), then finishes the requests that are under way.
+    /// Serves until the process receives SIGINT or SIGTERM, then finishes running requests.
     ///
     /// Once it listens, it prints the URL, the account page and the data folder. It answers `/health` and `/ready`, and
-    /// shows people who open its address in a browser how to connect a client (`FrontPage`).
+    /// shows a front page to browsers (`FrontPage`).
     ///
     /// Throws `invalid_configuration` for a configuration that cannot work, and `temporarily_unavailable` when the port
-    /// is in use; see `MCPApplication.make` for what is checked. `ServerProgram.run` turns both into a line on standard
+    /// is in use; see `MCPApplication.make` for the checks. `ServerProgram.run` turns both into a line on standard
     /// error and an exit code.
     ///
     /// - Parameters:
-    ///   - authorizationServer: is served on the same origin; its maintenance (expiry, key rotation) runs meanwhile.
-    ///   - trustedProxies: how many reverse proxies are in front of the server; see `TrustProxies`.
-    ///   - legacy: serves clients of MCP 2025-03-26 when the authorization server is elsewhere.
-    ///   - sessionKey: for several instances of one server without `authorizationServer`; see `StreamableHTTP`.
-    ///   - frontPage: nil shows no pages to people: a browser gets what programs get.
-    ///   - services: further services that run as long as the server, such as `MetricsListener` of `MCPAuthMetrics`.
-    ///   - isForwarded: whether a port mapping or a tunnel forwards the port of the resource to this server, so that
-    ///     the two need not be the same. Behind a reverse proxy, say `trustedProxies` instead.
-    ///   - announces: whether the lines are printed once the server listens.
-    ///   - routes: further routes beside the MCP endpoint. They are public unless they stand behind `RequireToken`.
+    ///   - transport: The port to listen on, with TLS or without.
+    ///   - resourceServer: Validates the tokens. Its resource is the URL of the MCP endpoint.
+    ///   - authorizationServer: Served on the same origin. Its maintenance (expiry, key rotation) runs meanwhile.
+    ///   - trustedProxies: The number of reverse proxies in front of the server; see `TrustProxies`.
+    ///   - legacy: Serves clients of MCP 2025-03-26 if the authorization server is on another origin.
+    ///   - sessionKey: For several instances of one server without `authorizationServer`; see `StreamableHTTP`.
+    ///   - frontPage: The page for browsers. Nil: browsers receive what programs receive.
+    ///   - services: Further services that run as long as the server, such as `MetricsListener` of `MCPAuthMetrics`.
+    ///   - isForwarded: Whether a port mapping or a tunnel forwards the port of the resource to this server, so that
+    ///     the two may differ. Behind a reverse proxy, use `trustedProxies` instead.
+    ///   - announces: Whether the lines are printed once the server listens.
+    ///   - routes: Adds routes beside the MCP endpoint. They are public unless they are behind `RequireToken`.
     public func run(
         _ transport: Transport, protectedBy resourceServer: ResourceServer, authorizationServer: AuthorizationServer? = nil, trustedProxies: Int = 0,
         legacy: LegacyEndpoints? = nil, sessionKey: SymmetricKey? = nil, frontPage: FrontPage? = .standard, services: [any Service] = [],
@@ -57,17 +58,17 @@ extension MCPServer {
     }
 }
 
-/// Puts a server, its protection and perhaps its authorization server into one Hummingbird application.
+/// Combines a server, its protection and its authorization server into one Hummingbird application.
 public enum MCPApplication {
-    /// Seconds after which a connection that says nothing is closed.
+    /// The number of seconds after which an idle connection is closed.
     public static let idleTimeout: Int64 = 60
-    /// More connections than this wait to be accepted.
+    /// The number of open connections. Further ones wait to be accepted.
     public static let maximumConnections = 8192
-    /// How long requests that are under way may take to finish once the process is told to stop.
+    /// The time for running requests to finish after the process is told to stop.
     public static let shutdownPeriod = Duration.seconds(8)
 
-    /// Serves until the process is told to stop (SIGINT, SIGTERM), then finishes what is under way, and what takes
-    /// longer than `shutdownPeriod` is ended.
+    /// Serves until the process receives SIGINT or SIGTERM, and then finishes running requests. Requests that take
+    /// longer than `shutdownPeriod` are ended.
     public static func run(_ application: some ApplicationProtocol) async throws {
         var configuration = ServiceGroupConfiguration(
             services: [application], gracefulShutdownSignals: [.sigterm, .sigint], logger: application.logger)
@@ -77,26 +78,27 @@ public enum MCPApplication {
         }
     }
 
-    /// Checks what can be known before the server listens, and throws `invalid_configuration` saying what to change:
+    /// Creates the application without running it. Checks before the server listens, and throws `invalid_configuration`
+    /// with the change to make, if:
     ///
-    /// - the certificate cannot be used, has expired, or is not for the host of the resource;
-    /// - the resource is on this machine, but has another port or scheme than the transport (unless `trustedProxies`
-    ///   says that a proxy is in between);
+    /// - the certificate cannot be used, or is not for the host of the resource;
+    /// - the resource is on this machine, but has another port or scheme than the transport (unless `trustedProxies` or
+    ///   `isForwarded` is set);
     /// - the authorization server of this process is trusted (`Trust.local`), but no application serves it;
-    /// - a tool requires a scope that the authorization server of this process does not have, or two tools have one
-    ///   name;
+    /// - a tool requires a scope that the authorization server of this process does not have, or two tools have the
+    ///   same name;
     /// - a server without protection (`Trust.insecureOpen`) is to listen beyond loopback.
     ///
-    /// Issuers elsewhere are asked for their metadata once the server runs; what is wrong with them is a warning in the
-    /// log.
+    /// Throws `temporarily_unavailable` if the certificate has expired. The metadata of other issuers is fetched once
+    /// the server runs. Problems with it are warnings in the log.
     ///
-    /// Sessions of clients of the 2025 revisions are sealed with `sessionKey`, else with a key of the authorization
-    /// server's master key, so that a restart ends none.
+    /// Sessions of clients of the 2025 revisions are sealed with `sessionKey`, otherwise with a key of the
+    /// authorization server's master key, so that a restart ends none.
     ///
     /// - Parameters:
-    ///   - frontPage: nil shows no pages to people: a browser gets what programs get.
-    ///   - services: further services that run as long as the server.
-    ///   - onRunning: called with the port once the server listens; useful with port 0.
+    ///   - frontPage: The page for browsers. Nil: browsers receive what programs receive.
+    ///   - services: Further services that run as long as the server.
+    ///   - onRunning: Called with the port once the server listens. Useful with port 0.
     public static func make(
         _ server: MCPServer, _ transport: MCPServer.Transport, protectedBy resourceServer: ResourceServer,
         authorizationServer: AuthorizationServer? = nil, trustedProxies: Int = 0,

@@ -4,8 +4,7 @@ import Logging
 import OAuth
 public import ServiceLifecycle
 
-/// Serves metrics for Prometheus at `/metrics`, on a port of its own that clients do not reach. Run it beside the
-/// server:
+/// Serves metrics for Prometheus at `/metrics`, on its own port, which clients do not reach. Run it beside the server:
 ///
 /// ```swift
 /// let metrics = PrometheusMetrics()
@@ -13,17 +12,21 @@ public import ServiceLifecycle
 /// try await server.run(.http(port: 8000), protectedBy: auth, services: [MetricsListener(metrics, port: 9464)])
 /// ```
 ///
-/// The endpoint needs no token. It listens on loopback unless another host is named; beyond loopback, let a firewall
-/// decide who reaches it.
+/// The endpoint needs no token. It listens on loopback unless another host is named. Beyond loopback, restrict access
+/// with a firewall.
 public struct MetricsListener: Service {
     private let metrics: PrometheusMetrics
     private let host: String
     private let port: Int
     private let onRunning: @Sendable (Int) async -> Void
 
+    /// A listener that begins to listen in `run()`.
+    ///
     /// - Parameters:
-    ///   - port: 9464 is the usual one of OpenTelemetry's exporters. 0 lets the system choose.
-    ///   - onRunning: called with the port once it listens.
+    ///   - metrics: The metrics to serve, which must also be the bootstrapped factory.
+    ///   - host: The address to listen on, loopback by default.
+    ///   - port: 9464 is the usual port of OpenTelemetry's exporters. 0 lets the system choose.
+    ///   - onRunning: Called with the port once the server listens.
     public init(
         _ metrics: PrometheusMetrics, host: String = "127.0.0.1", port: Int = 9464, onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) {
@@ -33,11 +36,11 @@ public struct MetricsListener: Service {
         self.onRunning = onRunning
     }
 
-    /// Serves until the service group shuts down. Throws what the system says when the port cannot be used.
+    /// Serves until the service group shuts down. Throws the error of the system when the port cannot be used.
     public func run() async throws {
         let router = Router()
         router.get("metrics") { [metrics, host] request, _ in
-            // A web page elsewhere could rebind its name to this address (DNS rebinding).
+            // A web page could rebind its name to this address (DNS rebinding).
             guard Self.isLiteral(request.head.authority ?? "", host) else { return Response(status: .forbidden) }
             return metrics.response
         }
@@ -48,7 +51,8 @@ public struct MetricsListener: Service {
         try await application.run()
     }
 
-    /// An address, localhost, or the host that was configured: no name that somebody else chooses.
+    /// Whether `Host` is an address, `localhost`, or the configured host. An attacker cannot choose such a name (DNS
+    /// rebinding).
     private static func isLiteral(_ authority: String, _ host: String) -> Bool {
         guard let url = WebURL("http://" + authority) else { return false }
         return IPAddress(url.host) != nil || url.host == "localhost" || url.host == host
@@ -56,7 +60,7 @@ public struct MetricsListener: Service {
 }
 
 extension PrometheusMetrics {
-    /// The metrics as an answer, for an application that serves them itself.
+    /// The metrics as a response, for an application that serves them itself. It checks neither Host nor a token.
     public var response: Response {
         Response(status: .ok, headers: [.contentType: "text/plain; version=0.0.4"], body: .init(byteBuffer: .init(string: text)))
     }

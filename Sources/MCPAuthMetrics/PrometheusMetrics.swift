@@ -1,8 +1,10 @@
 public import Metrics
 import Synchronization
 
-/// Collects swift-metrics and writes them in the Prometheus text format (version 0.0.4). Label values come from code,
-/// never from requests.
+/// Collects swift-metrics in memory and writes them in the Prometheus text format (version 0.0.4). Label values must
+/// come from code, never from requests.
+///
+/// Bootstrap it before the first metric is created: `MetricsSystem.bootstrap(metrics)`.
 public final class PrometheusMetrics: MetricsFactory {
     private struct Key: Hashable {
         let name: String
@@ -12,11 +14,13 @@ public final class PrometheusMetrics: MetricsFactory {
     private let counters = Mutex<[Key: Count]>([:])
     private let summaries = Mutex<[Key: Summary]>([:])
 
+    /// A factory without metrics.
     public init() {}
 
     // MARK: Text
 
-    /// Every metric, in the order of their names.
+    /// All metrics, ordered by name: counters first, then timers and recorders as summaries with sum and count.
+    /// Durations are seconds.
     public var text: String {
         var lines: [String] = []
         var described: Set<String> = []
@@ -38,6 +42,7 @@ public final class PrometheusMetrics: MetricsFactory {
 
     // MARK: MetricsFactory
 
+    /// The counter with this label and these dimensions. Other characters than letters, digits and `_` become `_`.
     public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
         counters.withLock { counters in
             let key = Self.key(label, dimensions)
@@ -47,10 +52,15 @@ public final class PrometheusMetrics: MetricsFactory {
         }
     }
 
+    /// The summary with this label and these dimensions. `aggregate` is ignored: only sum and count are kept.
     public func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler { summary(label, dimensions) }
+    /// The summary with this label and these dimensions, in seconds.
     public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler { summary(label, dimensions) }
+    /// Does nothing. Metrics are kept until the process ends, because the same metric may be used elsewhere.
     public func destroyCounter(_ handler: any CounterHandler) {}
+    /// Does nothing.
     public func destroyRecorder(_ handler: any RecorderHandler) {}
+    /// Does nothing.
     public func destroyTimer(_ handler: any TimerHandler) {}
 
     private func summary(_ label: String, _ dimensions: [(String, String)]) -> Summary {
@@ -94,7 +104,7 @@ public final class PrometheusMetrics: MetricsFactory {
         func reset() { count.store(0, ordering: .relaxed) }
     }
 
-    /// Durations in seconds, everything else as it is.
+    /// Durations in seconds, all other values unchanged.
     final class Summary: RecorderHandler, TimerHandler {
         private let values = Mutex<(count: Int, sum: Double)>((0, 0))
         var state: (Int, Double) { values.withLock { ($0.count, $0.sum) } }

@@ -206,6 +206,7 @@ public final class SQLiteStore: AuthorizationServerStore {
         try await database.write { db in try Self.update(user, expecting: previous, db) }
     }
 
+    /// Compares and writes in one transaction. Deletes every session of the user before it adds the new one.
     public func update(
         _ user: User, expecting previous: User, replacing old: SecretHash, with session: Session, at now: NumericDate
     ) async throws(StoreError) -> Bool {
@@ -237,6 +238,8 @@ public final class SQLiteStore: AuthorizationServerStore {
         return true
     }
 
+    /// One transaction deletes the user and everything that belongs to it, except redeemed codes, whose replay must
+    /// still be detected. Live grants are revoked.
     public func deleteUser(id: String, at now: NumericDate) async throws(StoreError) {
         try await database.write { db in
             for statement in [

@@ -9,9 +9,12 @@ import Synchronization
 /// An OAuth 2.1 authorization server for MCP (RFC 6749, 7009, 7523, 7591, 7592, 7636, 7662, 8414, 8628, 8693, 8707,
 /// 9068, 9126, 9207, 9449), with sign-in and consent pages.
 ///
-/// It knows no framework: `reply(to:)` takes a request and gives a whole answer, or nil for paths that are not its own.
+/// It depends on no framework: `reply(to:)` takes a request and returns a complete response, or nil for paths that it
+/// does not serve.
 public final class AuthorizationServer: Sendable {
+    /// The issuer identifier, which is the public URL of the server (RFC 8414 §2).
     public let issuer: Issuer
+    /// The configuration, which was checked when the server was created.
     public let configuration: AuthorizationServerConfiguration
     let store: any AuthorizationServerStore
     let keys: KeyRing
@@ -34,7 +37,7 @@ public final class AuthorizationServer: Sendable {
     let limits: Limits
     let routes: Routes
     private let served = Atomic<Bool>(false)
-    /// Seals the sessions of an MCP server that runs in the same process, so that they outlive it.
+    /// Seals the sessions of an MCP server in the same process, so that they survive a restart.
     package let sessionKey: SymmetricKey
 
     private static let earliestTime = NumericDate(seconds: 1_735_689_600)
@@ -59,7 +62,7 @@ public final class AuthorizationServer: Sendable {
         }
     }
 
-    /// Sealers for what must come back, each for one purpose.
+    /// Encrypts values that must be read again. One key per purpose.
     struct Secrets: Sendable {
         let pushedRequests, invitations, oneTimeSecrets: Sealer
         private let userCodes, knownBrowsers: String
@@ -72,23 +75,30 @@ public final class AuthorizationServer: Sendable {
             knownBrowsers = master.derivedText(for: "known browsers")
         }
 
-        /// What is kept of a user code: it is short, so its hash alone would give it away.
+        /// The stored hash of a user code. It is keyed, because a user code is so short that a plain hash would reveal
+        /// it.
         func hash(ofUserCode code: String) -> SecretHash { SecretHash(of: userCodes + code) }
 
-        /// What shows that somebody of this name signed in with this browser.
+        /// The value that proves that a user of this name signed in with this browser.
         func mark(of name: String, in browser: String) -> String { Base64URL.encode(SecretHash(of: "\(knownBrowsers) \(browser) \(name)").bytes) }
     }
 
-    /// Opens the server: reads or makes its keys, and what was revoked. Throws `invalid_configuration`,
+    /// Opens the server: reads or creates its keys, and reads the revocations. Throws `invalid_configuration`,
     /// `invalid_identifier` or `temporarily_unavailable`.
     ///
     /// - Parameters:
-    ///   - issuer: its public URL, https except on a loopback host. May have a path.
-    ///   - master: what secrets are sealed with; the same on every start and every instance.
-    ///   - signIn: how people say who they are.
-    ///   - fetcher: the guarded door out, for documents and keys of clients and identity providers. Without it, clients
-    ///     cannot be named by a document's address.
-    ///   - allowedHosts: further values of `Host` under which a proxy may reach it.
+    ///   - issuer: The public URL of the server, https except on a loopback host. It may have a path.
+    ///   - configuration: Resources, clients, grants, lifetimes and pages.
+    ///   - store: Stores everything. It belongs to one issuer and one master key.
+    ///   - master: The key from which the keys for sealing are derived. Use the same on every start and every instance.
+    ///   - signIn: The way in which users sign in.
+    ///   - fetcher: Fetches the documents and keys of clients and identity providers. Without it, no client can be
+    ///     identified by the URL of a document.
+    ///   - hasher: Hashes passwords on its own threads.
+    ///   - audit: The audit log. By default nothing is recorded.
+    ///   - clock: The clock for expiry. A clock before 2025 is rejected.
+    ///   - allowedHosts: Further values of `Host` under which a proxy may reach the server.
+    ///   - logger: Logs failures of the store and of custom sign-in methods.
     public init(
         _ issuer: String, configuration: AuthorizationServerConfiguration, store: any AuthorizationServerStore, master: MasterKey,
         signIn: SignInMethod = .password, fetcher: (any HTTPFetcher)? = nil, hasher: PasswordHasher = PasswordHasher(), audit: AuditLog = AuditLog(),
@@ -96,7 +106,7 @@ public final class AuthorizationServer: Sendable {
         logger: Logger = Logger(label: "mcp-auth.authorization-server")
     ) async throws(OAuthError) {
         try Self.check(issuer, configuration)
-        // With such a clock every token would look as if it came from the future, and nothing would ever expire (M-14).
+        // With such a clock every token would appear to come from the future, and nothing would expire (M-14).
         guard clock.now > Self.earliestTime else {
             throw OAuthError(.invalidConfiguration, "the clock of this machine says \(clock.now.iso8601); set it, then start again")
         }
@@ -135,7 +145,7 @@ public final class AuthorizationServer: Sendable {
         } catch { throw OAuthError(.temporarilyUnavailable, "the store cannot be read: \(error.detail)") }
     }
 
-    /// Checks issuer and configuration, before anything is opened. Throws `invalid_configuration` or
+    /// Checks issuer and configuration, before any file is opened. Throws `invalid_configuration` or
     /// `invalid_identifier`.
     package static func check(_ issuer: String, _ configuration: AuthorizationServerConfiguration) throws(OAuthError) {
         try configuration.check()
@@ -146,7 +156,7 @@ public final class AuthorizationServer: Sendable {
         _ = try Issuer(issuer)
     }
 
-    /// Answers a request, or returns nil when its path is not one of this server's.
+    /// The response to a request. Nil when the path is not served by this server.
     public func reply(to call: HTTPCall) async -> HTTPReply? {
         guard let route = routes.route(for: call.path) else { return nil }
         if let violation = transport.violation(call.request), !route.isPublicDocument, !(route.allowsAnyOrigin && isOnlyForeignOrigin(call.request)) {
@@ -156,14 +166,14 @@ public final class AuthorizationServer: Sendable {
             return CrossOrigin.preflight(call.request, allowing: "*", methods: "GET, POST, PUT, DELETE, OPTIONS")
         }
         var reply = call.request.method == .head && route.answersGet ? await headReply(to: call, route) : await self.reply(to: call, route)
-        // Also behind a proxy that forgets to (RFC 6797).
+        // Also for proxies that do not add it (RFC 6797).
         if issuer.url.isSecure { reply = reply.with(.strictTransportSecurity, "max-age=31536000") }
         if route.allowsAnyOrigin { CrossOrigin.open(&reply.response.headerFields, to: "*") }
         return reply
     }
 
-    /// What GET would answer, without its body, for a browser in which nobody is signed in: programs that only look
-    /// must not use anything up.
+    /// The response to GET without its body, for a browser in which no user is signed in: a HEAD request must not use
+    /// anything up.
     private func headReply(to call: HTTPCall, _ route: Routes.Route) async -> HTTPReply {
         var call = call
         call.request.method = .get
@@ -206,7 +216,8 @@ public final class AuthorizationServer: Sendable {
         }
     }
 
-    /// A page elsewhere may use the endpoints that take no cookie; its Host must be right all the same.
+    /// Whether only the Origin is not allowed. Pages of other origins may use the endpoints that take no cookie, if the
+    /// Host is right.
     private func isOnlyForeignOrigin(_ request: HTTPRequest) -> Bool {
         var hostOnly = transport
         hostOnly.allowedOrigins = nil
@@ -215,8 +226,8 @@ public final class AuthorizationServer: Sendable {
 
     // MARK: Shared by the endpoints
 
-    /// What an address counts as for rate limits: itself, or the network of an IPv6 address, since one host has as many
-    /// of those as it likes.
+    /// The key of an address for rate limits: the address, or the /64 of an IPv6 address, because one host has many of
+    /// those.
     func limitKey(_ call: HTTPCall) -> String {
         guard let peer = call.peer, let address = IPAddress(peer) else { return call.peer ?? "" }
         return address.networkKey
@@ -233,29 +244,29 @@ public final class AuthorizationServer: Sendable {
                 peer: call?.peer))
     }
 
-    /// Asks the store. Throws `temporarily_unavailable` when it fails.
+    /// Calls the store. Throws `temporarily_unavailable` when it fails.
     func stored<Result>(_ body: () async throws -> Result, function: String = #function) async throws(OAuthError) -> Result {
         do { return try await Spans.around("store \(function)", body) } catch {
             throw unavailable(error as? StoreError ?? StoreError(.unavailable, "\(error)"))
         }
     }
 
-    /// A store that fails is a 503 that says nothing of why; the log knows.
+    /// The error for a failure of the store: a 503 without the reason, which goes to the log.
     func unavailable(_ error: StoreError) -> OAuthError {
         logger.error("the store failed", metadata: ["kind": "\(error.kind.rawValue)", "detail": "\(error.detail)"])
         return OAuthError(.temporarilyUnavailable, "the server cannot do this at the moment; try again")
     }
 
-    /// Ends a grant here and in the store. Throws `temporarily_unavailable` when it could not be stored: then nothing
-    /// is revoked.
+    /// Revokes a grant here and in the store. Throws `temporarily_unavailable` when it could not be stored; then
+    /// nothing is revoked.
     func end(grant id: String) async throws(OAuthError) {
         try await stored { try await store.revokeGrant(id, at: clock.now) }
         revocations.insert(.grant(id), at: clock.now)
     }
 
-    /// A client of the configuration, of the store, or of a document of its own. Those of the configuration are never
-    /// stored, so that one that is taken out of it is gone. `call` is the request for whose sake a document may be
-    /// fetched; nil fetches none.
+    /// A client of the configuration, of the store, or of a metadata document. Clients of the configuration are never
+    /// stored, so that a client that is removed from it is unknown. `call` is the request for which a document may be
+    /// fetched. Nil fetches none.
     ///
     /// Throws `temporarily_unavailable`, and for documents `invalid_client` and `too_many_requests`.
     func client(_ id: ClientID, _ call: HTTPCall?) async throws(OAuthError) -> Client? {
@@ -267,8 +278,8 @@ public final class AuthorizationServer: Sendable {
         return try await stored { try await store.client(id) }
     }
 
-    /// The extensions of MCP that this server makes possible, by identifier: what an MCP server that it protects
-    /// declares in `server/discover`.
+    /// The extensions of MCP that this server makes possible, by identifier. An MCP server that it protects lists them
+    /// in `server/discover`.
     public var protocolExtensions: [String] {
         var identifiers: [String] = []
         if configuration.grantTypes.contains(.clientCredentials) { identifiers.append("io.modelcontextprotocol/oauth-client-credentials") }
@@ -278,13 +289,14 @@ public final class AuthorizationServer: Sendable {
         return identifiers
     }
 
-    /// Where to look, at the moment when a grant of this client begins, whether it is still let in.
+    /// The place where the store checks, when a grant of this client is created, that the client still exists and is
+    /// not disabled.
     func registry(of client: Client) -> ClientRegistry {
         client.origin == .document || configuration.clients.contains { $0.id == client.id } ? .elsewhere : .store
     }
 
-    /// Reads what other instances revoked. The window is as long as any access token can live, so that a shorter
-    /// lifetime after a restart forgets nothing.
+    /// Reads the revocations of other instances. The window is as long as any access token can live, so that a shorter
+    /// lifetime after a restart loses none.
     func refreshRevocations() async throws(StoreError) {
         let now = clock.now
         let window = now.advanced(by: -AuthorizationServerConfiguration.maximumAccessTokenLifetime - 120)
@@ -294,23 +306,24 @@ public final class AuthorizationServer: Sendable {
 }
 
 extension AuthorizationServer {
-    /// Whether `reply(to:)` answers for this exact path.
+    /// Whether `reply(to:)` answers this exact path.
     public func serves(_ path: String) -> Bool { routes.route(for: path) != nil }
 
-    /// Every path that it answers for.
+    /// Every path that `reply(to:)` answers, for the routes of your own application. Reading it marks the server as
+    /// served, which the checks at start look for.
     public var paths: [String] {
         markServed()
         return routes.paths
     }
 
-    /// The URL of the page on which people see what is connected. Nil where nobody signs in.
+    /// The URL of the account page. Nil if no user signs in here.
     package var accountURL: String? { serves(routes.path("/account")) ? routes.url("/account") : nil }
     package var accountPath: String? { serves(routes.path("/account")) ? routes.path("/account") : nil }
 
-    /// The path below which the assets of the pages are served. Nil where there are no pages.
+    /// The path below which the assets of the pages are served. Nil if there are no pages.
     package var assetsPath: String? { serves(routes.path("/assets/style.css")) ? routes.path("/assets") : nil }
 
-    /// Where everything is stored, for people: a folder, for example.
+    /// The location of the data, for people: a folder, for example.
     package var location: String? { store.location }
 
     /// Whether the store can be read now.

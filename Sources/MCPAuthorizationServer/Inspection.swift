@@ -1,9 +1,9 @@
 public import JOSE
 public import OAuth
 
-/// What an operator can look at.
+/// Lists for operators.
 extension AuthorizationServer {
-    /// Every user, in the order of their names. Throws `temporarily_unavailable`.
+    /// Every user, ordered by name. Throws `temporarily_unavailable`.
     public func allUsers() async throws(OAuthError) -> [User] {
         var users: [User] = []
         while true {
@@ -13,7 +13,8 @@ extension AuthorizationServer {
         }
     }
 
-    /// Every client that is stored, in the order of their identifiers. Throws `temporarily_unavailable`.
+    /// Every stored client, ordered by identifier, without those of the configuration. Throws
+    /// `temporarily_unavailable`.
     public func allClients() async throws(OAuthError) -> [Client] {
         var clients: [Client] = []
         while true {
@@ -23,12 +24,12 @@ extension AuthorizationServer {
         }
     }
 
-    /// The client with this identifier, of the configuration or of the store. Nil when there is none. Throws
-    /// `temporarily_unavailable`.
+    /// The client with this identifier, of the configuration or of the store. Metadata documents are not fetched. Nil
+    /// when there is none. Throws `temporarily_unavailable`.
     public func client(_ id: ClientID) async throws(OAuthError) -> Client? { try await client(id, nil) }
 
-    /// Grants that are alive, newest first, at most `limit`; of one user where a name is given. Throws
-    /// `invalid_request` or `temporarily_unavailable`.
+    /// Grants that are neither revoked nor expired, newest first, at most `limit`. With a name, those of one user, at
+    /// most 500. Throws `invalid_request` or `temporarily_unavailable`.
     public func liveGrants(ofUser name: String? = nil, limit: Int = 1000) async throws(OAuthError) -> [Grant] {
         guard let name else { return try await stored { try await store.grants(limit: limit, at: clock.now) } }
         guard let user = try await user(named: name) else {

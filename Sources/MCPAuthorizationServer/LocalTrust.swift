@@ -3,7 +3,8 @@ public import MCPAuth
 import OAuth
 
 extension Trust {
-    /// The authorization server in this process: no network, and a revoked token is refused at once.
+    /// The authorization server in this process. It needs no network, and a revoked token is rejected at once.
+    /// Operations are recorded as the last use of the grant.
     public static func local(_ server: AuthorizationServer) -> Trust {
         var trust = Trust(authorizationServers: [server.issuer.text]) { context throws(OAuthError) in LocalVerifier(server, context.resource) }
         trust.localIssuers = [
@@ -21,18 +22,19 @@ extension AuthorizationServer {
         (configuration.resource(resource)?.allScopes ?? []).union(configuration.isOpenIDProvider ? IdentityScope.all : [])
     }
 
-    /// What the client of a principal could be granted for a resource: the resource's scopes within its registration;
-    /// for a client that acts for itself, those that were set for it. Nil when that cannot be said now.
+    /// The scopes that the client of a principal could be granted for a resource: the resource's scopes within the
+    /// client's registration. For a client that acts for itself, the scopes that were set for it. Nil when this cannot
+    /// be decided now.
     fileprivate func grantableScopes(to principal: Principal, of resource: String) async -> ScopeSet? {
         guard let all = configuration.resource(resource)?.allScopes, let id = principal.clientID.flatMap(ClientID.init) else { return nil }
-        // A document's client has no scopes of its own, and a workload only those that it holds.
+        // A client with a metadata document has no scopes of its own, and a workload only those of its token.
         if ClientMetadataDocuments.isDocument(id) { return all }
         guard let client = try? await client(id, nil) else { return principal.scopes }
         return (principal.isClient ? client.scopes ?? [] : client.scopes ?? all).intersection(all)
     }
 }
 
-/// Verifies what our own server issued, with its keys and its list of revocations.
+/// Validates the tokens of the authorization server in this process, with its keys and its list of revocations.
 private struct LocalVerifier: TokenVerifier {
     private let verifier: JWTVerifier
     private let requirements: JWTRequirements
@@ -66,7 +68,7 @@ private struct LocalVerifier: TokenVerifier {
         return stillAccepts(principal) ? verification : .rejected(RejectionReason("revoked"))
     }
 
-    /// A token that only our server can read: what it says is as good as signed.
+    /// Validates an opaque token. It is sealed by this server, which is as good as a signature.
     private func opened(_ token: AccessToken, at now: NumericDate) -> Verification {
         guard let claims = tokens.openedClaims(of: token.text) else { return .rejected(RejectionReason("unknown_token")) }
         if let violation = requirements.violation(claims: claims, now: now) { return .rejected(RejectionReason(violation.rawValue)) }

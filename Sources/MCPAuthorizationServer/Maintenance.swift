@@ -4,19 +4,22 @@ import Logging
 import MCPAuth
 import OAuth
 
-/// Keeps a server in order while it runs: forgets what expired, learns what other instances revoked, turns the signing
-/// keys, and writes down what grants were used for. Run it beside the HTTP server.
+/// Maintains a server while it runs: deletes expired records, reads revocations of other instances, rotates the signing
+/// keys, and stores the last use of grants. Run it beside the HTTP server.
 public struct Maintenance: Service {
     private let server: AuthorizationServer
     private let interval: Duration
 
-    /// `interval`: how often revocations of other instances are read; what expired is swept at every twelfth turn.
+    /// Maintenance of one server.
+    ///
+    /// - Parameter interval: The time between two runs. Each run reads revocations and checks the keys. Every twelfth
+    ///   run deletes expired records.
     public init(_ server: AuthorizationServer, every interval: Duration = .seconds(5)) {
         self.server = server
         self.interval = interval
     }
 
-    /// Returns when the service group shuts down gracefully. A store that fails is tried again at the next turn.
+    /// Returns when the service group shuts down gracefully. If the store fails, the next run tries again.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             var turn = 0
@@ -29,16 +32,16 @@ public struct Maintenance: Service {
             }
         }
         await server.writeDownUses()
-        // Everything is durable already; a store that cannot do this now does it when it is opened again.
+        // Everything is durable already. A store that cannot do this now does it when it is opened again.
         try? await server.store.settle()
     }
 }
 
-/// Compares the wall clock with one that only goes forward, and tells when the wall clock was set by more than ten
-/// minutes (M-14).
+/// Compares the wall clock with a clock that only moves forward, and detects that the wall clock was set by more than
+/// ten minutes (M-14).
 ///
-/// For an hour afterwards nothing is swept: what a wrong clock calls expired is refused at once, but it is not deleted
-/// before somebody could set the clock right.
+/// For an hour afterwards nothing is swept. Records that a wrong clock calls expired are rejected at once, but they are
+/// not deleted before the clock can be corrected.
 struct ClockWatch {
     private var wall: NumericDate
     private var steady: ContinuousClock.Instant
@@ -49,7 +52,7 @@ struct ClockWatch {
         self.steady = steady
     }
 
-    /// The seconds by which the wall clock was set since the last call, nil when it went as it should.
+    /// The seconds by which the wall clock was set since the last call. Nil when it was not set.
     mutating func jump(at now: NumericDate, steady instant: ContinuousClock.Instant = .now) -> Int64? {
         let expected = (instant - steady).components.seconds
         let difference = now.seconds(since: wall.advanced(by: expected))
@@ -70,7 +73,7 @@ extension AuthorizationServer {
         record("clock.jumped", .failed, nil, detail: "\(seconds) seconds; nothing is swept for an hour")
     }
 
-    /// One turn of maintenance. Each part is tried, whatever became of the others.
+    /// One run of maintenance. A failure of one part does not stop the others.
     package func maintain(sweeps: Bool, isClockDoubtful: Bool = false) async {
         func attempt(_ name: String, _ work: () async throws -> Void) async {
             do { try await work() } catch {
@@ -86,8 +89,7 @@ extension AuthorizationServer {
     func writeDownUses() async {
         let uses = uses.take()
         guard !uses.isEmpty else { return }
-        // What was seen in these seconds is lost if the store fails: it is for people to look at, and nothing hangs on
-        // it.
+        // If the store fails, the uses of these seconds are lost. They are for display, and nothing depends on them.
         do throws(StoreError) { try await store.note(uses) } catch {
             logger.error("uses of grants were not written down", metadata: ["detail": "\(error.detail)"])
         }

@@ -8,7 +8,7 @@ struct Routes: Sendable {
             changeCodes, device, deviceDecision, style, logo, icon
         case token, deviceAuthorization, revoke, introspect, userInfo, register, registeredClient
 
-        /// The same for everybody, and harmless to read from anywhere.
+        /// Whether the response is the same for every client, and may be read from any host and origin.
         var isPublicDocument: Bool {
             switch self {
             case .metadata, .keys: true
@@ -16,7 +16,7 @@ struct Routes: Sendable {
             }
         }
 
-        /// Whether GET is answered, and so HEAD (RFC 9110 §9.3.2).
+        /// Whether GET is answered, and therefore HEAD (RFC 9110 §9.3.2).
         var answersGet: Bool {
             switch self {
             case .authorize, .signIn, .consent, .signOut, .account, .disconnect, .endSession, .endSessions, .password, .oneTimeCodes, .changeCodes,
@@ -28,7 +28,7 @@ struct Routes: Sendable {
             }
         }
 
-        /// Called by programs, which may run in web pages; no cookie counts there.
+        /// Whether programs call it, which may run in web pages. Cookies do not count there.
         var allowsAnyOrigin: Bool {
             switch self {
             case .token, .revoke, .register, .registeredClient, .introspect, .push, .deviceAuthorization, .userInfo: true
@@ -40,7 +40,7 @@ struct Routes: Sendable {
     private let routes: [String: Route]
     let issuer: Issuer
 
-    /// Only what is switched on has a path.
+    /// Only features that are on have a path.
     init(_ issuer: Issuer, _ configuration: AuthorizationServerConfiguration) {
         self.issuer = issuer
         let base = issuer.trimmedPath
@@ -73,10 +73,10 @@ struct Routes: Sendable {
     /// Every path, for the description of the interface.
     var paths: [String] { routes.keys.sorted() }
 
-    /// By exact path: no other spelling of a path is a path of ours.
+    /// The route of an exact path. No other spelling is served.
     func route(for path: String) -> Route? { routes[path] }
 
-    /// The path of an endpoint, for links and forms on our own pages.
+    /// The path of an endpoint, for links and forms on these pages.
     func path(_ path: String) -> String { issuer.trimmedPath + path }
 
     /// The URL of an endpoint, from the configuration and never from a request.

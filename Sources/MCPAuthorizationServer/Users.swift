@@ -2,14 +2,17 @@ import JOSE
 import MCPAuth
 public import OAuth
 
-/// What an operator does with users; every change is in the audit log.
+/// Administration of users. The audit log records every change.
 extension AuthorizationServer {
-    /// Adds a user who signs in with a password. Throws `invalid_request` saying what is wrong with name, address or
-    /// password, or that the name is taken.
+    /// Adds a user who signs in with a password. Throws `invalid_request` when the name, the address or the password is
+    /// not valid, or the name is taken, and `temporarily_unavailable` when the store fails.
     ///
     /// - Parameters:
-    ///   - displayName: what people call them; clients with the scope `profile` see it.
-    ///   - email: clients with the scope `email` see it, and `isEmailVerified`, for which the caller vouches.
+    ///   - name: The sign-in name; see `User.normalizedName`.
+    ///   - password: The password; see `PasswordRules`.
+    ///   - displayName: The name for display. Clients with the scope `profile` see it.
+    ///   - email: The e-mail address. Clients with the scope `email` see it.
+    ///   - isEmailVerified: Whether the caller vouches that the address belongs to the user.
     @discardableResult
     public func addUser(
         named name: String, password: String, displayName: String? = nil, email: String? = nil, isEmailVerified: Bool = false
@@ -32,7 +35,7 @@ extension AuthorizationServer {
         return user
     }
 
-    /// Gives somebody another password, and ends what was begun with the old one. Throws `invalid_request` or
+    /// Sets a new password, and ends every session and grant of the user. Throws `invalid_request` or
     /// `temporarily_unavailable`.
     public func setPassword(_ password: String, ofUser name: String) async throws(OAuthError) {
         let hash = try await hasher.hash(password, name: name)
@@ -40,8 +43,10 @@ extension AuthorizationServer {
         try await endSessions(ofUser: user.id)
     }
 
-    /// Asks somebody for one-time codes from now on. The text is for an authenticator app, and is shown this once.
-    /// Throws `invalid_request` or `temporarily_unavailable`.
+    /// Requires one-time codes at sign-in from now on. Ends the user's sessions and deletes the recovery codes. Grants
+    /// stay. Throws `invalid_request` or `temporarily_unavailable`.
+    ///
+    /// Returns the `otpauth` URI for an authenticator app. It contains the secret and is not available again.
     public func requireOneTimePasswords(ofUser name: String) async throws(OAuthError) -> String {
         guard let user = try await user(named: name) else { throw Self.nobody(name) }
         let secret = random.bytes(20)
@@ -55,22 +60,22 @@ extension AuthorizationServer {
         return OneTimePasswords.uri(secret, account: user.name, issuer: issuer.url.hostForURL)
     }
 
-    /// Signs a user out of every browser and ends every grant of theirs, for an operator. Throws `invalid_request` when
-    /// there is no user of this name, and `temporarily_unavailable`.
+    /// Ends every session and grant of a user. Throws `invalid_request` when there is no user of this name, and
+    /// `temporarily_unavailable`.
     public func signOutUser(named name: String) async throws(OAuthError) {
         guard let user = try await user(named: name) else { throw Self.nobody(name) }
         try await endSessions(ofUser: user.id)
         record("sessions.ended", .allowed, nil, reason: "by_operator", detail: user.name, subject: user.id)
     }
 
-    /// Deletes a user, and ends every session and connection of theirs at once. Throws `invalid_request` or
+    /// Deletes a user, and ends every session and grant of the user at once. Throws `invalid_request` or
     /// `temporarily_unavailable`.
     ///
-    /// Data that tools keep for the user is not deleted here: it belongs to `owner`, issuer and subject. The subject is
+    /// Data that tools keep for the user is not deleted. It belongs to `owner`, issuer and subject. The subject is
     /// never used again.
     public func removeUser(named name: String) async throws(OAuthError) {
         guard let user = try await user(named: name) else { throw Self.nobody(name) }
-        // First, so that no refresh begins anything new in between.
+        // First, so that no refresh creates anything new in between.
         _ = try await change(name, "user.disabled") { $0.isDisabled = true }
         try await endSessions(ofUser: user.id)
         try await stored { try await store.deleteUser(id: user.id, at: clock.now) }
@@ -83,7 +88,8 @@ extension AuthorizationServer {
         try await stored { try await store.sessions(ofUser: id, at: clock.now) }
     }
 
-    /// Lets somebody in with their password alone again. Throws `invalid_request` or `temporarily_unavailable`.
+    /// Requires the password only from now on, and deletes the recovery codes. Throws `invalid_request` or
+    /// `temporarily_unavailable`.
     public func dropOneTimePasswords(ofUser name: String) async throws(OAuthError) {
         try await change(name, "user.one_time_passwords_dropped") { user in
             user.sealedOneTimeSecret = nil
@@ -91,20 +97,20 @@ extension AuthorizationServer {
         }
     }
 
-    /// Keeps somebody out from now on: no sign-in, no refresh, and every connection of theirs ends at once. Throws
-    /// `invalid_request` when nobody has this name, and `temporarily_unavailable`: then try again.
+    /// Blocks a user: the user can no longer sign in or refresh, and every session and grant ends at once. Throws
+    /// `invalid_request` when there is no user of this name, and `temporarily_unavailable`; then try again.
     public func disableUser(named name: String) async throws(OAuthError) {
         let user = try await change(name, "user.disabled") { $0.isDisabled = true }
         try await endSessions(ofUser: user.id)
     }
 
-    /// Lets somebody in again. What was ended stays ended. Throws `invalid_request` or `temporarily_unavailable`.
+    /// Allows a disabled user to sign in again. Ended sessions and grants stay ended. Throws `invalid_request` or
+    /// `temporarily_unavailable`.
     public func enableUser(named name: String) async throws(OAuthError) {
         try await change(name, "user.enabled") { $0.isDisabled = false }
     }
 
-    /// Signs somebody out of every browser, and ends every connection of theirs, at once. Throws
-    /// `temporarily_unavailable`: then try again.
+    /// Ends every session and every grant of a user, at once. Throws `temporarily_unavailable`; then try again.
     public func endSessions(ofUser id: String) async throws(OAuthError) {
         try await stored { try await store.deleteSessions(ofUser: id) }
         try await endGrants(ofUser: id)
@@ -112,7 +118,7 @@ extension AuthorizationServer {
 
     /// Revokes every grant of a user, at once.
     func endGrants(ofUser id: String) async throws(OAuthError) {
-        // In batches, since a store lists so many at a time.
+        // In batches, because a store lists a limited number at a time.
         while true {
             let grants = try await stored { try await store.grants(ofUser: id, at: clock.now) }
             guard !grants.isEmpty else { return }
@@ -120,10 +126,10 @@ extension AuthorizationServer {
         }
     }
 
-    /// Nil when there is no user with this subject. Throws `temporarily_unavailable`.
+    /// The user with this subject. Nil when there is none. Throws `temporarily_unavailable`.
     public func user(id: String) async throws(OAuthError) -> User? { try await stored { try await store.user(id: id) } }
 
-    /// Nil when nobody has this name. Throws `temporarily_unavailable`.
+    /// The user with this name, in any case of ASCII letters. Nil when there is none. Throws `temporarily_unavailable`.
     public func user(named name: String) async throws(OAuthError) -> User? {
         guard let normalized = User.normalizedName(name) else { return nil }
         return try await stored { try await store.user(named: normalized) }
@@ -133,7 +139,7 @@ extension AuthorizationServer {
         OAuthError(.invalidRequest, "there is no user \(name.prefix(64)); see mcp-auth users list")
     }
 
-    /// Changes one thing about a user, whatever others change about them at the same time.
+    /// Changes a user, and repeats the change if another process changed the user at the same time.
     @discardableResult
     private func change(_ name: String, _ action: String, _ body: (inout User) -> Void) async throws(OAuthError) -> User {
         for _ in 0..<20 {

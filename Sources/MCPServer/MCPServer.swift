@@ -3,37 +3,54 @@ public import Logging
 import MCPAuth
 public import OAuth
 
-/// An MCP server: its tools, resources and prompts, and nothing of how it is reached.
+/// An MCP server: its tools, resources and prompts, independent of the transport.
 public struct MCPServer: Sendable {
-    /// What a list shows to a caller.
+    /// The operations that a list shows to a caller.
     ///
-    /// A caller without a token is shown what is open to everybody, whichever of these is chosen but `all`.
+    /// A caller without a token sees the operations that need none, except with `all`.
     public enum Visibility: Sendable, Hashable {
-        /// What the caller's token permits, and what the authorization server could grant this client: a model sees a
-        /// tool whose call leads to step-up authorization. What cannot be granted to this client stays hidden.
+        /// The operations that the caller's token permits, and those that the authorization server could grant this
+        /// client. A model sees a tool whose call leads to step-up authorization. Operations that this client cannot be
+        /// granted stay hidden.
         case grantable
-        /// What the caller's token may use now.
+        /// The operations that the caller's token permits now.
         case permitted
-        /// Everything; using it may still need more.
+        /// All operations. A call may still need more scopes.
         case all
     }
 
+    /// The name of the server, which clients receive as `serverInfo`.
     public let name: String
+    /// The version of the server, which clients receive as `serverInfo`.
     public let version: String
+    /// Instructions for the model. Nil: none.
     public var instructions: String?
+    /// The operations that lists show. Lists never change what a caller may do.
     public var visibility: Visibility
-    /// Seconds for which clients may keep lists. They are private to the caller in any case.
+    /// The number of seconds for which clients may cache lists (`ttlMs`). Lists are private to the caller in any case.
     public var listLifetime: Int
+    /// The tools, in the order of the builder.
     public let tools: [Tool]
+    /// The resources and templates, in the order of the builder. The first one that matches a URI answers.
     public let resources: [Resource]
+    /// The prompts, in the order of the builder.
     public let prompts: [Prompt]
-    /// Extensions of the protocol that this server takes part in, by identifier, with their settings: what
-    /// `server/discover` says of them. They change nothing else: whatever a client says of extensions, its token is
-    /// asked for all the same.
+    /// Extensions of the protocol that this server supports, by identifier, with their settings, as `server/discover`
+    /// lists them. They change nothing else: a call needs its token in any case.
     public var extensions = JSONObject()
+    /// Logs errors that tools, resources and prompts throw, except `ToolError`.
     public var logger = Logger(label: "mcp-auth.server")
     let toolsByName: [[UInt8]: Tool]
 
+    /// A server with the definitions of the builder. `check()` finds mistakes when a transport is created.
+    ///
+    /// - Parameters:
+    ///   - name: The name for clients, such as `tasks`.
+    ///   - version: The version for clients.
+    ///   - instructions: Instructions for the model.
+    ///   - visibility: The operations that lists show.
+    ///   - listLifetime: The number of seconds for which clients may cache lists.
+    ///   - content: Tools, resources and prompts, also in conditions and loops.
     public init(
         _ name: String, version: String, instructions: String? = nil, visibility: Visibility = .grantable, listLifetime: Int = 0,
         @MCPServerBuilder _ content: () -> [any Sendable]
@@ -50,10 +67,10 @@ public struct MCPServer: Sendable {
         toolsByName = Dictionary(tools.map { (Array($0.name.utf8), $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// Finds mistakes that only show at run time: names that are there twice, types without a schema. Called when a
-    /// transport starts.
+    /// Finds mistakes in definitions: duplicate names, types without a schema, mistyped scopes, and `.anonymous` on an
+    /// operation that needs a principal. Transports call it when they are created.
     ///
-    /// Throws `invalid_configuration` saying which tool, and what to do.
+    /// Throws `invalid_configuration`. The message names the definition and the fix.
     public func check() throws(OAuthError) {
         for tool in tools {
             for error in [tool.inputSchema.failure, tool.outputSchema.failure].compactMap({ $0 }) {
@@ -88,13 +105,14 @@ public struct MCPServer: Sendable {
             + prompts.compactMap { prompt in prompt.requirement.map { ("prompt " + prompt.name, $0) } }
     }
 
-    /// Every scope that some tool, resource or prompt asks for.
+    /// Every scope that a tool, resource or prompt requires.
     public var scopes: ScopeSet {
         ScopeSet(
             (tools.compactMap(\.requirement) + resources.compactMap(\.requirement) + prompts.compactMap(\.requirement)).flatMap { Array($0.scopes) })
     }
 }
 
+/// Collects the tools, resources and prompts of an `MCPServer`. Supports conditions and loops.
 @resultBuilder
 public enum MCPServerBuilder {
     public static func buildExpression(_ tool: Tool) -> [any Sendable] { [tool] }

@@ -12,31 +12,32 @@ import Synchronization
     import Darwin
 #endif
 
-/// An audit log in a file: one line of JSON for each event, each chained to the one before it by a hash, so that a line
-/// that is changed or missing shows (`AuditChain`, `mcp-auth audit verify`).
+/// An audit log in a file, with one line of JSON for each event. Each line is chained to the previous one by a hash, so
+/// that changed and missing lines are detected (`AuditChain`, `mcp-auth audit verify`).
 ///
-/// Several processes may write to one file. When it has grown to its size it becomes `NAME.1`, the older ones move up,
-/// and the chain goes on in a new file; the oldest goes. Metrics: `mcp_auth_audit_lost_total` counts what could not be
-/// written, which an operator wants to be told of.
+/// Several processes may write to one file. When it reaches `maximumBytes`, it becomes `NAME.1`, older files move up,
+/// the oldest is deleted, and the chain continues in a new file.
+///
+/// Metrics: `mcp_auth_audit_lost_total` counts events that could not be written. Operators should watch it.
 public final class AuditFile: AuditSink {
     private struct State {
         var descriptor: Int32
-        /// What this process knows to be in the file: its length, and the chain at its end.
+        /// The file as this process knows it: its length, and the chain at its end.
         var length: Int64 = -1
         var chain = AuditChain.start
-        /// Whether the last line lacks its end.
+        /// Whether the last line has no line break.
         var isBroken = false
-        /// How much of a line that nobody finished was dropped, until that is written down.
+        /// The bytes of a partial line that were truncated, until an event records it.
         var dropped = 0
-        /// How many refusals of nobody in particular may be written still, since when, and how many were not.
+        /// The rejections without a subject that may still be written, since when, and how many were not written.
         var budget = AuditFile.burst
         var budgetSince = NumericDate(seconds: 0)
         var suppressed = 0
         var waitedInVain: ContinuousClock.Instant?
     }
 
-    /// Refusals of somebody unknown: a flood of them must not push out what happened. A burst, then so many a second;
-    /// the others are counted.
+    /// A flood of rejections without a subject must not displace other events. A burst is written, then a number of
+    /// events per second. The others are counted.
     private static let burst = 1000
     private static let perSecond: Int64 = 20
 
@@ -47,12 +48,12 @@ public final class AuditFile: AuditSink {
     private let state: Mutex<State>
     private let lost = Counter(label: "mcp_auth_audit_lost_total")
 
-    /// Appends to a file that only its owner may read. Throws `invalid_configuration` when it cannot be opened, or
-    /// others can read it.
+    /// Opens a file for appending that only its owner can read. Throws `invalid_configuration` when it cannot be
+    /// opened, or other users can read it.
     ///
     /// - Parameters:
-    ///   - maximumBytes: of one file.
-    ///   - kept: how many older files stay.
+    ///   - maximumBytes: The size of one file, at least 4096.
+    ///   - kept: The number of older files that are kept, at least 1.
     public init(path: String, maximumBytes: Int64 = 64 << 20, kept: Int = 8) throws(OAuthError) {
         self.path = path
         self.maximumBytes = max(maximumBytes, 4096)
@@ -83,6 +84,9 @@ public final class AuditFile: AuditSink {
         return descriptor
     }
 
+    /// Appends the event to the file. Waits up to 50 ms for the lock of another process. Never throws: an event that
+    /// cannot be written is counted. Rejections without a subject beyond 1000 at once, and 20 a second, are not written
+    /// but counted in an `audit.suppressed` event.
     public func record(_ event: AuditEvent) {
         let json = event.json.serialized
         let isWritten = state.withLock { state in
@@ -109,10 +113,10 @@ public final class AuditFile: AuditSink {
         if !isWritten { lost.increment() }
     }
 
-    /// A process that was stopped while it wrote must not stop every other one: after a moment the event is lost, and
-    /// counted.
+    /// Takes the lock of the file. A process that was stopped while it wrote must not stop all others: after a moment
+    /// the event is lost and counted.
     private func take(_ state: inout State) -> Bool {
-        // Nobody waits again for one that was waited for in vain a moment ago.
+        // A process that was waited for in vain a moment ago is not waited for again.
         let attempts = state.waitedInVain.map { ContinuousClock.now < $0.advanced(by: .seconds(1)) } ?? false ? 1 : Self.attempts
         for attempt in 0..<attempts {
             if flock(lock, LOCK_EX | LOCK_NB) == 0 {
@@ -129,7 +133,7 @@ public final class AuditFile: AuditSink {
 
     private static func hasRoom(for event: AuditEvent, _ state: inout State) -> Bool {
         guard event.verdict == .denied, event.subject == nil else { return true }
-        // A clock that was set back: what was written by the wrong one counts no longer.
+        // After the clock was set back, the budget of the wrong clock no longer counts.
         if event.time < state.budgetSince { state.budgetSince = event.time }
         let elapsed = min(max(event.time.seconds(since: state.budgetSince), 0), 3600)
         if elapsed > 0 {
@@ -144,7 +148,7 @@ public final class AuditFile: AuditSink {
         return true
     }
 
-    /// Learns what other processes wrote since.
+    /// Reads the events that other processes have written since.
     private func catchUp(_ state: inout State) -> Bool {
         var (named, mine) = (stat(), stat())
         if stat(path, &named) != 0 || fstat(state.descriptor, &mine) != 0 || named.st_ino != mine.st_ino {
@@ -162,8 +166,8 @@ public final class AuditFile: AuditSink {
         var tail = [UInt8](repeating: 0, count: count)
         let read = tail.withUnsafeMutableBytes { pread(state.descriptor, $0.baseAddress, count, off_t(length) - off_t(count)) }
         guard read == count else { return false }
-        // Whoever writes holds the lock, so a line without its end is from a process that died in the middle of it.
-        // Half of one is no event; it goes, and that it did is written down, so that a crash leaves a whole log.
+        // A writer holds the lock, so a line without its end is from a process that crashed while writing. A partial
+        // line is not an event. It is truncated, and that is recorded, so that a crash leaves an intact log.
         let lastLine = tail[((tail.lastIndex(of: 0x0A) ?? -1) + 1)...]
         var whole = length
         state.isBroken = !lastLine.isEmpty
@@ -181,7 +185,7 @@ public final class AuditFile: AuditSink {
 
     private func append(_ json: [UInt8], _ state: inout State) -> Bool {
         let (line, chain) = AuditChain.line(json, after: state.chain)
-        // A line that lacks only its end gets it.
+        // A line that is complete except for its line break receives it.
         let bytes = (state.isBroken ? [0x0A] : []) + line
         let isWritten = bytes.withUnsafeBytes { buffer in
             var offset = 0
@@ -198,8 +202,8 @@ public final class AuditFile: AuditSink {
             state.chain = chain
             state.isBroken = false
         } else {
-            // Half a line on a full disk is no line: what did not fit goes, so that the log is whole once there is room
-            // again.
+            // A partial line on a full disk is not a line. It is truncated, so that the log is intact when there is
+            // space again.
             if ftruncate(state.descriptor, off_t(state.length)) != 0 { state.length = -1 }
         }
         return isWritten
@@ -218,20 +222,20 @@ public final class AuditFile: AuditSink {
     }
 }
 
-/// The chain that runs through an audit log: each line ends with the hash of the line before it and of itself.
+/// The chain of an audit log: each line ends with a hash of itself and of the line before it.
 public enum AuditChain {
     static let start = ""
     static let continued = "audit.continued"
     static let cutOff = "audit.cut_off"
     private static let marker = Array(#","chain":""#.utf8)
 
-    /// A line, and the chain after it.
+    /// A line with its chain, and the chain after it.
     static func line(_ json: [UInt8], after chain: String) -> ([UInt8], String) {
         let next = hash(json[...], after: chain)
         return (Array(json.dropLast()) + marker + Array(next.utf8) + Array("\"}\n".utf8), next)
     }
 
-    /// What a line says, without its chain, and its chain. Nil for anything else.
+    /// The event of a line without its chain, and the chain. Nil for any other text.
     static func link(of line: ArraySlice<UInt8>) -> (json: [UInt8], chain: String)? {
         let length = marker.count + 43 + 2
         guard line.count > length else { return nil }
@@ -249,13 +253,16 @@ public enum AuditChain {
         return Base64URL.encode(Array(hasher.finalize()))
     }
 
-    /// What is wrong with a log.
+    /// A problem in a log.
     public struct Finding: Sendable, Hashable, CustomStringConvertible {
+        /// The name of the file, as it was passed to `verify`.
         public let file: String
-        /// From 1; 0 for what is missing.
+        /// The line number, from 1. 0 for a missing earlier head.
         public let line: Int
+        /// The problem in words. The wording may change.
         public let description: String
 
+        /// A finding, as `verify` returns it.
         public init(file: String, line: Int, description: String) {
             self.file = file
             self.line = line
@@ -263,22 +270,25 @@ public enum AuditChain {
         }
     }
 
-    /// What a log turned out to be.
+    /// The result of a check.
     public struct Verification: Sendable, Hashable {
+        /// The number of lines that are not empty.
         public var lines = 0
+        /// The problems, in the order of the lines. Empty when the log is intact.
         public var findings: [Finding] = []
-        /// The chain at the end. Write it down elsewhere, and lines that are cut off at the end will show too.
+        /// The chain at the end of the log. Store it elsewhere and pass it to the next check, which then also detects
+        /// lines that were removed at the end.
         public var head = AuditChain.start
-        /// Whether the log begins with a file whose predecessors are gone.
+        /// Whether older files are gone, so that the log begins with a file that continues another one.
         public var beginsLater = false
     }
 
-    /// Checks the files of one log, oldest first. After a line that is wrong the chain is taken up again, so that one
-    /// change gives one finding.
+    /// Checks the files of one log, oldest first. After a wrong line the check continues with the chain of that line,
+    /// so that one change gives one finding.
     ///
-    /// - Parameter earlier: The head of an earlier check. One that no line has any more is a finding: lines were cut
-    ///   off, or the chain was written anew. Where older files are gone (`beginsLater`) and only the first line names
-    ///   it, it says nothing of what came before.
+    /// - Parameter earlier: The head of an earlier check. It is a finding if no line has this head: lines were removed,
+    ///   or the chain was rewritten. If older files are gone (`beginsLater`) and only the first line names the head,
+    ///   earlier lines are not checked.
     public static func verify(_ files: [(name: String, bytes: [UInt8])], earlier: String? = nil) -> Verification {
         var result = Verification()
         var isEarlierThere = earlier == nil || earlier == start

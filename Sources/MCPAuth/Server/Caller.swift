@@ -1,11 +1,15 @@
 public import OAuth
 
-/// Somebody whose request was let in: a principal, or nobody in particular.
+/// The sender of a request that passed `ResourceServer.identify`: an authenticated principal, or an anonymous caller.
 public struct Caller: Sendable {
+    /// The authenticated user or client. Nil when the request had no token.
     public internal(set) var principal: Principal?
+    /// The IP address of the client as text. Nil when it is not known.
     public let peer: String?
+    /// The identifier of the request in the audit log. Nil when the adapter passed none.
     public let requestID: String?
 
+    /// A caller. Nothing is checked: `ResourceServer.identify` returns callers whose tokens were validated.
     public init(principal: Principal?, peer: String? = nil, requestID: String? = nil) {
         self.principal = principal
         self.peer = peer
@@ -15,13 +19,16 @@ public struct Caller: Sendable {
 
 /// The outcome of `ResourceServer.authenticate`.
 public enum Authentication: Sendable {
+    /// The token is valid, and grants the scopes of the operation.
     case accepted(Principal)
-    /// Status, challenge and body, ready to send.
+    /// The response to send: status, challenge and body.
     case rejected(HTTPReply)
 }
 
 /// The outcome of `ResourceServer.identify`.
 public enum Identification: Sendable {
+    /// The token is valid, or the request has none. The operation is not authorized yet.
     case accepted(Caller)
+    /// The response to send: status, challenge and body.
     case rejected(HTTPReply)
 }

@@ -1,21 +1,20 @@
 package import HTTPTypes
 import OAuth
 
-/// What a request brings to prove who it is (RFC 6750 §2.1, RFC 9449 §7.1). Never taken from a query or a body.
+/// The credential of a request (RFC 6750 §2.1, RFC 9449 §7.1). Never taken from a query or a body.
 package enum Credential: Sendable {
     case none
     case bearer(AccessToken)
-    /// A token that is bound to a key, and the proof that the sender holds it (RFC 9449 §7.1).
+    /// A token that is bound to a key, and the proof that the sender has the key (RFC 9449 §7.1).
     case proven(AccessToken, proof: String)
-    /// A token with the scheme DPoP, whose proof is missing or there twice: the answer is a challenge for a proof
-    /// (RFC 9449 §7.1).
+    /// A token with the scheme DPoP without exactly one proof. The response is a challenge for a proof (RFC 9449 §7.1).
     case unproven(String)
     case malformed(String)
 
-    /// Exactly one `Authorization` field with the scheme Bearer or DPoP. Another scheme counts as no credential at all,
-    /// so that the answer says what would be taken.
+    /// Exactly one `Authorization` field with the scheme Bearer or DPoP. A field with another scheme counts as no
+    /// credential, so that the response names the accepted schemes.
     package init(_ request: HTTPRequest) {
-        // The subscript of the fields would make a copy, since there could be several to join.
+        // The subscript of the fields would copy the value, since there could be several to join.
         var (value, count) = ("", 0)
         for field in request.headerFields where field.name == .authorization {
             count += 1
@@ -45,7 +44,8 @@ package enum Credential: Sendable {
     private static let bearer: StaticString = "bearer "
     private static let dpop: StaticString = "dpop "
 
-    /// Where the token begins: the scheme, in any case, spaces, and a token68 (RFC 9110 §11.2). Nil for anything else.
+    /// The start of the token: after the scheme, in any case, and spaces. The rest must be a token68 (RFC 9110 §11.2).
+    /// Nil for anything else.
     private static func tokenStart(_ bytes: UnsafeBufferPointer<UInt8>, after scheme: StaticString) -> Int? {
         var start = scheme.utf8CodeUnitCount
         guard bytes.count > start else { return nil }
@@ -57,8 +57,8 @@ package enum Credential: Sendable {
         return start
     }
 
-    /// Where the characters of a token68 end, before its padding. Tokens are long, so eight characters are looked at at
-    /// a time.
+    /// The end of the characters of a token68, before its padding. Tokens are long, so this compares eight characters
+    /// at a time.
     private static func token68End(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
         let (ones, highs) = (0x0101_0101_0101_0101 as UInt64, 0x8080_8080_8080_8080 as UInt64)
         var end = start
@@ -90,7 +90,7 @@ package enum Credential: Sendable {
         let bytes = value.utf8
         let scheme = bytes.prefix { $0 != 0x20 }
         guard scheme.count == 6, scheme.elementsEqual("bearer".utf8, by: { URLBytes.lowercased($0) == $1 }) else {
-            // A second header that a server joined to the first would show as a comma after the first one's end.
+            // A second header that a server joined to the first one follows a comma.
             return bytes.contains(UInt8(ascii: ",")) && bytes.contains(0x20) && value.lowercased().contains("bearer ")
                 ? .malformed("there is more than one credential in the Authorization header") : .none
         }

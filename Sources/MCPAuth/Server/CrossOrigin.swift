@@ -2,20 +2,20 @@ public import HTTPTypes
 import JOSE
 public import OAuth
 
-/// The headers by which a browser lets a page of another origin call (Fetch Standard, "CORS protocol"). Never with
-/// credentials: no cookie counts at these endpoints, and tokens are sent by the page itself.
+/// The headers that let a web page of another origin send requests (Fetch Standard, "CORS protocol"). Credentials are
+/// never allowed: no cookie counts at these endpoints, and pages send tokens themselves.
 package enum CrossOrigin {
-    /// What a page may send: the headers of MCP and OAuth, and those by which tracing libraries mark every request.
+    /// The headers that a page may send: those of MCP and OAuth, and those that tracing libraries add to every request.
     private static let requestHeaders: [String] = [
         "authorization", "content-type", "accept", "dpop", "last-event-id", "mcp-protocol-version", "mcp-session-id", "mcp-method", "mcp-name",
         "traceparent", "tracestate", "baggage", "sentry-trace",
     ]
     private static let requestHeaderPrefix = "mcp-param-"
 
-    /// What a page may read of an answer.
+    /// The response headers that a page may read.
     private static let responseHeaders = "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, DPoP-Nonce, Retry-After"
 
-    /// The headers that a preflight asks for and that fit; without a question, those that there are.
+    /// The requested headers of a preflight that are allowed. Without requested headers, all allowed ones.
     package static func allowedHeaders(_ request: HTTPRequest) -> String {
         let list = request.headerFields[values: .accessControlRequestHeaders].joined(separator: ",").utf8
         let asked = Array(list).split(separator: UInt8(ascii: ",")).prefix(64).map { name in
@@ -28,19 +28,19 @@ package enum CrossOrigin {
         return (fitting.isEmpty ? requestHeaders : fitting).joined(separator: ", ")
     }
 
-    /// The answer to a preflight, which needs no token.
+    /// The response to a preflight, which needs no token.
     package static func preflight(_ request: HTTPRequest, allowing origin: String, methods: String) -> HTTPReply {
         var fields: HTTPFields = [
             .accessControlAllowOrigin: origin, .accessControlAllowMethods: methods, .accessControlAllowHeaders: allowedHeaders(request),
             .accessControlMaxAge: "600", .vary: "Origin, Access-Control-Request-Headers",
         ]
-        // Browsers ask this before a public page may reach a private address, such as loopback. Only pages that were
-        // let in by name may.
+        // Browsers ask this before a public page may reach a private address, such as loopback. Only pages whose origin
+        // is listed may.
         if origin != "*", request.headerFields[.accessControlRequestPrivateNetwork] == "true" { fields[.accessControlAllowPrivateNetwork] = "true" }
         return HTTPReply(.noContent, fields)
     }
 
-    /// Adds what lets a page of this origin read an answer.
+    /// Adds the headers that let a page of this origin read a response.
     package static func open(_ fields: inout HTTPFields, to origin: String) {
         fields[.accessControlAllowOrigin] = origin
         fields[.accessControlExposeHeaders] = responseHeaders
@@ -49,8 +49,8 @@ package enum CrossOrigin {
 }
 
 extension ResourceServer {
-    /// The answer to an `OPTIONS` request for the resource, or nil for every other method. It needs no token (a browser
-    /// sends none with a preflight), and is 403 for a page whose origin may not call. Hand it the request before
+    /// The response to an `OPTIONS` request for the resource, or nil for every other method. It needs no token, because
+    /// a browser sends none with a preflight. It is 403 for a page whose origin may not call. Call it before
     /// `authenticate`.
     public func preflightReply(for request: HTTPRequest) -> HTTPReply? {
         guard request.method == .options else { return nil }
@@ -58,15 +58,15 @@ extension ResourceServer {
             return .json(["error": "forbidden", "error_description": .string(violation)], status: .forbidden)
         }
         let methods = "GET, POST, DELETE"
-        // Where no list of origins is kept, whatever stands in front says who may call.
+        // Without a list of origins, the proxy in front of the server decides which pages may call.
         guard transport.allowedOrigins != nil, let origin = request.headerFields[.origin] else {
             return HTTPReply(.noContent, [.allow: methods + ", OPTIONS"])
         }
         return CrossOrigin.preflight(request, allowing: origin, methods: methods)
     }
 
-    /// Adds to an answer what lets the page that asked read it. Nothing where no page asked, or one whose origin may
-    /// not call.
+    /// Adds to a response the headers that let the requesting page read it. Does nothing when no web page sent the
+    /// request, or its origin may not call.
     public func openToOrigin(of request: HTTPRequest, _ fields: inout HTTPFields) {
         guard transport.allowedOrigins != nil, request.headerFields.contains(.origin), transport.violation(request) == nil,
             let origin = request.headerFields[.origin]

@@ -4,23 +4,28 @@ public import OAuth
 
 /// Help for clients of MCP 2025-03-26, which look for the authorization server on the MCP server's own origin.
 ///
-/// `/.well-known/oauth-authorization-server` mirrors the real server's metadata; `/authorize` redirects there; `/token`
-/// and `/register` say where to go, because a redirect would carry secrets to another origin. Not needed where the
-/// authorization server runs on the same origin.
+/// `/.well-known/oauth-authorization-server` returns the metadata of the real authorization server. `/authorize`
+/// redirects there. `/token` and `/register` answer 404 and name the right endpoint, because a redirect would send
+/// secrets to another origin. Not needed if the authorization server runs on the same origin.
 public final class LegacyEndpoints: Sendable {
     private let issuer: Issuer
     private let clock: Clock
     private let remote: RemoteMetadata
 
+    /// Endpoints for an authorization server on another origin.
+    ///
+    /// - Parameter fetcher: Fetches the metadata of the issuer, which is cached for ten minutes.
     public init(issuer: Issuer, fetcher: any HTTPFetcher, clock: Clock = .system) {
         self.issuer = issuer
         remote = RemoteMetadata(issuer, fetcher: fetcher)
         self.clock = clock
     }
 
+    /// The paths that `reply(to:)` answers.
     public static let paths = ["/.well-known/oauth-authorization-server", "/authorize", "/token", "/register"]
 
-    /// Nil when the request is for something else.
+    /// The response to a request for one of `paths`. Nil for every other path, and for `/authorize` when the issuer has
+    /// no authorization endpoint. 503 when the metadata of the issuer cannot be fetched.
     public func reply(to request: HTTPRequest) async -> HTTPReply? {
         let target = request.path ?? ""
         let path = URLBytes.path(of: target)

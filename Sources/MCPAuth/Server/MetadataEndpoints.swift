@@ -3,9 +3,8 @@ import JOSE
 public import OAuth
 
 extension ResourceServer {
-    /// The paths under which this resource's metadata is served: the path form and the root form (RFC 9728 §3.1, R2).
-    /// Each is another path also for a router that makes no difference of a slash at the end; `metadataReply` answers
-    /// with or without one.
+    /// The paths of this resource's metadata: the path form and the root form (RFC 9728 §3.1, R2), without a slash at
+    /// the end. `metadataReply` also answers with one.
     public var metadataPaths: [String] {
         let specific = Self.trimmed(URLBytes.path(of: resource.metadataPath))
         return specific == ResourceIdentifier.metadataRootPath ? [specific] : [specific, ResourceIdentifier.metadataRootPath]
@@ -15,8 +14,8 @@ extension ResourceServer {
         path.utf8.last == UInt8(ascii: "/") ? String(decoding: path.utf8.dropLast(), as: UTF8.self) : path
     }
 
-    /// Answers a request for the metadata document, or returns nil when the request is for something else. Public, and
-    /// the same for everybody: it comes from the configuration, never from the request.
+    /// The response to a request for the metadata document, or nil for every other request. It needs no token and is
+    /// the same for every client. It comes from the configuration, never from the request.
     public func metadataReply(for request: HTTPRequest) -> HTTPReply? {
         let path = Self.trimmed(URLBytes.path(of: request.path ?? ""))
         guard metadataPaths.contains(where: { $0.utf8.elementsEqual(path.utf8) }) else { return nil }

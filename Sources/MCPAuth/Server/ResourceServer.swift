@@ -4,25 +4,32 @@ public import Logging
 import Metrics
 public import OAuth
 
-/// A protected resource (RFC 6750, RFC 9728, MCP authorization): knows who is calling, and says no in the protocol's
-/// own words.
+/// A protected resource (RFC 6750, RFC 9728, MCP authorization). It validates the token of a request, requires scopes,
+/// and creates the challenge when a request is rejected.
 ///
-/// It knows no framework and no MCP: hand it the head of a request, and it hands back a principal or a whole answer.
+/// It depends on no framework and no MCP library: pass the head of a request, and it returns a principal or a complete
+/// response.
 public final class ResourceServer: Sendable {
+    /// The identifier of the resource, which clients use as its URL.
     public let resource: ResourceIdentifier
+    /// The scopes that operations need.
     public let policy: ScopePolicy
+    /// The metadata document (RFC 9728 §2). `metadataReply` serves it.
     public let metadata: ProtectedResourceMetadata
+    /// The audit log that records every decision.
     public let audit: AuditLog
+    /// The accepted values of Host and Origin.
     public let transport: TransportSecurity
+    /// The rules for tokens that are bound to keys (RFC 9449).
     public let proofs: ProofPolicy
     package let clock: Clock
     private let verifier: any TokenVerifier
     private let advertisesOwnScopes: Bool
-    /// Who everybody is on a server that asks for no tokens (`Trust.insecureOpen`).
+    /// The principal of every request to a server that requires no tokens (`Trust.insecureOpen`).
     private let openPrincipal: Principal?
     private let logger: Logger
     private let rejections = RejectionLog()
-    /// What is checked when a server starts (`check`, `findingsOfIssuers`).
+    /// Used by the checks at start (`check`, `findingsOfIssuers`).
     let localIssuers: [Trust.LocalIssuer]
     let discoveredIssuers: [Issuer]
     let hasOtherIssuers: Bool
@@ -30,23 +37,27 @@ public final class ResourceServer: Sendable {
     private let allowed: Counter
     private let resolution = Timer(label: "mcp_auth_token_resolution_seconds")
 
-    /// - Parameters:
-    ///   - resource: the public URL of the server, exactly as clients are to name it, for example
-    ///     `https://mcp.example.com/mcp`.
-    ///   - trust: whose tokens are taken.
-    ///   - policy: what operations need.
-    ///   - change: changes what the metadata document says (RFC 9728 §2) beside the resource, its authorization servers
-    ///     and its scopes.
-    ///   - transport: which Host and Origin are served; `TransportSecurity.resource` unless given.
-    ///   - allowedOrigins: the origins of web pages that may call besides the resource's own, such as
-    ///     `https://app.example.com`; no use where `transport` is given.
-    ///   - proofs: what is asked of tokens that are bound to keys (RFC 9449).
-    ///   - fetcher: the guarded door out, for trust that needs keys or answers from elsewhere.
-    ///   - audit: where decisions are recorded. Nil: in the audit log of the authorization server of this process, if
-    ///     that is trusted (`Trust.local`), otherwise nowhere. `AuditLog()` records nothing.
-    ///   - cacheCapacity: how many verified tokens are remembered; 0 turns it off.
+    /// A resource server that accepts the tokens of `trust`. Throws `invalid_identifier` or `invalid_configuration`.
+    /// The message says what to change.
     ///
-    /// Throws `invalid_identifier` or `invalid_configuration`, saying what to change.
+    /// - Parameters:
+    ///   - resource: The public URL of the server, exactly as clients use it, for example
+    ///     `https://mcp.example.com/mcp`.
+    ///   - trust: The issuers whose tokens are accepted.
+    ///   - policy: The scopes that operations need.
+    ///   - change: Changes the metadata document (RFC 9728 §2). The resource, its authorization servers and its scopes
+    ///     are set before.
+    ///   - transport: The accepted values of Host and Origin. Nil: `TransportSecurity.resource`.
+    ///   - allowedOrigins: The origins of web pages that may call besides the resource's own, such as
+    ///     `https://app.example.com`. Ignored if `transport` is given.
+    ///   - proofs: The rules for tokens that are bound to keys (RFC 9449).
+    ///   - fetcher: Fetches keys, metadata and introspection responses. Needed by every trust that uses them.
+    ///   - audit: The audit log. Nil: the audit log of the authorization server of this process, if that is trusted
+    ///     (`Trust.local`), otherwise none. `AuditLog()` records nothing.
+    ///   - clock: The clock for expiry.
+    ///   - cacheCapacity: The number of verified tokens that are cached. 0 turns the cache off.
+    ///   - logger: Logs rejected tokens and failures.
+    ///   - insecureAllowHTTP: Whether the resource may be http on a host that is not loopback.
     public init(
         _ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(),
         metadata change: (inout ProtectedResourceMetadata) -> Void = { _ in },
@@ -120,14 +131,19 @@ public final class ResourceServer: Sendable {
         advertisesOwnScopes = other.advertisesOwnScopes
     }
 
-    /// The same resource, whose metadata and first challenge also name these scopes: those that operations declare
-    /// themselves, as tools do. Metadata whose scopes were set by hand stays as it is. Cache, keys and audit log are
-    /// shared.
+    /// The same resource server, whose metadata and challenges also name these scopes, which operations such as tools
+    /// require. Metadata whose scopes were set by hand stays unchanged. Cache, keys and audit log are shared.
     package func advertising(_ scopes: ScopeSet) -> ResourceServer { scopes.isEmpty ? self : ResourceServer(self, advertising: scopes) }
 
-    /// Who is calling, and whether they may. For operations that anonymous callers may do too, see `identify`.
+    /// Identifies the caller and authorizes the operation. For operations that need no token, use `identify` and
+    /// `authorize`.
     ///
-    /// Ready to be switched over: either there is a principal, or there is an answer to send as it is.
+    /// Returns a principal, or a response to send as it is.
+    ///
+    /// - Parameters:
+    ///   - operation: The operation, whose scopes the policy defines.
+    ///   - peer: The IP address of the client, for the audit log.
+    ///   - requestID: The identifier of the request, for the audit log.
     public func authenticate(_ request: HTTPRequest, operation: Operation = .any, peer: String? = nil, requestID: String? = nil) async
         -> Authentication
     {
@@ -142,7 +158,7 @@ public final class ResourceServer: Sendable {
         }
     }
 
-    /// A refusal that the page that asked may read, so that it knows where to get a token.
+    /// The rejection with CORS headers, so that a web page can read where to get a token.
     private func readable(_ reply: HTTPReply, _ request: HTTPRequest) -> HTTPReply {
         var reply = reply
         openToOrigin(of: request, &reply.response.headerFields)
@@ -150,8 +166,8 @@ public final class ResourceServer: Sendable {
     }
 
     /// The response to a request without a token that uses another loopback name than the resource's own: 421, with the
-    /// URL to use. Clients compare the resource that the metadata names with the URL that they were given (RFC 9728
-    /// §3.3), so a challenge would only lead them to an error that explains nothing. Nil for every other request.
+    /// right URL. Clients compare the resource in the metadata with the URL that they were given (RFC 9728 §3.3), so a
+    /// challenge would lead to an unclear error. Nil for every other request.
     package func misdirected(_ request: HTTPRequest) -> HTTPReply? {
         guard resource.url.isLoopback, let authority = request.authority, let asked = WebURL("\(resource.url.scheme)://\(authority)"),
             asked.isLoopback,
@@ -161,7 +177,12 @@ public final class ResourceServer: Sendable {
         return .json(["error": "misdirected_request", "error_description": .string(message)], status: .misdirectedRequest)
     }
 
-    /// Who is calling, before anything is known of what they want. Nobody is a possible answer; a bad token is not.
+    /// Validates the token of a request, before the operation is known. A request without a token is accepted, without
+    /// a principal. An invalid token is rejected.
+    ///
+    /// - Parameters:
+    ///   - peer: The IP address of the client, for the audit log.
+    ///   - requestID: The identifier of the request, for the audit log.
     public func identify(_ request: HTTPRequest, peer: String? = nil, requestID: String? = nil) async -> Identification {
         readable(await identification(of: request, peer: peer, requestID: requestID), request)
     }
@@ -189,8 +210,8 @@ public final class ResourceServer: Sendable {
         }
     }
 
-    /// The same, when it can be said from memory: nil when somebody has to be asked, for which there is `identify`.
-    /// Most requests bring a token that is known.
+    /// The result of `identify`, if it can be decided from memory. Nil if it needs I/O; then call `identify`. Most
+    /// requests have a cached token.
     public func identifyAtOnce(_ request: HTTPRequest, peer: String? = nil, requestID: String? = nil) -> Identification? {
         if case .decided(let identification) = decide(request, peer: peer, requestID: requestID) { readable(identification, request) } else { nil }
     }
@@ -220,7 +241,7 @@ public final class ResourceServer: Sendable {
         }
     }
 
-    /// What came as a bearer token must not be bound to a key (RFC 9449 §7.2).
+    /// A token that was sent as a bearer token must not be bound to a key (RFC 9449 §7.2).
     private func unbound(_ verification: Verification, _ caller: Caller) -> Identification {
         if case .accepted(let principal) = verification {
             guard principal.keyThumbprint == nil, !proofs.isRequired else {
@@ -231,15 +252,15 @@ public final class ResourceServer: Sendable {
         return identification(verification, caller)
     }
 
-    /// Why a proof does not count, or nil: it is for this request and this token, by the token's key, and was not used
-    /// before.
+    /// The reason why a proof is not accepted, or nil. A valid proof is for this request and this token, was made with
+    /// the token's key, and was not used before.
     private func refusal(of text: String, for principal: Principal, _ token: AccessToken, _ request: HTTPRequest) async -> Refusal? {
         guard let thumbprint = principal.keyThumbprint else {
             return .unproven(OAuthError(.invalidToken, "the token is not bound to a key: send it as Bearer"))
         }
         let now = clock.now
         do throws(OAuthError) {
-            // The URL comes from the configuration: what a proxy or a client says of the host decides nothing.
+            // The URL comes from the configuration. The host that a proxy or a client names is not used.
             guard let url = WebURL(resource.url.origin + URLBytes.path(of: request.path ?? "/")) else {
                 throw OAuthError(.invalidDPoPProof, "the path of this request is no path of a URL")
             }
@@ -258,7 +279,8 @@ public final class ResourceServer: Sendable {
         } catch { return .unproven(error) }
     }
 
-    /// - Parameter isProof: the token came with the scheme DPoP, so the challenge has it too (RFC 9449 §7.1).
+    /// - Parameter isProof: Whether the token was sent with the scheme DPoP, so that the challenge uses it too (RFC
+    ///   9449 §7.1).
     private func identification(_ verification: Verification, _ caller: Caller, isProof: Bool = false) -> Identification {
         switch verification {
         case .accepted(let principal):
@@ -271,8 +293,10 @@ public final class ResourceServer: Sendable {
         }
     }
 
-    /// Nil when the caller may do it; otherwise the answer to send. `requirement` stands in for the policy's where the
-    /// operation declares its own.
+    /// Checks whether the caller may run an operation. Nil when it may, otherwise the response to send. Records the
+    /// decision in the audit log.
+    ///
+    /// - Parameter requirement: Replaces the policy's requirement if the operation has its own.
     public func authorize(_ caller: Caller, _ operation: Operation, requirement: Requirement? = nil) -> HTTPReply? {
         let requirement = requirement ?? policy.requirement(for: operation)
         guard let principal = caller.principal else {
@@ -289,29 +313,32 @@ public final class ResourceServer: Sendable {
         return nil
     }
 
-    /// Whether the caller may do it, without recording that somebody tried: for lists.
+    /// Whether the caller may run an operation, without a record in the audit log. For lists.
     ///
-    /// - Parameter scopes: what is looked at in place of the token's scopes, such as `reachableScopes(of:)`.
+    /// - Parameters:
+    ///   - requirement: Replaces the policy's requirement if the operation has its own.
+    ///   - scopes: Used in place of the token's scopes, for example `reachableScopes(of:)`.
     public func permits(_ caller: Caller, _ operation: Operation, requirement: Requirement? = nil, with scopes: ScopeSet? = nil) -> Bool {
         let requirement = requirement ?? policy.requirement(for: operation)
         guard let principal = caller.principal else { return requirement.allowsAnonymous }
         return openPrincipal != nil || policy.missing(scopes ?? principal.scopes, for: requirement).isEmpty
     }
 
-    /// The scopes that the caller holds or could be granted at the authorization server that this resource names: for
-    /// lists from which a client learns what it may ask for. Our own authorization server knows what the client is
-    /// registered for; of others it is assumed that they grant everything advertised here.
+    /// The scopes that the caller has, or could be granted by the authorization server of this resource. For lists from
+    /// which a client learns what to request. An authorization server of this process knows the registration of the
+    /// client. Other authorization servers are assumed to grant every advertised scope.
     public func reachableScopes(of caller: Caller) async -> ScopeSet {
         guard let principal = caller.principal else { return [] }
         let grantable = await verifier.grantableScopes(to: principal) ?? metadata.scopesSupported ?? policy.allScopes
         return principal.scopes.union(grantable)
     }
 
-    /// Whether this server asks for no tokens (`Trust.insecureOpen`): then it must not be reached from elsewhere.
+    /// Whether this server requires no tokens (`Trust.insecureOpen`). It must then not be reachable from other
+    /// machines.
     package var isInsecureOpen: Bool { openPrincipal != nil }
 
-    /// Whether a token, or what stands for it, is still good: for streams that outlive the request that opened them
-    ///
+    /// Whether a token that was accepted before is still valid: it has not expired and was not revoked. For streams
+    /// that outlive the request that opened them.
     public func stillAccepts(_ principal: Principal) -> Bool { clock.now < principal.expiration && verifier.stillAccepts(principal) }
 
     // MARK: Refusal
@@ -320,14 +347,14 @@ public final class ResourceServer: Sendable {
         case noCredentials
         case malformed(String)
         case invalidToken(RejectionReason)
-        /// What is wrong with how a token that is bound to a key was sent, or with its proof.
+        /// The error in how a bound token was sent, or in its proof.
         case unproven(OAuthError)
         case insufficientScope(missing: ScopeSet)
         case forbiddenTransport(String)
         case unavailable(String)
     }
 
-    /// The one place where a refusal becomes an answer.
+    /// The only place where a rejection becomes a response.
     private func refuse(
         _ refusal: Refusal, for operation: Operation, caller: Caller, requirement: Requirement? = nil, offersProof: Bool = false,
         isProof: Bool = false
@@ -362,8 +389,8 @@ public final class ResourceServer: Sendable {
                 .unauthorized, OAuthError(.invalidToken, "the access token is invalid, expired, revoked or meant for another server"),
                 scope: challenged, isProof: isProof)
             if offersProof, !proofs.isRequired {
-                // The scheme that the token was sent with comes first; the second challenge says how it would be taken
-                // (RFC 9449 §7.2).
+                // The scheme that the token was sent with comes first. The second challenge says how the token would be
+                // accepted (RFC 9449 §7.2).
                 let algorithms = metadata.dpopSigningAlgorithmsSupported?.joined(separator: " ")
                 let challenge = AuthenticationChallenge(scheme: "DPoP", [("algs", algorithms)])
                 answer.response.headerFields.append(HTTPField(name: .wwwAuthenticate, value: challenge.headerValue))
@@ -375,8 +402,8 @@ public final class ResourceServer: Sendable {
             return proofs.requiresNonce || error.code == .useDPoPNonce ? answer.with(.dpopNonce, proofs.nonces.current(at: clock.now)) : answer
         case .insufficientScope(let missing):
             record(.denied, operation, caller, reason: "insufficient_scope", missing: missing)
-            // What it has and what it lacks: clients ask for exactly this set next, and some forget what they had (R9,
-            // R10).
+            // The scopes that the token has and those that it lacks: clients request exactly this set next, and some
+            // forget the scopes that they had (R9, R10).
             let scope = required.union(caller.principal?.scopes ?? [])
             return reply(
                 .forbidden, OAuthError(.insufficientScope, HTTPReply.printable("\(operation.description.prefix(120)) needs also: \(missing.text)")),

@@ -2,7 +2,7 @@ import HTTPTypes
 import JOSE
 package import OAuth
 
-/// Mistakes in a configuration that would otherwise show as refused requests.
+/// Checks for configurations that would otherwise show as rejected requests.
 extension ResourceServer {
     /// Throws `invalid_configuration` when an authorization server of this process does not issue tokens for this
     /// resource.
@@ -16,10 +16,10 @@ extension ResourceServer {
     }
 
     /// Throws `invalid_configuration` when an operation requires a scope that no token can have: the authorization
-    /// server of this process does not list it among the scopes of the resource, and no scope that it lists implies it.
-    /// Not checked where other issuers are trusted too.
+    /// server of this process does not list it among the scopes of the resource, and no listed scope implies it. Not
+    /// checked if other issuers are trusted too.
     ///
-    /// - Parameter requirements: what requires the scopes, for the message, and the scopes.
+    /// - Parameter requirements: The scopes, and the operation that requires them, for the message.
     package func check(_ requirements: [(what: String, requirement: Requirement)]) throws(OAuthError) {
         guard !hasOtherIssuers, !localIssuers.isEmpty else { return }
         let known = localIssuers.reduce(into: ScopeSet()) { $0 = $0.union($1.scopes(resource.text)) }
@@ -35,8 +35,8 @@ extension ResourceServer {
         }
     }
 
-    /// Throws `invalid_configuration` when an authorization server of this process cannot be reached by anybody, so
-    /// that nobody could sign in.
+    /// Throws `invalid_configuration` when no application serves an authorization server of this process, so that no
+    /// user could sign in.
     package func checkLocalIssuersAreServed() throws(OAuthError) {
         for local in localIssuers where !local.isServed() {
             throw OAuthError(
@@ -46,16 +46,15 @@ extension ResourceServer {
         }
     }
 
-    /// Fetches the metadata of every trusted issuer that is found by discovery, and says what is wrong, one sentence
-    /// for each issuer, with the line to write. Empty when everything is well. Until an issuer can be reached, its
-    /// tokens are answered with 503.
+    /// Fetches the metadata of every trusted issuer that uses discovery. Returns one sentence for each problem, with
+    /// the line to write. Empty when there is none. Until an issuer can be reached, its tokens are answered with 503.
     package func findingsOfIssuers() async -> [String] {
         guard let fetcher else { return [] }
         var findings: [String] = []
         for issuer in discoveredIssuers {
             do throws(OAuthError) {
-                // One address says whether the issuer can be reached at all; what is wrong there is wrong at the others
-                // too.
+                // One URL shows whether the issuer can be reached at all. A problem there is a problem at the other
+                // URLs too.
                 if let url = issuer.metadataURLs.first.flatMap(WebURL.init) { _ = try await fetcher.fetch(OutboundRequest(.get, url)) }
                 let metadata = try await AuthorizationServerMetadata.discover(issuer, with: fetcher)
                 if metadata.jwksURI == nil { findings.append("the metadata of \(issuer) has no jwks_uri, so its tokens cannot be verified") }
@@ -73,7 +72,7 @@ extension ResourceServer {
         return findings
     }
 
-    /// The issuer that the metadata at an issuer's addresses names, where it is another one.
+    /// The issuer that the metadata at an issuer's URLs names, if it is another one.
     private func otherName(of issuer: Issuer, _ fetcher: any HTTPFetcher) async -> String? {
         for url in issuer.metadataURLs.compactMap(WebURL.init) {
             guard let reply = try? await fetcher.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"])),

@@ -2,7 +2,7 @@ public import OAuth
 import JOSE
 
 extension Trust {
-    /// Trust from the environment variables that small MCP servers share.
+    /// Trust from the environment variables that many small MCP servers use.
     ///
     /// | variables | meaning |
     /// |---|---|
@@ -12,8 +12,8 @@ extension Trust {
     /// | `AUTH_CLIENT_ID`, `AUTH_CLIENT_SECRET`, `AUTH_ISSUER` | also opaque tokens, by introspection |
     ///
     /// Without an audience variable the audience is the resource itself. JWTs need not follow RFC 9068, since few of
-    /// these issuers do. Nil when none of the variables is set. Throws `invalid_configuration` saying which variable is
-    /// missing or wrong.
+    /// these issuers do. Nil when none of the variables is set. Throws `invalid_configuration`. The message names the
+    /// variable that is missing or wrong.
     public static func environment(_ environment: [String: String]) throws(OAuthError) -> Trust? {
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         if let domain = value("AUTH0_DOMAIN") {

@@ -3,14 +3,16 @@ import HTTPTypes
 public import JOSE
 public import OAuth
 
-/// Verifies tokens by asking their issuer (RFC 7662). For opaque tokens, and wherever a revocation has to count within
-/// a minute.
+/// Validates tokens by asking their issuer (RFC 7662). For opaque tokens, and for resources where a revocation must
+/// apply within a minute.
 public final class IntrospectionVerifier: TokenVerifier {
-    /// How this server proves to the issuer who it is (RFC 6749 §2.3, RFC 7523).
+    /// The authentication of this server at the issuer (RFC 6749 §2.3, RFC 7523).
     public enum ClientAuthentication: Sendable, CustomStringConvertible, CustomReflectable {
+        /// A secret in the `Authorization` header, form-encoded (RFC 6749 §2.3.1).
         case basic(clientID: String, secret: String)
+        /// A secret in the body (RFC 6749 §2.3.1).
         case post(clientID: String, secret: String)
-        /// `audience`: the issuer.
+        /// An assertion that is signed with `key` (RFC 7523 §2.2). `audience` is the issuer.
         case privateKeyJWT(clientID: String, key: SigningKey, audience: String)
 
         public var description: String { "ClientAuthentication" }
@@ -24,22 +26,29 @@ public final class IntrospectionVerifier: TokenVerifier {
     private let fetcher: any HTTPFetcher
     private let opaqueTokensOnly: Bool
     private let metadata: RemoteMetadata?
+    /// The number of seconds for which an accepted token is cached, 0 to 60.
     public let cacheLifetime: Int64
 
-    /// Where the endpoint is.
+    /// The location of the introspection endpoint.
     public enum EndpointSource: Sendable {
+        /// This URL.
         case url(WebURL)
+        /// The `introspection_endpoint` of the issuer's metadata (RFC 8414 §2), which is cached for ten minutes.
         case discovered(Issuer)
     }
 
+    /// A verifier for the tokens of one issuer.
+    ///
     /// - Parameters:
-    ///   - issuer: who vouches for the subjects; an `iss` in an answer must be the same.
-    ///   - audiences: what `aud` must name one of. Nil: not checked, which the configuration must have said in so many
-    ///     words.
-    ///   - clientsWithoutAudience: the clients whose tokens are taken although the answer has no `aud`.
-    ///   - cacheLifetime: seconds for which a positive answer is kept, 0 to 60; also the longest delay of a revocation.
-    ///   - opaqueTokensOnly: rejects what looks like a JWT without asking: for use beside a `JWTVerifier` of the same
-    ///     issuer.
+    ///   - issuer: The issuer of the subjects. An `iss` in a response must be the same.
+    ///   - audiences: The accepted audiences. `aud` must name at least one. Nil: not checked, which an operator must
+    ///     have chosen explicitly.
+    ///   - clientsWithoutAudience: The clients whose tokens are accepted although the response has no `aud`.
+    ///   - fetcher: Sends the introspection requests.
+    ///   - cacheLifetime: The number of seconds for which an accepted token is cached, limited to 0 to 60. This is also
+    ///     the longest delay of a revocation.
+    ///   - opaqueTokensOnly: Whether tokens that look like a JWT are rejected without a request, for use beside a
+    ///     `JWTVerifier` of the same issuer.
     public init(
         issuer: String, endpoint: EndpointSource, authentication: ClientAuthentication, audiences: [String]?,
         clientsWithoutAudience: [String] = [], fetcher: any HTTPFetcher,
@@ -57,10 +66,14 @@ public final class IntrospectionVerifier: TokenVerifier {
         self.cacheLifetime = min(max(cacheLifetime, 0), 60)
     }
 
+    /// `.undecided`, because every token needs a request. `.rejected` for a JWT if the verifier is for opaque tokens
+    /// only.
     public func verify(_ token: AccessToken, at now: NumericDate) -> Verification {
         opaqueTokensOnly && token.looksLikeJWT ? .rejected(RejectionReason("unknown_token")) : .undecided
     }
 
+    /// Sends one introspection request. `.unavailable` when the endpoint cannot be reached or does not answer as RFC
+    /// 7662 §2.2 requires.
     public func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification {
         let reply: HTTPReply
         do throws(OAuthError) {
@@ -103,9 +116,9 @@ public final class IntrospectionVerifier: TokenVerifier {
         return .accepted(principal)
     }
 
-    /// An answer may name its user by `username` alone (RFC 7662 §2.2). Such names are no `sub`, and could be one that
-    /// somebody else has: they get a namespace of their own, whose name no issuer can have, since issuers have no
-    /// fragment (RFC 8414 §2).
+    /// The namespace of the subject. A response may name its user by `username` alone (RFC 7662 §2.2). Such a name is
+    /// not a `sub`, and could equal another user's. So these names have their own namespace, which no issuer can have,
+    /// since issuers have no fragment (RFC 8414 §2).
     private func issuer(of claims: JWTClaims) -> String {
         claims.subject == nil && claims["username"]?.string != nil ? issuer + "#username" : issuer
     }
@@ -145,7 +158,7 @@ public final class IntrospectionVerifier: TokenVerifier {
     }
 }
 
-/// Padded base64 (RFC 4648 §4), as the Basic scheme wants it.
+/// Padded base64 (RFC 4648 §4), as the Basic scheme requires.
 package enum Base64 {
     package static func encode(_ bytes: [UInt8]) -> String {
         var text = Base64URL.encode(bytes).map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 }
@@ -153,7 +166,7 @@ package enum Base64 {
         return String(text)
     }
 
-    /// Nil for anything but canonical, padded base64.
+    /// The bytes of canonical, padded base64. Nil for anything else.
     package static func decode(_ text: String) -> [UInt8]? {
         let bytes = Array(text.utf8)
         guard bytes.count % 4 == 0, !bytes.contains(where: { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }) else { return nil }

@@ -1,23 +1,25 @@
 public import JOSE
 import OAuth
 
-/// Verifies access tokens that are JWTs (RFC 9068) of one issuer.
+/// Validates access tokens that are JWTs (RFC 9068) of one issuer.
 public final class JWTVerifier: TokenVerifier {
     private let requirements: JWTRequirements
     private let keys: any KeySource
     private let algorithms: AlgorithmSet
-    /// Where `typ` does not say what a token is, its claims have to.
+    /// Whether claims decide the kind of a token, because `typ` does not.
     private let knowsTokensByClaims: Bool
     private let refusesIDTokens: Bool
     private let headers = HeaderMemory()
 
+    /// A verifier for one issuer.
+    ///
     /// - Parameters:
-    ///   - requirements: issuer, audience, `typ` and times.
-    ///   - keys: fixed keys, or a `RemoteKeySet`.
-    ///   - algorithms: an allow-list; a key narrows it further. Symmetric ones work only with a `FixedKeys` that holds
-    ///     a secret.
-    ///   - insecureAllowIDTokens: takes tokens that have the claims of ID tokens, for an issuer that has no other
-    ///     access tokens (`Trust.TokenProfile`).
+    ///   - requirements: The issuer, audience, `typ` and times.
+    ///   - keys: Fixed keys, or a `RemoteKeySet`.
+    ///   - algorithms: The accepted algorithms. A key restricts them further. Symmetric ones work only with a
+    ///     `FixedKeys` that contains a secret.
+    ///   - insecureAllowIDTokens: Whether tokens with the claims of ID tokens are accepted, for an issuer that has no
+    ///     other access tokens (`Trust.TokenProfile`).
     public init(
         _ requirements: JWTRequirements, keys: any KeySource, algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric,
         insecureAllowIDTokens: Bool = false
@@ -29,10 +31,14 @@ public final class JWTVerifier: TokenVerifier {
         refusesIDTokens = !insecureAllowIDTokens
     }
 
+    /// The epoch of the keys.
     public var epoch: UInt64 { keys.epoch }
 
+    /// Checks claims and signature with the keys in memory. `.undecided` when there are no keys yet, or the key is
+    /// unknown and the keys may be refreshed.
     public func verify(_ token: AccessToken, at now: NumericDate) -> Verification { decide(token, now, mayRefresh: true) }
 
+    /// Refreshes the keys, then decides. `.unavailable` when there are no keys.
     public func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification {
         if let failure = await keys.refresh(at: now) { return .unavailable(failure) }
         return decide(token, now, mayRefresh: false)
@@ -42,7 +48,7 @@ public final class JWTVerifier: TokenVerifier {
         do throws(JOSEError) {
             let jws = try CompactJWS(parsing: token.bytes, headers: headers)
             let claims = try JWTClaims(parsing: jws.payload)
-            // The cheap checks first: a token that is refused anyway must not cost a signature, and never a fetch.
+            // The cheap checks come first: a rejected token must not cost a signature, and never a fetch.
             if let violation = requirements.violation(header: jws.header, claims: claims, now: now) {
                 return .rejected(RejectionAdvice(requirements, jws.header, claims).reason(violation, at: now))
             }
@@ -72,7 +78,7 @@ public final class JWTVerifier: TokenVerifier {
         }
     }
 
-    /// Whom claims name that were found to be good.
+    /// The decision for claims that were found to be valid.
     package func principal(_ claims: JWTClaims) -> Verification {
         guard Principal.isBindingKnown(claims) else {
             return .rejected(RejectionReason("sender_constrained", "the token is bound in a way that cannot be proven here"))
@@ -83,13 +89,15 @@ public final class JWTVerifier: TokenVerifier {
         return .accepted(principal)
     }
 
-    /// Logout tokens (OpenID Connect Back-Channel Logout §2.4), and what Keycloak calls its other tokens in `typ`.
+    /// Whether the claims are those of a logout token (OpenID Connect Back-Channel Logout §2.4), or of another token of
+    /// Keycloak, as its claim `typ` says.
     private static func isOtherToken(_ claims: JWTClaims) -> Bool {
         claims["events"] != nil || claims["typ"]?.string.map { ["Refresh", "Offline", "Logout"].contains($0) } ?? false
     }
 
-    /// What OpenID Connect puts into ID tokens and nobody into access tokens; `token_use` is Cognito's word for it,
-    /// `typ` Keycloak's, whose access tokens repeat a `nonce` and say `Bearer`.
+    /// Whether the claims are those of an ID token. OpenID Connect puts these claims into ID tokens, and no issuer puts
+    /// them into access tokens. Cognito's `token_use` and Keycloak's `typ` name the kind. Keycloak's access tokens
+    /// repeat a `nonce` and have the type `Bearer`.
     private static func isIDToken(_ claims: JWTClaims) -> Bool {
         let kind = claims["typ"]?.string
         return kind == "ID" || (claims["nonce"] != nil && kind != "Bearer") || claims["at_hash"] != nil || claims["c_hash"] != nil

@@ -3,89 +3,103 @@ public import JOSE
 public import OAuth
 import Synchronization
 
-/// Where a verifier's keys come from. Reading is immediate; only `refresh` waits.
+/// The keys of a verifier. Reading is immediate. Only `refresh` waits.
 public protocol KeySource: Sendable {
-    /// The keys, or nil when there are none yet, or none fresh enough.
+    /// The keys. Nil when there are none yet, or they are too old.
     func snapshot(at now: NumericDate) -> JWKSet?
-    /// Whether `refresh` would look for new keys now, or is cooling down.
+    /// Whether `refresh` would fetch keys now, or wait for a fetch that is running.
     func mayRefresh(at now: NumericDate) -> Bool
-    /// Looks for new keys. Nil when there are keys afterwards; otherwise why not.
+    /// Fetches keys if it is time. Nil when there are keys afterwards, otherwise the reason why not.
     func refresh(at now: NumericDate) async -> String?
-    /// Changes whenever a key is gone.
+    /// A number that changes whenever a key was removed.
     var epoch: UInt64 { get }
 }
 
-/// Keys that their owner configured.
+/// Keys from the configuration, which never change.
 public struct FixedKeys: KeySource {
     private let keys: JWKSet
 
+    /// A source with these keys.
     public init(_ keys: [VerificationKey]) { self.keys = JWKSet(keys) }
 
+    /// The keys, always.
     public func snapshot(at now: NumericDate) -> JWKSet? { keys }
+    /// False: there is nothing to fetch.
     public func mayRefresh(at now: NumericDate) -> Bool { false }
+    /// Nil: the keys are there.
     public func refresh(at now: NumericDate) async -> String? { nil }
+    /// 0: keys are never removed.
     public var epoch: UInt64 { 0 }
 }
 
-/// Keys that an issuer publishes, by discovery or at a known URL.
+/// Keys that an issuer publishes, found by discovery or at a known URL.
 ///
-/// The keys are an immutable snapshot. They are fetched by one flight at a time, at most `maximumAttempts` times in a
-/// minute whatever tokens arrive, and after a failure not before `retryInterval`; served stale while a refresh runs or
-/// fails; and never replaced by a document without a usable key. So a key that an issuer began to sign with a moment
-/// ago is found at once, and a flood of made-up key identifiers causes three fetches a minute.
+/// The keys are an immutable snapshot. One fetch runs at a time, at most `maximumAttempts` in a minute, whatever tokens
+/// arrive, and none for `retryInterval` after a failure. The old keys are used while a refresh runs or fails. A
+/// document without a usable key never replaces them. So a key that an issuer began to sign with a moment ago is found
+/// at once, and a flood of unknown key identifiers causes three fetches a minute.
 public final class RemoteKeySet: KeySource {
-    /// Where the JWK set is.
+    /// The location of the JWK set.
     public enum Location: Sendable {
         /// The `jwks_uri` of the issuer's metadata (RFC 8414 §2).
         case issuer(Issuer)
+        /// This URL.
         case url(WebURL)
     }
 
     private struct State {
         var keys: JWKSet?
         var fetchedAt: NumericDate?
-        /// The moments of the latest attempts, oldest first: as many as count.
+        /// The times of the latest attempts, oldest first, as many as count.
         var attempts: [NumericDate] = []
         var failedAt: NumericDate?
         var epoch: UInt64 = 0
         var flight: Task<String?, Never>?
     }
 
-    /// Seconds after which keys are fetched anew, in the background of whatever request comes next.
+    /// The number of seconds after which keys are fetched again, in the background of the next request.
     public static let refreshInterval: Int64 = 600
-    /// The most fetches within `attemptWindow` seconds.
+    /// The number of fetches within `attemptWindow` seconds, at most.
     public static let maximumAttempts = 3
+    /// The number of seconds in which `maximumAttempts` are counted.
     public static let attemptWindow: Int64 = 60
-    /// Seconds after a failed fetch before the next one.
+    /// The number of seconds after a failed fetch before the next one.
     public static let retryInterval: Int64 = 20
-    /// Seconds after which keys that could not be fetched anew are no longer used.
+    /// The number of seconds after which keys are no longer used if they could not be fetched again.
     public static let maximumAge: Int64 = 86400
 
     private let location: Location
     private let fetcher: any HTTPFetcher
     private let state = Mutex(State())
 
+    /// A source that fetches nothing until `refresh` is called, or a snapshot is due for a refresh.
     public init(_ location: Location, fetcher: any HTTPFetcher) {
         self.location = location
         self.fetcher = fetcher
     }
 
+    /// A number that increases when a fetch no longer contains a key that was there before.
     public var epoch: UInt64 { state.withLock { $0.epoch } }
 
+    /// The keys of the last successful fetch. Nil before the first, and when they are older than `maximumAge`. Starts a
+    /// fetch in the background if they are older than `refreshInterval`.
     public func snapshot(at now: NumericDate) -> JWKSet? {
         state.withLock { state in
             guard let keys = state.keys, let fetchedAt = state.fetchedAt else { return nil }
             let age = now.seconds(since: fetchedAt)
             guard age < Self.maximumAge else { return nil }
-            // Nobody waits for this flight, but it is on its way when this returns: one that left later would bring an
-            // old time with it.
+            // No caller waits for this fetch, but it has started when this returns. A fetch that started later would
+            // have an old time.
             if age >= Self.refreshInterval { depart(&state, now) }
             return keys
         }
     }
 
+    /// Whether a fetch is running, or the limits allow one now.
     public func mayRefresh(at now: NumericDate) -> Bool { state.withLock { $0.flight != nil || Self.isDue($0, now) } }
 
+    /// Waits for the running fetch, or starts one if the limits allow it. Nil when there are keys afterwards, also old
+    /// ones. Otherwise the reason of the failure.
     @discardableResult
     public func refresh(at now: NumericDate) async -> String? {
         while true {
@@ -100,15 +114,15 @@ public final class RemoteKeySet: KeySource {
             let (hasKeys, isOld) = state.withLock { state in
                 (state.keys != nil, state.attempts.last.map { now.seconds(since: $0) >= Self.retryInterval } ?? true)
             }
-            // A flight that left long ago, before the machine slept perhaps, brought what was true then.
+            // A fetch that started long ago, for example before the machine slept, has old keys.
             if isOurs || !isOld { return hasKeys ? nil : failure }
         }
     }
 
-    /// The flight that is under way, or one that leaves now; nil while it is too early for another.
+    /// The running fetch, or a new one. Nil while the limits allow no other fetch.
     ///
-    /// The one unstructured task of this type: it is bounded by the fetcher's timeouts, and not everybody has to wait
-    /// for it.
+    /// This starts the only unstructured task of this type. The fetcher's timeouts bound it, and not every caller has
+    /// to wait for it.
     @discardableResult
     private func depart(_ state: inout State, _ now: NumericDate) -> Task<String?, Never>? {
         if let flight = state.flight { return flight }
@@ -119,7 +133,7 @@ public final class RemoteKeySet: KeySource {
     }
 
     private static func isDue(_ state: State, _ now: NumericDate) -> Bool {
-        // A little less than nothing is a request that came in earlier; much less is a clock that was set back.
+        // A small negative number is a request that arrived earlier. A large one is a clock that was set back.
         func isWithin(_ seconds: Int64, _ moment: NumericDate) -> Bool { (-60..<seconds).contains(now.seconds(since: moment)) }
         if let failedAt = state.failedAt, isWithin(retryInterval, failedAt) { return false }
         return state.attempts.count { isWithin(attemptWindow, $0) } < maximumAttempts

@@ -1,36 +1,45 @@
 public import JOSE
 public import OAuth
 
-/// Fixed tokens for tests and examples. Never for production: whoever reads the source has the token.
+/// Accepts fixed tokens, for tests and examples. Not for production: every reader of the source has the tokens.
 public struct StaticTokenVerifier: TokenVerifier {
     private let principals: [TokenDigest: Principal]
 
+    /// Accepts these tokens, until their principals expire.
     public init(_ principals: [String: Principal]) {
         self.principals = Dictionary(principals.map { (AccessToken($0.key).digest, $0.value) }, uniquingKeysWith: { first, _ in first })
     }
 
+    /// 0: tokens are not cached.
     public var cacheLifetime: Int64 { 0 }
 
+    /// Compares the SHA-256 of the token. Never waits.
     public func verify(_ token: AccessToken, at now: NumericDate) -> Verification {
         guard let principal = principals[token.digest] else { return .rejected(RejectionReason("unknown_token")) }
         return now < principal.expiration ? .accepted(principal) : .rejected(RejectionReason("expired"))
     }
 }
 
-/// A verifier that is a closure over somebody's own way of checking tokens. The closure owes what `TokenVerifier` asks,
-/// the audience above all.
+/// A verifier that calls a closure. The closure has the duties of `TokenVerifier`, above all the check of the audience.
 public struct ClosureVerifier: TokenVerifier {
     private let body: @Sendable (AccessToken) async throws -> Principal?
+    /// The number of seconds for which an accepted token is cached.
     public let cacheLifetime: Int64
 
-    /// Nil rejects the token; an error that is thrown means that the answer could not be had, a 503.
+    /// A verifier with this closure. Nil from the closure rejects the token. A thrown error means that the decision
+    /// cannot be made now, a 503.
+    ///
+    /// - Parameter cacheLifetime: The number of seconds for which an accepted token is cached. A revocation has no
+    ///   effect for that long.
     public init(cacheLifetime: Int64 = 0, _ body: @escaping @Sendable (AccessToken) async throws -> Principal?) {
         self.cacheLifetime = cacheLifetime
         self.body = body
     }
 
+    /// `.undecided`: the closure decides in `resolve`.
     public func verify(_ token: AccessToken, at now: NumericDate) -> Verification { .undecided }
 
+    /// Calls the closure. An expired principal is rejected.
     public func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification {
         do {
             guard let principal = try await body(token) else { return .rejected(RejectionReason("refused", "the custom verifier refused the token")) }
@@ -39,25 +48,32 @@ public struct ClosureVerifier: TokenVerifier {
     }
 }
 
-/// Several verifiers: the first that accepts a token decides, and its issuer is the principal's, so a subject of one
-/// never stands for another's.
+/// Several verifiers. The first one that accepts a token decides. The principal has the issuer of that verifier, so a
+/// subject of one issuer never stands for a subject of another.
 public struct AnyOfVerifier: TokenVerifier {
     private let verifiers: [any TokenVerifier]
 
+    /// Asks the verifiers in this order.
     public init(_ verifiers: [any TokenVerifier]) { self.verifiers = verifiers }
 
+    /// A number that changes when the epoch of any verifier changes.
     public var epoch: UInt64 { verifiers.reduce(0) { $0 &* 31 &+ $1.epoch } }
+    /// The shortest lifetime of the verifiers.
     public var cacheLifetime: Int64 { verifiers.map(\.cacheLifetime).min() ?? 0 }
+    /// Whether every verifier still accepts the principal.
     public func stillAccepts(_ principal: Principal) -> Bool { verifiers.allSatisfy { $0.stillAccepts(principal) } }
+    /// Tells every verifier.
     public func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {
         for verifier in verifiers { verifier.noteUse(of: principal, for: operation, at: now) }
     }
 
+    /// The first answer that is not nil.
     public func grantableScopes(to principal: Principal) async -> ScopeSet? {
         for verifier in verifiers { if let scopes = await verifier.grantableScopes(to: principal) { return scopes } }
         return nil
     }
 
+    /// The first acceptance. `.undecided` if an earlier verifier needs I/O, because it must decide first.
     public func verify(_ token: AccessToken, at now: NumericDate) -> Verification {
         var isUndecided = false
         var reason = RejectionReason("unknown_token")
@@ -71,6 +87,8 @@ public struct AnyOfVerifier: TokenVerifier {
         return isUndecided ? .undecided : .rejected(reason)
     }
 
+    /// The first acceptance, after I/O where a verifier needs it. `.unavailable` if none accepts and at least one
+    /// cannot decide.
     public func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification {
         var reason = RejectionReason("unknown_token")
         var failure: String?
@@ -87,7 +105,7 @@ public struct AnyOfVerifier: TokenVerifier {
         return failure.map { .unavailable($0) } ?? .rejected(reason)
     }
 
-    /// The reason that says most: another issuer's token is the least of them.
+    /// The more informative reason. A token of another issuer is the least informative one.
     private static func better(_ one: RejectionReason, _ other: RejectionReason) -> RejectionReason {
         let dull: Set = ["unknown_token", "wrong_issuer", "malformed_jws", "inactive"]
         return dull.contains(one.code) || !dull.contains(other.code) ? other : one

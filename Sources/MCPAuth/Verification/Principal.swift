@@ -1,9 +1,9 @@
 public import JOSE
 public import OAuth
 
-/// Who is calling: what a verified token says, in one shape whoever issued it.
+/// The content of a verified token, in one form for every issuer.
 ///
-/// Immutable, and one reference: it is copied into every context and every call without cost.
+/// It is immutable and one reference, so copying it into contexts and calls is cheap.
 public struct Principal: Sendable {
     private final class Storage: Sendable {
         let issuer: String
@@ -34,6 +34,8 @@ public struct Principal: Sendable {
 
     private let storage: Storage
 
+    /// A principal, for verifiers of your own and for tests. Nothing is checked: `issuer` must come from the
+    /// configuration of the verifier, never from an unverified claim.
     public init(
         issuer: String, subject: String, clientID: String? = nil, scopes: ScopeSet = [], roles: [String] = [], expiration: NumericDate,
         tokenID: String? = nil, keyThumbprint: String? = nil, claims: JSONDocument
@@ -41,29 +43,29 @@ public struct Principal: Sendable {
         storage = Storage(issuer, subject, clientID, scopes, roles, expiration, tokenID, keyThumbprint, claims)
     }
 
-    /// Who vouches for `subject`. Comes from the configuration of the verifier that accepted the token, never from an
-    /// unchecked claim.
+    /// The issuer that vouches for `subject`. It comes from the configuration of the verifier that accepted the token,
+    /// never from an unverified claim.
     public var issuer: String { storage.issuer }
-    /// The user, or the client itself when it acts for nobody else. Unique within `issuer` only: use `owner` to keep
-    /// data apart.
+    /// The user, or the client if it acts for itself. Unique within `issuer` only: use `owner` to separate data.
     public var subject: String { storage.subject }
-    /// The client that sent the token: `client_id`, else `azp`, `cid` or `appid`.
+    /// The client that sent the token: `client_id`, otherwise `azp`, `cid` or `appid`. Nil when the token names none.
     public var clientID: String? { storage.clientID }
-    /// What the token grants: `scope`, `scp` and `permissions` together.
+    /// The scopes of the token: `scope`, `scp` and `permissions` together.
     public var scopes: ScopeSet { storage.scopes }
-    /// `roles`, `groups`, `realm_access.roles` and `cognito:groups` together.
+    /// The roles of the token: `roles`, `groups`, `realm_access.roles` and `cognito:groups` together.
     public var roles: [String] { storage.roles }
-    /// After this moment the token is worth nothing.
+    /// The time from which the token is no longer accepted, including the leeway.
     public var expiration: NumericDate { storage.expiration }
-    /// The `jti` of the token.
+    /// The `jti` of the token. Nil: none.
     public var tokenID: String? { storage.tokenID }
-    /// The key that whoever sends the token has to prove (RFC 9449 §6.1). Nil: the token is good for whoever holds it.
+    /// The thumbprint of the key that the sender of the token must prove (RFC 9449 §6.1). Nil: the token is a bearer
+    /// token.
     public var keyThumbprint: String? { storage.keyThumbprint }
-    /// Everything that the issuer said, as strict JSON: `principal.claims["department"]?.string`.
+    /// All claims of the token, as strict JSON: `principal.claims["department"]?.string`.
     public var claims: JSONDocument { storage.claims }
 
-    /// Issuer and subject in one text: the key under which to store what belongs to this user. No two users share one,
-    /// since a `|` in the issuer's part is escaped. Databases must compare it as bytes.
+    /// Issuer and subject in one text: the key under which to store the data of this user. No two users share one,
+    /// because `|` and `%` in the issuer are escaped. Databases must compare it as bytes.
     public var owner: String {
         guard issuer.utf8.contains(where: { $0 == UInt8(ascii: "|") || $0 == UInt8(ascii: "%") }) else { return issuer + "|" + subject }
         var escaped = ""
@@ -77,46 +79,45 @@ public struct Principal: Sendable {
         return escaped + "|" + subject
     }
 
-    /// Whether the client acts for itself (RFC 9068 §2.2): then `subject` is not a user.
+    /// Whether the client acts for itself (RFC 9068 §2.2). Then `subject` is not a user.
     public var isClient: Bool { clientID.map { $0.utf8.elementsEqual(subject.utf8) } ?? false }
 
-    /// Whether both are the same user of the same issuer, byte for byte.
+    /// Whether both have the same issuer and subject, compared byte by byte.
     public func isSameUser(as other: Principal) -> Bool {
         issuer.utf8.elementsEqual(other.issuer.utf8) && subject.utf8.elementsEqual(other.subject.utf8)
     }
 }
 
-/// The person behind a principal, in words: what the issuer says of them (OpenID Connect Core §5.1). Read from the
-/// claims each time; nothing is asked or stored.
+/// The user behind a principal, as the issuer describes them (OpenID Connect Core §5.1). Read from the claims each
+/// time. Nothing is requested or stored.
 ///
-/// These are for people to read. Nil where the issuer says nothing, as most do without the scopes `profile` and
-/// `email`. Data belongs to `owner`, never to a name or an e-mail address: those change, and are given to other people
-/// later.
+/// These texts are for display. They are nil if the issuer does not send them, as most do without the scopes `profile`
+/// and `email`. Key data by `owner`, never by a name or an e-mail address, because those change and are reassigned.
 extension Principal {
     /// The full name, such as `Ada Lovelace`.
     public var name: String? { text("name") }
-    /// What the person signs in with, or is known by: `preferred_username`, else `username`.
+    /// The sign-in name: `preferred_username`, otherwise `username`.
     public var preferredUsername: String? { text("preferred_username") ?? text("username") }
-    /// Whether it belongs to the person is another question: `isEmailVerified`.
+    /// The e-mail address. `isEmailVerified` says whether it belongs to the user.
     public var email: String? { text("email") }
-    /// Whether the issuer says that it has checked that the address is this person's. False where it says nothing.
+    /// Whether the issuer says that the address was verified. False if it does not say so.
     public var isEmailVerified: Bool {
         guard email != nil, let verified = claims["email_verified"] else { return false }
         return verified.bool ?? (verified.string == "true")
     }
     /// A language tag (BCP 47), such as `de-CH`.
     public var locale: String? { text("locale") }
-    /// The address of a picture. Anybody may have chosen it: a page that shows it tells that server who looks.
+    /// The URL of a picture. Any user may have chosen it: a page that shows it reveals its visitors to that server.
     public var picture: String? { text("picture") }
 
     private func text(_ claim: String) -> String? { claims[claim]?.string.flatMap { $0.isEmpty ? nil : $0 } }
 }
 
 extension Principal {
-    /// The principal of a claims set, or nil when nobody is named in it.
+    /// The principal of a claims set, or nil when the claims name neither user nor client.
     ///
-    /// - Parameter username: who the user is where there is no `sub`, as introspection answers may say; the issuer is
-    ///   then one for such names alone.
+    /// - Parameter username: The user if there is no `sub`, as in introspection responses. The issuer is then a
+    ///   namespace for such names.
     package init?(issuer: String, claims: JWTClaims, username: String? = nil, expiration: NumericDate) {
         let clientID = claims["client_id"]?.string ?? claims["azp"]?.string ?? claims["cid"]?.string ?? claims["appid"]?.string
         guard let subject = claims.subject ?? username ?? clientID, !subject.isEmpty else { return nil }
@@ -125,17 +126,16 @@ extension Principal {
             expiration: expiration, tokenID: claims.identifier, keyThumbprint: claims["cnf"]?["jkt"]?.string, claims: claims.document)
     }
 
-    /// Whether a token is bound to nothing, or to a key in the one way that is known here. Any other confirmation
-    /// (RFC 7800 §3.1), such as a certificate, would not be checked, and a token that is bound must never pass as one
-    /// that is not.
+    /// Whether a token is bound to nothing, or to a key by `jkt` alone. Any other confirmation (RFC 7800 §3.1), such as
+    /// a certificate, would not be checked, and a bound token must never be accepted as a bearer token.
     package static func isBindingKnown(_ claims: JWTClaims) -> Bool {
         guard let confirmation = claims["cnf"] else { return true }
         guard let members = confirmation.members, members.count == 1, let thumbprint = confirmation["jkt"]?.string else { return false }
         return DPoPProof.isThumbprint(thumbprint)
     }
 
-    /// `scope` is a string (RFC 9068 §2.2.3), which some issuers write as an array; `scp` a string or an array;
-    /// `permissions` an array. Anything else grants nothing.
+    /// `scope` is a string (RFC 9068 §2.2.3), which some issuers write as an array. `scp` is a string or an array.
+    /// `permissions` is an array. Any other type grants nothing.
     private static func scopes(_ claims: JWTClaims) -> ScopeSet {
         let scope = claims["scope"]
         var scopes = scope.flatMap { ScopeSet(lenient: $0) } ?? []

@@ -6,7 +6,7 @@ import Synchronization
 /// Explains to an operator why a JWT was rejected, and which setting is probably wrong.
 struct RejectionAdvice: Sendable {
     private let requirements: JWTRequirements
-    /// Nil for an answer of introspection, which has none.
+    /// Nil for an introspection response, which has no header.
     private let header: JWSHeader?
     private let claims: JWTClaims
 
@@ -22,8 +22,8 @@ struct RejectionAdvice: Sendable {
         }
     }
 
-    /// A token of an unrelated issuer is not logged. One whose issuer has the same host is: a final slash more or less
-    /// is the usual mistake.
+    /// Whether the token is logged. A token of an unrelated issuer is not. A token whose issuer has the same host is,
+    /// because a missing or additional final slash is the usual mistake.
     private func isOfThisIssuer(_ violation: JWTViolation) -> Bool {
         if claims.isIssued(by: requirements.issuer) { return true }
         guard violation == .wrongIssuer, let found = claims["iss"]?.string.flatMap(WebURL.init), let trusted = WebURL(requirements.issuer) else {
@@ -36,7 +36,7 @@ struct RejectionAdvice: Sendable {
 
     private var isAnyJWT: Bool { if case .absentOrJWT = requirements.type { true } else { false } }
 
-    /// Why a token that is no JWT in compact form was rejected: usually the provider issued it for no API.
+    /// The reason for a token that is not a JWT in compact form. Usually the provider issued it for no API.
     static func notJWT(_ token: AccessToken, _ requirements: JWTRequirements, _ error: JOSEError) -> RejectionReason {
         let dots = token.bytes.count { $0 == UInt8(ascii: ".") }
         guard dots == 0 || dots == 4 else { return RejectionReason(error.code.rawValue, error.message) }
@@ -46,7 +46,7 @@ struct RejectionAdvice: Sendable {
         }
     }
 
-    /// For the audit log: holds nothing of the token.
+    /// The text for the audit log. It contains nothing of the token.
     private static func detail(_ violation: JWTViolation) -> String {
         switch violation {
         case .wrongType: "typ is not at+jwt; if the issuer does not follow RFC 9068, trust it with tokens: .anyJWT"
@@ -85,8 +85,8 @@ struct RejectionAdvice: Sendable {
     private static func quoted(_ value: String) -> String { "\"\(HTTPReply.printable(String(value.prefix(120))))\"" }
 }
 
-/// Logs why tokens are rejected: each reason of each configured issuer at most once a minute, so that no flood of
-/// tokens fills the log.
+/// Logs the reasons of rejected tokens: each reason of each configured issuer at most once a minute, so that a flood of
+/// tokens does not fill the log.
 final class RejectionLog: Sendable {
     private let latest = Mutex<[Key: NumericDate]>([:])
 
@@ -105,7 +105,7 @@ final class RejectionLog: Sendable {
         }
         let isDue = latest.withLock { latest in
             let key = Key(code: reason.code, issuer: issuer)
-            // Much less than nothing is a clock that was set back.
+            // A large negative number is a clock that was set back.
             if let last = latest[key], (-60..<Self.interval).contains(now.seconds(since: last)) { return false }
             guard latest[key] != nil || latest.count < Self.capacity else { return false }
             latest[key] = now

@@ -2,8 +2,8 @@ import JOSE
 import OAuth
 import Synchronization
 
-/// The metadata of an issuer, fetched by one flight at a time, kept for ten minutes, served stale while the issuer is
-/// away, and not asked for more often than every thirty seconds, whatever requests arrive.
+/// The metadata of an issuer. One fetch runs at a time, and not more often than every thirty seconds, whatever requests
+/// arrive. Metadata is cached for ten minutes, and used longer while the issuer cannot be reached.
 final class RemoteMetadata: Sendable {
     private struct State {
         var metadata: AuthorizationServerMetadata?
@@ -24,7 +24,7 @@ final class RemoteMetadata: Sendable {
         self.fetcher = fetcher
     }
 
-    /// Throws what the last attempt threw, when there is nothing to serve.
+    /// The metadata. Throws the error of the last attempt when there is none.
     func current(at now: NumericDate) async throws(OAuthError) -> AuthorizationServerMetadata {
         enum Step { case known(AuthorizationServerMetadata), failed(OAuthError), wait(Task<Result<AuthorizationServerMetadata, OAuthError>, Never>) }
         let step: Step = state.withLock { state in

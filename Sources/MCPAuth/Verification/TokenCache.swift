@@ -3,11 +3,10 @@ public import OAuth
 import Metrics
 import Synchronization
 
-/// A verifier that remembers what another one accepted, for as long as that one allows.
+/// Caches the tokens that another verifier accepted, for as long as that verifier allows.
 ///
-/// A hit costs one SHA-256 of the token. It is never older than the token's expiry or the verifier's `cacheLifetime`,
-/// is worth nothing once the verifier's `epoch` has changed, and is asked about with `stillAccepts` every time.
-/// Rejections are not remembered.
+/// A hit costs one SHA-256 of the token. An entry expires with the token or with the verifier's `cacheLifetime`. It is
+/// ignored after the verifier's `epoch` has changed. Every hit asks `stillAccepts`. Rejections are not cached.
 ///
 /// Metrics: `mcp_auth_token_cache_hits_total`, `mcp_auth_token_cache_misses_total`.
 public final class CachingVerifier: TokenVerifier {
@@ -15,27 +14,35 @@ public final class CachingVerifier: TokenVerifier {
     private let cache: TokenCache
     private let hits = Counter(label: "mcp_auth_token_cache_hits_total")
     private let misses = Counter(label: "mcp_auth_token_cache_misses_total")
+    /// The lifetime of the wrapped verifier, in seconds. 0 turns the cache off.
     public let cacheLifetime: Int64
 
-    /// `capacity`: the most tokens that are remembered.
+    /// A cache around a verifier.
+    ///
+    /// - Parameter capacity: The number of tokens that are cached, at most.
     public init(_ verifier: any TokenVerifier, capacity: Int = 32768) {
         self.verifier = verifier
         cache = TokenCache(capacity: capacity)
         cacheLifetime = verifier.cacheLifetime
     }
 
+    /// The epoch of the wrapped verifier.
     public var epoch: UInt64 { verifier.epoch }
+    /// The answer of the wrapped verifier.
     public func stillAccepts(_ principal: Principal) -> Bool { verifier.stillAccepts(principal) }
+    /// Tells the wrapped verifier.
     public func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {
         verifier.noteUse(of: principal, for: operation, at: now)
     }
 
+    /// The answer of the wrapped verifier.
     public func grantableScopes(to principal: Principal) async -> ScopeSet? { await verifier.grantableScopes(to: principal) }
 
+    /// The cached principal, if the wrapped verifier still accepts it. Otherwise its decision from memory.
     public func verify(_ token: AccessToken, at now: NumericDate) -> Verification {
         guard cacheLifetime > 0 else { return verifier.verify(token, at: now) }
         let digest = token.digest
-        // Read before the verdict: if a key goes meanwhile, what is remembered counts for nothing.
+        // Read before the decision: if a key is removed meanwhile, the entry is ignored.
         let epoch = verifier.epoch
         if let principal = cache.principal(for: digest, at: now, epoch: epoch) {
             guard verifier.stillAccepts(principal) else {
@@ -51,6 +58,7 @@ public final class CachingVerifier: TokenVerifier {
         return verification
     }
 
+    /// The decision of the wrapped verifier. An accepted token is cached.
     public func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification {
         let epoch = verifier.epoch
         let verification = await verifier.resolve(token, at: now)
@@ -61,11 +69,12 @@ public final class CachingVerifier: TokenVerifier {
     }
 }
 
-/// Verified tokens, by their hash: bounded, never past a token's expiry, worthless after the verifier's epoch changes.
+/// Verified tokens by their hash. The number is bounded. An entry never outlives its token, and is ignored after the
+/// verifier's epoch has changed.
 ///
-/// Sixteen shards of two generations each: when the young one is full it becomes the old one, and the old one is
-/// forgotten. A hit in the old one moves to the young one. No entry costs more than a dictionary slot, and no clock
-/// runs in the background.
+/// There are sixteen shards of two generations each. A full young generation becomes the old one, and the old one is
+/// dropped. A hit in the old one moves to the young one. An entry costs no more than a dictionary slot, and there is no
+/// background work.
 package final class TokenCache: Sendable {
     private struct Entry {
         let principal: Principal
@@ -85,7 +94,7 @@ package final class TokenCache: Sendable {
     private let cells: [Cell]
     private let perGeneration: Int
 
-    /// `capacity`: the most tokens that are kept.
+    /// - Parameter capacity: The number of tokens, at most.
     package init(capacity: Int = 32768) {
         cells = (0..<16).map { _ in Cell() }
         perGeneration = max(1, capacity / 32)

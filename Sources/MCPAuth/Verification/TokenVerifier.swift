@@ -2,62 +2,74 @@ import Crypto
 public import JOSE
 public import OAuth
 
-/// Decides whether an access token is good, and whose it is.
+/// Validates access tokens and returns their principals.
 ///
-/// A verifier that can decide from memory does so in `verify`, which never waits. One that has to ask somebody answers
-/// `.undecided` there and does its asking in `resolve`. Whoever implements this owes: `accepted` only for a token that
-/// this server may take, whose audience was checked; `rejected` for every other token; `unavailable`, never `accepted`,
-/// when the answer could not be had.
+/// A verifier that can decide from memory does so in `verify`, which never waits. A verifier that needs I/O returns
+/// `.undecided` there and decides in `resolve`.
+///
+/// Duties of an implementation: return `accepted` only for a token that is meant for this server, after checking its
+/// audience. Return `unavailable`, never `accepted`, when the decision cannot be made. Return `rejected` for every
+/// other token.
 public protocol TokenVerifier: Sendable {
-    /// The verdict, as far as it can be given at once.
+    /// The decision from memory, at once.
     func verify(_ token: AccessToken, at now: NumericDate) -> Verification
-    /// The verdict after asking whoever knows. Called only after `.undecided`.
+    /// The decision after I/O. Called only after `.undecided`.
     func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification
-    /// Whether what was accepted earlier, and has not expired, still stands: asked on every cache hit, so it must be
-    /// quick.
+    /// Whether a principal that was accepted before, and has not expired, is still accepted. Called on every cache hit,
+    /// so it must be quick.
     func stillAccepts(_ principal: Principal) -> Bool
-    /// Told of every operation that a principal of this verifier was let in for, so it must be quicker still.
+    /// Called for every operation that a principal of this verifier was authorized for. It must be quicker still.
     func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate)
-    /// The scopes that the client of a principal could be granted if it asked for more. Nil when this verifier does not
-    /// know, or the principal is not one of its own. Asked for lists, not for calls.
+    /// The scopes that the client of a principal could be granted on request. Nil when this verifier does not know
+    /// them, or the principal is not its own. Called for lists, not for calls.
     func grantableScopes(to principal: Principal) async -> ScopeSet?
-    /// A number that changes whenever earlier verdicts may not stand any more, for example because a key is gone.
+    /// A number that changes whenever earlier decisions may no longer apply, for example because a key was removed.
     var epoch: UInt64 { get }
-    /// How long a verdict may be kept, in seconds. 0: not at all.
+    /// The number of seconds for which a decision may be cached. 0: not at all.
     var cacheLifetime: Int64 { get }
 }
 
 extension TokenVerifier {
+    /// The same as `verify`, for verifiers that never return `.undecided`.
     public func resolve(_ token: AccessToken, at now: NumericDate) async -> Verification { verify(token, at: now) }
+    /// True: accepted tokens cannot be revoked.
     public func stillAccepts(_ principal: Principal) -> Bool { true }
+    /// Does nothing.
     public func noteUse(of principal: Principal, for operation: Operation, at now: NumericDate) {}
+    /// Nil: unknown.
     public func grantableScopes(to principal: Principal) async -> ScopeSet? { nil }
+    /// 0: earlier decisions always apply.
     public var epoch: UInt64 { 0 }
+    /// 300 seconds.
     public var cacheLifetime: Int64 { 300 }
 }
 
-/// What a verifier says of a token.
+/// The decision of a verifier about a token.
 public enum Verification: Sendable {
+    /// The token is valid for this server and has not expired.
     case accepted(Principal)
+    /// The token is not valid for this server: 401 `invalid_token`.
     case rejected(RejectionReason)
-    /// The answer needs I/O: ask `resolve`.
+    /// The decision needs I/O: call `resolve`.
     case undecided
-    /// The answer could not be had now. A retryable 503.
+    /// The decision cannot be made now, for the given reason: a retryable 503.
     case unavailable(String)
 }
 
-/// Why a token is not accepted: for logs and the audit trail. The client only learns `invalid_token`.
+/// The reason why a token is rejected, for logs and the audit log. The client only receives `invalid_token`.
 public struct RejectionReason: Sendable, Hashable, CustomStringConvertible {
-    /// Stable and of few values, so that it can label a metric.
+    /// A stable code with few values, so that it can label a metric.
     public let code: String
-    /// For people. Holds nothing of the token.
+    /// An explanation for people. It contains nothing of the token.
     public let detail: String
-    /// The configured issuer that the token names. Nil where it names another one, so that nothing is logged for it.
+    /// The configured issuer that the token names. Nil if it names another one, so that nothing is logged for it.
     package var issuer: String?
-    /// What was found, what was expected and how to fix it, for the operator's log only: it holds escaped, unverified
-    /// values of the token.
+    /// The value that was found, the expected one and the fix, for the operator's log only. It contains escaped,
+    /// unverified values of the token.
     package var explanation = LazyText { "" }
 
+    /// A reason for a verifier of your own. `code` must come from code, never from a token. `detail` must contain
+    /// nothing of the token.
     public init(_ code: String, _ detail: String = "") {
         self.code = code
         self.detail = detail
@@ -84,28 +96,31 @@ public struct RejectionReason: Sendable, Hashable, CustomStringConvertible {
     public var description: String { detail.isEmpty ? code : "\(code): \(detail)" }
 }
 
-/// The text of a bearer token (RFC 6750 §2.1). It does not print itself.
+/// The text of a bearer token (RFC 6750 §2.1). Its description does not contain the token.
 public struct AccessToken: Sendable, CustomStringConvertible, CustomReflectable {
-    /// A text that ends with the token, so that a header's value is not copied for a token that is known already.
+    /// A text that ends with the token, so that the value of a header is not copied for a cached token.
     private let storage: String
-    /// How many bytes of it stand before the token.
+    /// The number of bytes before the token.
     private let offset: Int
 
+    /// The token with this text. Nothing is checked.
     public init(_ text: String) { self.init(text, droppingFirst: 0) }
 
-    /// What is left of a header's value after its first bytes.
+    /// The rest of a header's value after its first bytes.
     package init(_ value: String, droppingFirst count: Int) {
         storage = value
         offset = count
     }
 
+    /// The UTF-8 of the token. Do not log it.
     public var bytes: [UInt8] {
         var value = storage
         return value.withUTF8 { Array(UnsafeBufferPointer(rebasing: $0[offset...])) }
     }
+    /// The token as text. Do not log it.
     public var text: String { offset == 0 ? storage : String(decoding: storage.utf8.dropFirst(offset), as: UTF8.self) }
 
-    /// Whether it could be a JWT: it has dots.
+    /// Whether the text has two dots, as a JWT in compact form has.
     package var looksLikeJWT: Bool { storage.utf8.dropFirst(offset).count { $0 == UInt8(ascii: ".") } == 2 }
 
     package var digest: TokenDigest {
@@ -117,7 +132,7 @@ public struct AccessToken: Sendable, CustomStringConvertible, CustomReflectable 
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// SHA-256 of a token: what may be kept of it.
+/// The SHA-256 of a token, which may be stored.
 package struct TokenDigest: Hashable, Sendable {
     private let words: (UInt64, UInt64, UInt64, UInt64)
 

@@ -1,15 +1,18 @@
 public import JOSE
 public import OAuth
 
-/// Whose tokens a resource server takes, and how it checks them.
+/// The issuers whose tokens a resource server accepts, and how it validates them.
 public struct Trust: Sendable {
-    /// What a verifier is made from.
+    /// The values from which a verifier is created.
     public struct Context: Sendable {
+        /// The resource server's own identifier, the default audience.
         public let resource: ResourceIdentifier
+        /// Fetches keys, metadata and introspection responses. Nil: the resource server has none.
         public let fetcher: (any HTTPFetcher)?
+        /// The clock of the resource server.
         public let clock: Clock
 
-        /// The fetcher, or `invalid_configuration` saying how to give one.
+        /// The fetcher. Throws `invalid_configuration` when there is none, and says how to pass one.
         public func requireFetcher() throws(OAuthError) -> any HTTPFetcher {
             guard let fetcher else {
                 throw OAuthError(
@@ -20,17 +23,17 @@ public struct Trust: Sendable {
         }
     }
 
-    /// Which JWTs count as access tokens.
+    /// The JWTs that count as access tokens.
     public enum TokenProfile: Sendable {
-        /// `typ` is `at+jwt` (RFC 9068). The default, and the only one that tells access tokens from all others for
-        /// certain.
+        /// `typ` is `at+jwt` (RFC 9068). This is the default, and the only profile that reliably distinguishes access
+        /// tokens from all other tokens.
         case rfc9068
         /// Also `typ` `JWT` or none, for issuers that do not follow RFC 9068. ID tokens are recognized by their claims
-        /// and refused.
+        /// and rejected.
         case anyJWT
-        /// Also ID tokens, for an issuer that gives clients nothing else to call with (Dex, authentik). A token that
-        /// another client got for signing somebody in is then good here if its audience is: name the audience exactly,
-        /// and use this for one issuer only.
+        /// Also ID tokens, for an issuer that issues no other tokens for calls (Dex, authentik). A token that another
+        /// client received at sign-in is then valid here if its audience is. Name the audience exactly, and use this
+        /// for one issuer only.
         case insecureAllowIDTokens
     }
 
@@ -38,12 +41,12 @@ public struct Trust: Sendable {
     public enum Audience: Sendable {
         /// The identifier of the resource itself (RFC 8707).
         case resource
-        /// What the issuer writes instead, for example an Auth0 API identifier.
+        /// The values that the issuer uses instead, for example an Auth0 API identifier.
         case exactly([String])
         /// For issuers whose access tokens have no `aud` (Cognito, Clerk): a token without one must name one of these
         /// clients in `client_id` or `azp`. A token that has an `aud` must name the resource itself.
         case clients([String])
-        /// Any. A token that another server received is then good here too: a confused deputy in waiting.
+        /// Any audience. A token that was issued for another server is then valid here too (confused deputy).
         case insecureUnchecked
 
         func values(_ resource: ResourceIdentifier) -> [String]? {
@@ -60,23 +63,23 @@ public struct Trust: Sendable {
     /// The authorization servers that the protected resource metadata names.
     public let authorizationServers: [String]
     private let make: @Sendable (Context) throws(OAuthError) -> any TokenVerifier
-    /// Who everybody is where no token is asked for.
+    /// The principal of every request if no token is required.
     private(set) var openPrincipal: Principal?
     /// The authorization servers of this process among `authorizationServers`.
     package var localIssuers: [LocalIssuer] = []
-    /// The issuers whose metadata has to be fetched.
+    /// The issuers whose metadata is fetched.
     private(set) var discoveredIssuers: [Issuer] = []
 
-    /// An authorization server in this process, as the resource servers that trust it see it.
+    /// An authorization server in this process, as resource servers that trust it use it.
     package struct LocalIssuer: Sendable {
         package let issuer: String
-        /// Where the resource server records its decisions unless it has an audit log of its own.
+        /// The audit log of resource servers that have none of their own.
         package let audit: AuditLog
         /// The identifiers of the resources that the server issues tokens for.
         package let resources: [String]
-        /// The scopes of a resource, with those that share the user's identity.
+        /// The scopes of a resource, together with `openid`, `profile` and `email`.
         package let scopes: @Sendable (_ resource: String) -> ScopeSet
-        /// Whether requests can reach the server.
+        /// Whether an application routes requests to the server.
         package let isServed: @Sendable () -> Bool
 
         package init(
@@ -91,14 +94,29 @@ public struct Trust: Sendable {
         }
     }
 
+    /// Trust with a verifier of your own, which is created when the resource server is.
+    ///
+    /// - Parameters:
+    ///   - authorizationServers: The issuers that the protected resource metadata names.
+    ///   - make: Creates the verifier. It may throw `invalid_configuration`.
     public init(authorizationServers: [String], _ make: @escaping @Sendable (Context) throws(OAuthError) -> any TokenVerifier) {
         self.authorizationServers = authorizationServers
         self.make = make
     }
 
+    /// Creates the verifier. `ResourceServer` calls it once. Throws `invalid_configuration` when the context has no
+    /// fetcher and the trust needs one.
     public func verifier(_ context: Context) throws(OAuthError) -> any TokenVerifier { try make(context) }
 
     /// JWTs of an issuer whose keys are found by discovery (RFC 8414, OpenID Connect Discovery).
+    ///
+    /// - Parameters:
+    ///   - issuer: The exact `iss` of the tokens.
+    ///   - audience: The audience that a token must have.
+    ///   - tokens: The JWTs that count as access tokens.
+    ///   - algorithms: The accepted algorithms. HMAC is never accepted.
+    ///   - leeway: The tolerated clock difference in seconds, limited to 0 to 60.
+    ///   - insecureAllowHTTP: Whether the issuer may be http on a host that is not loopback.
     public static func issuer(
         _ issuer: String, audience: Audience = .resource, tokens: TokenProfile = .rfc9068,
         algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric,
@@ -114,7 +132,8 @@ public struct Trust: Sendable {
         return trust
     }
 
-    /// JWTs of an issuer whose JWK set is at a known URL.
+    /// JWTs of an issuer whose JWK set is at a known URL. The parameters are those of
+    /// `issuer(_:audience:tokens:algorithms:leeway:insecureAllowHTTP:)`.
     public static func jwks(
         _ url: String, issuer: String, audience: Audience = .resource, tokens: TokenProfile = .rfc9068,
         algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric, leeway: Int64 = 30
@@ -141,7 +160,11 @@ public struct Trust: Sendable {
         }
     }
 
-    /// Tokens of any form that their issuer introspects (RFC 7662). The endpoint is discovered unless it is given.
+    /// Tokens of any form that their issuer introspects (RFC 7662). See `IntrospectionVerifier`.
+    ///
+    /// - Parameters:
+    ///   - endpoint: The introspection endpoint. Nil: found by discovery.
+    ///   - authentication: The authentication of this server at the endpoint.
     public static func introspection(
         issuer: String, endpoint: String? = nil, authentication: IntrospectionVerifier.ClientAuthentication, audience: Audience = .resource,
         cacheLifetime: Int64 = 30, opaqueTokensOnly: Bool = false, insecureAllowHTTP: Bool = false
@@ -163,16 +186,16 @@ public struct Trust: Sendable {
         }
     }
 
-    /// Any verifier at all.
+    /// Any verifier. The protected resource metadata names `authorizationServers`.
     public static func verifier(_ verifier: any TokenVerifier, authorizationServers: [String] = []) -> Trust {
         Trust(authorizationServers: authorizationServers) { _ throws(OAuthError) in verifier }
     }
 
-    /// No protection: every request is accepted as one principal that holds every scope, and tokens are ignored. For
-    /// development and tests only. Throws `invalid_configuration` if the resource, or the address on which the
-    /// application listens, is not on loopback.
+    /// No protection: every request is accepted as one principal that has every scope, and tokens are ignored. For
+    /// development and tests only. `ResourceServer` throws `invalid_configuration` if the resource is not on loopback,
+    /// and the application throws it if it listens on another address.
     ///
-    /// - Parameter subject: the subject of that principal.
+    /// - Parameter subject: The subject of that principal.
     public static func insecureOpen(subject: String = "developer") -> Trust {
         var trust = Trust.verifier(StaticTokenVerifier([:]))
         if let claims = try? JSONDocument(parsing: "{}") {
@@ -181,16 +204,17 @@ public struct Trust: Sendable {
         return trust
     }
 
-    /// A closure over somebody's own way of checking tokens; see `ClosureVerifier`.
+    /// A closure that validates tokens; see `ClosureVerifier`.
     public static func custom(
         authorizationServers: [String] = [], cacheLifetime: Int64 = 0, _ body: @escaping @Sendable (AccessToken) async throws -> Principal?
     ) -> Trust {
         .verifier(ClosureVerifier(cacheLifetime: cacheLifetime, body), authorizationServers: authorizationServers)
     }
 
-    /// Several. The first that accepts a token decides.
+    /// Several trusts. The first one that accepts a token decides.
     public static func anyOf(_ trusts: Trust...) -> Trust { anyOf(trusts) }
 
+    /// Several trusts. The first one that accepts a token decides.
     public static func anyOf(_ trusts: [Trust]) -> Trust {
         var servers: [String] = []
         for server in trusts.flatMap(\.authorizationServers) where !servers.contains(server) { servers.append(server) }

@@ -2,10 +2,10 @@ import MCPAuth
 import MCPServer
 import OAuth
 
-/// Whether the address that a server listens on fits the URL that clients are told to use.
+/// Compares the address that a server listens on with the URL that clients use.
 enum OriginCheck {
-    /// Throws `invalid_configuration` when a URL on this machine has another port or scheme than the server listens
-    /// with, and no proxy is in between.
+    /// Throws `invalid_configuration` when a loopback URL has another port or scheme than the transport, and no proxy
+    /// is in front. Also when a server with TLS has an http URL, or its certificate does not cover the host.
     static func check(_ resourceServer: ResourceServer, _ transport: MCPServer.Transport, trustedProxies: Int) throws(OAuthError) {
         let url = resourceServer.resource.url
         let port = transport.address.port

@@ -9,15 +9,17 @@ import ServiceLifecycle
 import SwiftASN1
 import X509
 
-/// The certificate that a server shows and the key that goes with it, as PEM files.
+/// The TLS certificate of a server and its private key, as PEM files.
 ///
-/// Both are read again every ten seconds. New connections get what was read last; those that are open go on. Files that
-/// do not fit together, or cannot be read, change nothing, and are said in the log.
+/// Both files are read again every ten seconds. New connections use the latest files. Open connections continue. Files
+/// that do not fit together, or cannot be read, change nothing and are logged as an error.
 public struct ServerCertificate: Sendable {
-    /// The server's own certificate first, then those up to the root.
+    /// The path of the certificate chain: the server's own certificate first, then the intermediate certificates.
     public let chain: String
+    /// The path of the private key, which must not be encrypted.
     public let key: String
 
+    /// Names the files. They are read when the server starts, or with `Transport.check`.
     public init(chain: String, key: String) {
         self.chain = chain
         self.key = key
@@ -25,7 +27,8 @@ public struct ServerCertificate: Sendable {
 
     static let refreshInterval = Duration.seconds(10)
 
-    /// The server's own certificate. Throws `invalid_configuration` naming the file that cannot be used, and why.
+    /// The server's own certificate. Throws `invalid_configuration`. The message names the file that cannot be used,
+    /// and the reason.
     func read() throws(OAuthError) -> Certificate {
         let text = try Self.text(of: chain, "the certificate")
         let documents = (try? PEMDocument.parseMultiple(pemString: text)) ?? []
@@ -59,9 +62,9 @@ public struct ServerCertificate: Sendable {
         return String(decoding: data, as: UTF8.self)
     }
 
-    /// Throws `temporarily_unavailable` when the certificate is not valid now, and `invalid_configuration` when it is
-    /// not for a host (RFC 9525 §6.3: its subject alternative names, a wildcard stands for one label), or is not valid
-    /// now. Does not check who issued it.
+    /// Throws `temporarily_unavailable` when the certificate is not valid now, and `invalid_configuration` when it
+    /// cannot be used or is not for a host (RFC 9525 §6.3: subject alternative names, where a wildcard stands for one
+    /// label). The issuer is not checked.
     package func check(covers host: String, at now: Date = Date()) throws(OAuthError) {
         let certificate = try read()
         guard certificate.notValidBefore <= now, now < certificate.notValidAfter else {
@@ -94,7 +97,7 @@ public struct ServerCertificate: Sendable {
     }
 
     /// TLS 1.2 with forward secrecy and authenticated encryption, or 1.3 (RFC 9325 §3.1.1, §4.2). Throws
-    /// `invalid_configuration` naming what cannot be used.
+    /// `invalid_configuration`. The message names the file that cannot be used.
     func configuration(_ logger: Logger) throws(OAuthError) -> (TLSConfiguration, any Service) {
         _ = try read()
         do {
@@ -130,7 +133,7 @@ public struct ServerCertificate: Sendable {
     }
 }
 
-/// Tells browsers to come by https only (RFC 6797).
+/// Tells browsers to use https only (RFC 6797).
 struct StrictTransportSecurity<Context: Hummingbird.RequestContext>: RouterMiddleware {
     func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         var response: Response

@@ -2,8 +2,8 @@ public import Foundation
 import JOSE
 public import OAuth
 
-/// The entry point of a server program: what goes wrong becomes one line on standard error and an exit code, instead of
-/// a crash with registers.
+/// The entry point of a server program. It prints an error as one line on standard error and exits with a code, instead
+/// of a crash report.
 ///
 /// ```swift
 /// await ServerProgram.run {
@@ -12,11 +12,11 @@ public import OAuth
 /// }
 /// ```
 public enum ServerProgram {
-    /// Runs a program, and ends the process with an error where it throws.
+    /// Runs a program. If it throws, prints the error and ends the process.
     ///
-    /// Exit codes (sysexits.h): 69 where something that is needed is not available, such as a port or a store; 78 for a
-    /// wrong configuration, which every other `OAuthError` at the start of a server means; 1 for anything else.
-    /// Standard output is written line by line, also into a file.
+    /// Exit codes (sysexits.h): 69 when something is not available, such as a port or a store; 78 for a wrong
+    /// configuration, which includes every other `OAuthError`; 1 for any other error. Standard output is written line
+    /// by line, also into a file.
     public static func run(isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Void) async {
         StandardOutput.writeLineByLine()
         do { try await body() } catch {
@@ -26,8 +26,8 @@ public enum ServerProgram {
         }
     }
 
-    /// The port in the environment variable `PORT`, as platforms set it, or the one given. Throws
-    /// `invalid_configuration` for a value that is no port.
+    /// The port in the environment variable `PORT`, which platforms set, or the given one. Throws
+    /// `invalid_configuration` for a value that is not a port from 1 to 65535.
     public static func port(_ standard: Int, environment: [String: String] = ProcessInfo.processInfo.environment) throws(OAuthError) -> Int {
         guard let text = environment["PORT"], !text.isEmpty else { return standard }
         guard let port = Int(text), (1...65535).contains(port) else {

@@ -18,11 +18,11 @@ extension MCPServer.Transport {
         }
     }
 
-    /// Finds out whether a server can listen with this transport: the port is free, and the certificate can be used. It
+    /// Checks whether a server can listen with this transport: the port is free, and the certificate is usable. It
     /// creates nothing, so a program can call it before it creates its data. `MCPServer.run` calls it too.
     ///
     /// Throws `temporarily_unavailable` when another process listens on the port, and `invalid_configuration` when the
-    /// port, the address or the certificate cannot be used. Does not reserve the port.
+    /// port, the address or the certificate cannot be used. It does not reserve the port.
     public func check() throws(OAuthError) {
         if case .https(_, _, let certificate) = self { _ = try certificate.read() }
         guard (0...65535).contains(address.port) else { throw OAuthError(.invalidConfiguration, "\(address.port) is not a port: 1 to 65535") }
@@ -42,7 +42,7 @@ extension MCPServer.Transport {
             let kind = Int32(SOCK_STREAM.rawValue)
         #endif
         let descriptor = socket(Int32(address.protocol.rawValue), kind, 0)
-        // A machine without room for one more descriptor says so when the server starts.
+        // If no descriptor is left, the start of the server reports it.
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
         var yes: Int32 = 1
@@ -52,7 +52,7 @@ extension MCPServer.Transport {
     }
 }
 
-/// What an error of the operating system at `bind` means.
+/// The meaning of an operating system error at `bind`.
 enum ListenFailure {
     /// Nil for an error that says nothing about the configuration.
     static func error(_ code: Int32, _ host: String = "the host", _ port: Int? = nil) -> OAuthError? {

@@ -2,8 +2,8 @@ import Logging
 import MCPAuth
 import ServiceLifecycle
 
-/// Asks the trusted issuers for their metadata once the server starts, and warns about what would make every token
-/// fail. The server starts all the same: an issuer that is away now may be back in a minute.
+/// Fetches the metadata of the trusted issuers once the server starts, and logs problems that would make every token
+/// fail. The server runs in any case, because an unreachable issuer may return in a minute.
 struct TrustCheck: Service {
     let resourceServer: ResourceServer
     let logger: Logger

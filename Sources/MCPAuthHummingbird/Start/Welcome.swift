@@ -4,7 +4,7 @@ import MCPAuthorizationServer
 import MCPServer
 import OAuth
 
-/// What a server prints once it listens.
+/// The lines that a server prints once it listens.
 enum Welcome {
     static func text(_ server: MCPServer, _ resourceServer: ResourceServer, _ authorizationServer: AuthorizationServer?) -> String {
         var lines = [("MCP server", resourceServer.resource.text)]

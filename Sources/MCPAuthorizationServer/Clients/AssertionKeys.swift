@@ -3,14 +3,14 @@ import MCPAuth
 import OAuth
 import Synchronization
 
-/// The keys of those who sign assertions: clients, identity providers, platforms. Key sets on the web are kept by
-/// address, a bounded number of them.
+/// The keys that verify assertions of clients, identity providers and platforms. Remote key sets are cached by URL, in
+/// a bounded number.
 final class AssertionKeySets: Sendable {
     private let fetcher: (any HTTPFetcher)?
     private struct Sets {
-        /// Those of the configuration, which stay.
+        /// The sets of the configuration, which are never removed.
         var configured: [String: RemoteKeySet] = [:]
-        /// Those of clients, of which there may be any number.
+        /// The sets of clients, whose number is bounded.
         var clients: [String: RemoteKeySet] = [:]
     }
 
@@ -53,7 +53,7 @@ final class AssertionKeySets: Sendable {
             if isConfigured {
                 sets.configured[name] = set
             } else {
-                // Whoever is pushed out is fetched again when somebody asks.
+                // A removed set is fetched again when it is needed.
                 if sets.clients.count >= Self.capacity, let victim = sets.clients.keys.randomElement() { sets.clients[victim] = nil }
                 sets.clients[name] = set
             }
@@ -61,8 +61,8 @@ final class AssertionKeySets: Sendable {
         }
     }
 
-    /// Checks a signature, asking for newer keys once where they may have changed. Throws `invalid_grant`, and
-    /// `temporarily_unavailable` when no keys can be had.
+    /// Verifies a signature. Fetches newer keys once if the key is unknown. Throws `invalid_grant`, and
+    /// `temporarily_unavailable` when there are no keys.
     static func verify(_ jws: CompactJWS, with source: any KeySource, algorithms: Set<SigningAlgorithm>, at now: NumericDate) async throws(OAuthError)
     {
         let refusal = OAuthError(.invalidGrant, "the signature of the assertion does not verify with a key of its issuer")

@@ -2,9 +2,10 @@ import MCPAuth
 public import JOSE
 public import OAuth
 
-/// What an operator does with clients, grants and keys; every change is in the audit log.
+/// Administration of clients, grants and keys. The audit log records every change.
 extension AuthorizationServer {
-    /// A client that the operator registers, and its secret, which is shown this once. Throws `invalid_request` or
+    /// Registers a client of the operator. Returns its secret, which is not available again, or nil for a client
+    /// without one. Throws `invalid_request`, `invalid_configuration` for a grant that the client can never use, or
     /// `temporarily_unavailable`.
     public func addClient(_ client: Client) async throws(OAuthError) -> String? {
         guard !ClientMetadataDocuments.isDocument(client.id), !client.id.text.hasPrefix("user-"), !client.id.text.hasPrefix("workload:") else {
@@ -22,8 +23,8 @@ extension AuthorizationServer {
         return secret
     }
 
-    /// Throws `invalid_request` for a scope that no resource of this server has. Not checked where the resources are
-    /// not known.
+    /// Throws `invalid_request` for a scope that no resource of this server has. Not checked if the resources are not
+    /// known.
     func checkScopes(_ scopes: ScopeSet?) throws(OAuthError) {
         let known = scopesSupported.union(identityScopes)
         guard let scopes, !scopesSupported.isEmpty, let unknown = scopes.subtracting(known).first(where: { $0.text != "offline_access" }) else {
@@ -35,8 +36,8 @@ extension AuthorizationServer {
             "there is no scope \(unknown.text)\(NearestName.hint(unknown.text, among: names)). The scopes are: \(names.joined(separator: ", "))")
     }
 
-    /// A new secret, shown this once. The old one goes on for `overlap` seconds. Throws `invalid_request` or
-    /// `temporarily_unavailable`.
+    /// Creates a new secret, which is not available again. The old secret remains valid for `overlap` seconds. Throws
+    /// `invalid_request` or `temporarily_unavailable`.
     public func rotateSecret(ofClient id: ClientID, overlap: Int64) async throws(OAuthError) -> String {
         let secret = random.token()
         let now = clock.now
@@ -51,8 +52,8 @@ extension AuthorizationServer {
         return secret
     }
 
-    /// Changes a stored client: its name, redirect URIs, scopes and grants. What it may do less from then on counts for
-    /// new tokens; those that it holds stay until they expire. Throws `invalid_request`, `invalid_configuration` or
+    /// Changes a stored client: its name, redirect URIs, scopes and grants. Fewer permissions apply to new tokens.
+    /// Existing tokens stay valid until they expire. Throws `invalid_request`, `invalid_configuration` or
     /// `temporarily_unavailable`.
     public func editClient(_ id: ClientID, _ body: (inout Client) -> Void) async throws(OAuthError) {
         try await change(id) { client throws(OAuthError) in
@@ -67,7 +68,7 @@ extension AuthorizationServer {
         record("client.edited", .allowed, nil, client: id)
     }
 
-    /// Keeps a client out, or lets it in again. What it holds ends when it is kept out. Throws `invalid_request` or
+    /// Disables a client, which ends its grants and access tokens, or enables it again. Throws `invalid_request` or
     /// `temporarily_unavailable`.
     public func setDisabled(_ isDisabled: Bool, client id: ClientID) async throws(OAuthError) {
         try await change(id) { client throws(OAuthError) in client.isDisabled = isDisabled }
@@ -78,7 +79,7 @@ extension AuthorizationServer {
         record(isDisabled ? "client.disabled" : "client.enabled", .allowed, nil, client: id)
     }
 
-    /// Changes one thing about a client, whatever others change about it at the same time.
+    /// Changes a client, and repeats the change if another process changed the client at the same time.
     private func change(_ id: ClientID, _ body: (inout Client) throws(OAuthError) -> Void) async throws(OAuthError) {
         for _ in 0..<20 {
             let client = try await storedClient(id)
@@ -90,14 +91,15 @@ extension AuthorizationServer {
         throw OAuthError(.temporarilyUnavailable, "others keep changing this client; try again")
     }
 
-    /// Deletes a client with everything that it holds. Throws `invalid_request` or `temporarily_unavailable`.
+    /// Deletes a client with all of its grants and access tokens. Throws `invalid_request` or
+    /// `temporarily_unavailable`.
     public func removeClient(_ id: ClientID) async throws(OAuthError) {
         _ = try await storedClient(id)
         try await delete(client: id)
         record("client.deleted", .allowed, nil, client: id)
     }
 
-    /// An initial access token (RFC 7591 §1.2), good once, for `lifetime` seconds. Throws `server_error`.
+    /// An initial access token (RFC 7591 §1.2), valid once, for `lifetime` seconds. Throws `server_error`.
     public func inviteClient(lifetime: Int64) throws(OAuthError) -> String {
         let invitation = Invitation(id: random.token(bytes: 16), expiresAt: clock.now.advanced(by: lifetime))
         let text = try invitation.text(secrets.invitations)
@@ -105,7 +107,8 @@ extension AuthorizationServer {
         return text
     }
 
-    /// Deletes a client, and lets our own resource server know at once that its tokens are worth nothing.
+    /// Deletes a client, and reads its revocation, so that the resource server of this process rejects its tokens at
+    /// once.
     func delete(client id: ClientID) async throws(OAuthError) {
         try await stored { try await store.deleteClient(id, at: clock.now) }
         try await stored { try await refreshRevocations() }
@@ -124,7 +127,7 @@ extension AuthorizationServer {
 
     // MARK: Grants
 
-    /// Ends a grant with every token of it, at once. Throws `invalid_request` or `temporarily_unavailable`.
+    /// Revokes a grant with every token of it, at once. Throws `invalid_request` or `temporarily_unavailable`.
     public func revokeGrant(_ id: String) async throws(OAuthError) {
         guard let grant = try await stored({ try await store.grant(id) }) else {
             throw OAuthError(.invalidRequest, "there is no grant \(id.prefix(64))")
@@ -133,8 +136,9 @@ extension AuthorizationServer {
         record("grant.revoked", .allowed, nil, reason: "by_operator", subject: grant.subject, client: grant.clientID)
     }
 
-    /// After a backup was restored: ends everything, since what was used or revoked after the backup would be good
-    /// again, and replaces the signing keys, so that no access token lives on either. Throws `temporarily_unavailable`.
+    /// Ends every session, code, device code and grant, and replaces the signing keys, so that no access token remains
+    /// valid. Call it after restoring a backup, because values that were used or revoked since would be valid again.
+    /// Throws `temporarily_unavailable`.
     public func endEverything() async throws(OAuthError) {
         try await stored { try await store.endEverything(at: clock.now) }
         try await stored { try await refreshRevocations() }
@@ -144,9 +148,9 @@ extension AuthorizationServer {
 
     // MARK: Keys
 
-    /// Begins to replace the signing keys: the new ones are published now and sign when everybody can know them. In an
-    /// emergency they sign at once, the old ones are taken away, and every access token that was signed with them is
-    /// refused from now on. Throws `temporarily_unavailable`.
+    /// Begins a rotation of the signing keys. The new keys are published now and sign when every cache can contain
+    /// them. In an emergency they sign at once, the old ones are deleted, and every access token that they signed is
+    /// rejected from now on. Throws `temporarily_unavailable`.
     public func replaceKeys(isEmergency: Bool) async throws(OAuthError) {
         let old = try await stored { try await store.signingKeys() }
         try await keys.replace(at: clock.now, isEmergency: isEmergency)
@@ -157,8 +161,8 @@ extension AuthorizationServer {
         record("keys.replaced", .allowed, nil, reason: isEmergency ? "emergency" : "by_operator")
     }
 
-    /// Adds a key that was made elsewhere, which signs from now on. Throws `invalid_configuration` when its algorithm
-    /// is not one of this server's.
+    /// Adds a private key that was created elsewhere, which signs from now on. Throws `invalid_configuration` when its
+    /// algorithm is not one of this server's, or it is not a private key.
     public func importKey(_ key: SigningKey) async throws(OAuthError) {
         guard configuration.signingAlgorithms.contains(key.algorithm) else {
             throw OAuthError(

@@ -1,16 +1,16 @@
 import JOSE
 import OAuth
 
-/// How a client proves who it is with a key (RFC 7523 §2.2, `private_key_jwt`).
+/// Authentication of clients with a private key (RFC 7523 §2.2, `private_key_jwt`).
 extension AuthorizationServer {
     static let assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-    /// Seconds that an assertion may be old, or live (requirement 127).
+    /// The maximum age and lifetime of an assertion in seconds (requirement 127).
     private static let maximumAge: Int64 = 300
 
-    /// Checks an assertion of a client that is registered for it. Each is good once, in every process and after every
-    /// restart.
+    /// Verifies an assertion of a client that is registered for this method. Each is valid once, in every process and
+    /// after every restart.
     ///
-    /// Throws `invalid_client` saying what is wrong, or `temporarily_unavailable`.
+    /// Throws `invalid_client` with the mistake, or `temporarily_unavailable`.
     func verifyAssertion(_ text: String, of client: Client) async throws(OAuthError) {
         func fail(_ message: String) -> OAuthError { OAuthError(.invalidClient, "client_assertion: \(message)") }
         let jws: CompactJWS
@@ -45,7 +45,7 @@ extension AuthorizationServer {
         guard try await stored({ try await store.consume(use) }) else { throw fail("it was used before; make a new one for each request") }
     }
 
-    /// Whether the audience is this server alone: its issuer, or where that was allowed its token endpoint.
+    /// Whether the audience is this server alone: its issuer, or its token endpoint if that is allowed.
     func isOwnAudience(_ claims: JWTClaims) -> Bool {
         guard claims.audience.count == 1 else { return false }
         if claims.isMeant(for: issuer.text) { return true }

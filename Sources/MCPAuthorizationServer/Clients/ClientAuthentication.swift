@@ -4,22 +4,23 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// Who calls the token, revocation or introspection endpoint (RFC 6749 §2.3): the registered method, and no other;
-    /// for a client that named none, either way of sending its secret.
+    /// The authenticated client of a request to the token, revocation or introspection endpoint (RFC 6749 §2.3). Only
+    /// the registered method is accepted. A client that named none may send its secret in the header or in the body.
     ///
-    /// Throws `invalid_client`, `invalid_request` when two methods are used at once, and `temporarily_unavailable`.
+    /// Throws `invalid_client`, `invalid_request` when two methods are used at once, `too_many_requests` and
+    /// `temporarily_unavailable`.
     func authenticatedClient(_ form: Form, _ call: HTTPCall) async throws(OAuthError) -> Client {
         let presented = try Presented(form, call.request)
         guard let clientID = ClientID(presented.clientID) else { throw OAuthError(.invalidClient, "client_id is not printable ASCII") }
-        // Only wrong secrets count: a client that asks often with the right one is no guesser.
+        // Only wrong secrets count, because a client that often sends the right one does not guess.
         let limitKey = limitKey(call) + " " + clientID.text
         if presented.method != .none, let seconds = limits.clientSecret.isBlocked(limitKey, at: clock.now) {
             throw OAuthError(.tooManyRequests, "too many attempts; wait \(seconds) seconds")
         }
         let client: Client?
         do throws(OAuthError) { client = try await self.client(clientID, call) } catch {
-            // A program that hears of an invalid client throws away what it has; one whose document's host is away for
-            // a moment must not.
+            // A program that receives `invalid_client` deletes its registration. That must not happen when the host of
+            // its document is down for a moment.
             throw error == ClientMetadataDocuments.unreachable ? OAuthError(.temporarilyUnavailable, error.message) : error
         }
         let refusal = OAuthError(.invalidClient, "the client is not known, or does not authenticate in the way it registered")
@@ -66,7 +67,7 @@ extension AuthorizationServer {
                 guard bodySecret == nil, !request.headerFields.contains(.authorization) else {
                     throw OAuthError(.invalidRequest, "authenticate in one way only")
                 }
-                // Nothing in it is believed yet but whose keys to check it with.
+                // No claim is trusted yet. `sub` only selects the keys.
                 let claimed = (try? CompactJWS(parsing: assertion)).flatMap { try? JWTClaims(parsing: $0.payload) }?.subject
                 guard let claimed else { throw OAuthError(.invalidClient, "client_assertion is not a signed JWT with a sub") }
                 guard bodyID == nil || bodyID!.utf8.elementsEqual(claimed.utf8) else {
@@ -109,7 +110,7 @@ extension AuthorizationServer {
         }
     }
 
-    /// The answer to a failure of an endpoint that clients call (RFC 6749 §5.2).
+    /// The response to a failed request to an endpoint for clients (RFC 6749 §5.2).
     func failure(_ error: OAuthError, _ call: HTTPCall) -> HTTPReply {
         switch error.code {
         case .invalidClient:
@@ -124,14 +125,14 @@ extension AuthorizationServer {
         }
     }
 
-    /// Whether rate limits by address leave this request out: addresses of this machine, unless
-    /// `RateLimits.countsLoopback` says otherwise.
+    /// Whether rate limits by address ignore this request: loopback addresses, unless `RateLimits.countsLoopback` is
+    /// set.
     func isUncounted(_ call: HTTPCall) -> Bool {
         guard !configuration.rateLimits.countsLoopback, let peer = call.peer.flatMap({ IPAddress($0) }) else { return false }
         return peer.isLoopback
     }
 
-    /// The answer to an address that asks too often, or nil.
+    /// The response to an address that exceeds a limit, or nil.
     func tooMany(_ call: HTTPCall, _ limit: RateLimiter) -> HTTPReply? {
         if isUncounted(call) { return nil }
         guard let seconds = limit.wait(for: limitKey(call), at: clock.now) else { return nil }
@@ -145,7 +146,7 @@ extension AuthorizationServer {
         return limits.refresh.wait(for: id, at: now)
     }
 
-    /// Reads the form, lets the endpoint work, and turns what it throws into an answer.
+    /// Reads the form, runs the endpoint, and turns its error into a response.
     func endpoint(
         _ call: HTTPCall, limit: RateLimiter? = nil, _ body: (Form) async throws(OAuthError) -> HTTPReply
     ) async -> HTTPReply {

@@ -1,13 +1,13 @@
 import JOSE
 import OAuth
 
-/// The metadata that a client states about itself (RFC 7591 §2), checked: in a registration, in an update of one, or in
-/// a document of its own.
+/// The metadata that a client states about itself (RFC 7591 §2), after validation: in a registration, in an update of
+/// one, or in a metadata document.
 ///
-/// What is not known is ignored. A member that is `null` counts as absent, as does an empty text or list where the
-/// member is optional: that is how clients write that they dump a typed model. What is only shown to people never
-/// refuses a client (RFC 7591 §3.2.1): it is left out, and the answer says what was registered. Nothing in it gives a
-/// client more than any client has, and nothing that it names is fetched here.
+/// Unknown members are ignored. A member that is `null` counts as absent, and so does an empty text or list of an
+/// optional member, because clients send these from typed models. Members that are only displayed never cause a
+/// rejection (RFC 7591 §3.2.1): they are left out, and the response says what was registered. Metadata gives a client
+/// no more than every client has, and nothing that it names is fetched here.
 struct ClientMetadata: Sendable, Hashable {
     let name: String?
     let redirectURIs: [RedirectURI]
@@ -21,16 +21,16 @@ struct ClientMetadata: Sendable, Hashable {
     let requiresDPoP: Bool
     let webPage: WebURL?
 
-    /// What may be asked for.
+    /// The metadata that may be requested.
     struct Rules {
         let grantTypes: Set<GrantType>
         let privateUseSchemes: PrivateUseSchemes
-        /// A document on the web cannot hold a secret.
+        /// Whether the client may have a secret. A public document cannot contain one.
         let allowsSecrets: Bool
-        /// RFC 7591 §2 says `client_secret_basic`; a document means `none`.
+        /// RFC 7591 §2 says `client_secret_basic`. A document means `none`.
         let defaultMethod: Client.AuthenticationMethod
 
-        /// What strangers get: never a grant without a user.
+        /// The rules for dynamic clients: never a grant without a user.
         static func registration(_ configuration: AuthorizationServerConfiguration) -> Rules {
             Rules(
                 grantTypes: configuration.grantTypes.intersection([.authorizationCode, .refreshToken, .deviceCode]),
@@ -46,7 +46,7 @@ struct ClientMetadata: Sendable, Hashable {
 
     static let maximumKeys = 8
 
-    /// Throws `invalid_redirect_uri` or `invalid_client_metadata` saying what to change.
+    /// Throws `invalid_redirect_uri` or `invalid_client_metadata`. The message says what to change.
     init(_ root: JSONView, _ rules: Rules) throws(OAuthError) {
         func fail(_ message: String) -> OAuthError { OAuthError(.invalidClientMetadata, message) }
         guard root.isObject else { throw fail("the document is not a JSON object") }
@@ -66,11 +66,11 @@ struct ClientMetadata: Sendable, Hashable {
             return value
         }
 
-        // A client says the same to every server: what this one does not have, it does not get, and the answer says so
-        // (RFC 7591 §3.2.1).
+        // A client sends the same metadata to every server. Grants that this server does not have are left out, and the
+        // response says so (RFC 7591 §3.2.1).
         var requested = try strings("grant_types", ["authorization_code", "refresh_token"]).map { GrantType(rawValue: $0) }
             .filter(rules.grantTypes.contains)
-        // Clients that name codes alone use refresh tokens all the same where they get them; without one, their users
+        // Clients that register for codes alone still use refresh tokens if they receive them. Without one, their users
         // would sign in again every quarter of an hour.
         if !requested.isEmpty, rules.grantTypes.contains(.refreshToken) { requested.append(.refreshToken) }
         guard requested.contains(.authorizationCode) || requested.contains(.deviceCode) else {
@@ -92,7 +92,7 @@ struct ClientMetadata: Sendable, Hashable {
         for uri in uris {
             let redirectURI = try RedirectURI(uri)
             guard rules.privateUseSchemes.allows(redirectURI) else {
-                // A client that can be reached in another way, too, is left with that.
+                // A client with another redirect URI keeps that one.
                 refused = OAuthError(.invalidRedirectURI, "redirect URIs with the scheme \(redirectURI.scheme.prefix(64)): are not allowed here")
                 continue
             }
@@ -100,15 +100,14 @@ struct ClientMetadata: Sendable, Hashable {
         }
         if redirectURIs.isEmpty, let refused { throw refused }
         self.redirectURIs = redirectURIs
-        // What a client asks for beside codes it does not get.
+        // Other response types are left out.
         guard try strings("response_types", ["code"]).contains("code") || !requested.contains(.authorizationCode) else {
             throw fail("response_types is [code]")
         }
 
         name = root["client_name"]?.string.map { DisplayText.clean($0, limit: 100) }.flatMap { $0.isEmpty ? nil : $0 }
         if let text = try text("scope", 4096) {
-            // It limits nothing: what a client may do is for its user to say each time, and a client that needs more
-            // later asks for more (R32).
+            // It limits nothing. The user decides each time, and a client that needs more later requests more (R32).
             guard ScopeSet(request: text) != nil else { throw fail("scope is a list of scope tokens separated by spaces") }
         }
 
@@ -143,13 +142,12 @@ struct ClientMetadata: Sendable, Hashable {
         webPage = root["client_uri"]?.string.flatMap(WebURL.init).flatMap { Self.isShown($0) ? $0 : nil }
     }
 
-    /// Whether the address of a page about a client may be registered. Others are left out.
+    /// Whether the URL of a page about a client may be registered. Others are left out.
     private static func isShown(_ url: WebURL) -> Bool {
         (url.isSecure || url.isLoopback) && IPAddress(url.host).map { $0.isPublic || $0.isLoopback } ?? true
     }
 
-    /// `jwks` or `jwks_uri`, not both (RFC 7591 §2). Every key of a set that is there must be usable, public and
-    /// asymmetric.
+    /// `jwks` or `jwks_uri`, not both (RFC 7591 §2). Every key of a set must be usable, public and asymmetric.
     private static func keys(_ root: JSONView) throws(OAuthError) -> Client.Keys? {
         func fail(_ message: String) -> OAuthError { OAuthError(.invalidClientMetadata, message) }
         let address = root.optional("jwks_uri").flatMap { $0.string?.isEmpty == true ? nil : $0 }
@@ -188,8 +186,8 @@ extension Client {
         acceptsEitherSecretMethod = metadata.isDefaultMethod && metadata.method.usesSecret
     }
 
-    /// Takes over what the metadata says. What was not given to the client cannot be got this way (RFC 7592 §2.2,
-    /// requirement 128).
+    /// Applies the metadata. Permissions that the operator gave or withheld stay unchanged (RFC 7592 §2.2, requirement
+    /// 128).
     mutating func update(_ metadata: ClientMetadata) {
         self = {
             var updated = Client(metadata, id: id, origin: origin, createdAt: createdAt)
@@ -202,7 +200,7 @@ extension Client {
         }()
     }
 
-    /// What is really registered (RFC 7591 §3.2.1), without secrets.
+    /// The registered metadata (RFC 7591 §3.2.1), without secrets.
     var metadata: JSONObject {
         var json: JSONObject = [
             "client_id": .string(id.text), "client_id_issued_at": .int(createdAt.seconds), "redirect_uris": .strings(redirectURIs.map(\.text)),

@@ -4,10 +4,11 @@ import MCPAuth
 import OAuth
 import Synchronization
 
-/// Clients whose identifier is the address of a document about them (Client ID Metadata Documents): fetched through the
-/// guarded door, by one flight at a time, and kept as long as its headers say, a minute at least and a day at most.
+/// Clients whose identifier is the URL of a metadata document (Client ID Metadata Documents). Documents are fetched
+/// through the `HTTPFetcher`, one fetch at a time, and cached as long as their headers say, for a minute to a day. A
+/// document with `no-store` is not cached.
 ///
-/// Errors and documents that are wrong are never kept, and never replace a good one before that has expired.
+/// Errors and invalid documents are never cached, and never replace a valid document before it has expired.
 final class ClientMetadataDocuments: Sendable {
     private struct Entry {
         let client: Client
@@ -26,16 +27,17 @@ final class ClientMetadataDocuments: Sendable {
     private let rules: ClientMetadata.Rules
     private let limitByHost: RateLimiter
     private let limitByAddress: RateLimiter
-    /// Documents that were good once have a count of their own, so that nobody can use up what their host may be asked.
+    /// The limit of documents that were valid before. They have their own count, so that no client can use up the limit
+    /// of their host.
     private let limitByDocument: RateLimiter
     private let state = Mutex(State())
 
-    /// Bytes of a document (CIMD §6.6).
+    /// The longest document in bytes (CIMD §6.6).
     static let maximumBytes = 5 * 1024
     static let capacity = 1000
     private static let shortestLife: Int64 = 60
     private static let longestLife: Int64 = 86400
-    /// Seconds after its life for which a good document stands in, while its host cannot be reached.
+    /// The number of seconds after its lifetime for which a valid document is used while its host cannot be reached.
     private static let grace: Int64 = 3600
 
     init(_ fetcher: any HTTPFetcher, configuration: AuthorizationServerConfiguration, issuer: Issuer) {
@@ -49,20 +51,20 @@ final class ClientMetadataDocuments: Sendable {
         limitByDocument = RateLimiter(limit)
     }
 
-    /// Whether the operator trusts the host of this client's document by name.
+    /// Whether the operator lists the host of this client's document.
     func isTrusted(_ id: ClientID) -> Bool {
         guard case .domains = policy, let url = WebURL(id.text) else { return false }
         return policy.allows(url)
     }
 
-    /// Whether an identifier can only be the address of a document: no other client of ours begins like this.
+    /// Whether an identifier is the URL of a document. No other client identifier of ours begins like this.
     static func isDocument(_ id: ClientID) -> Bool { id.text.utf8.starts(with: "https:".utf8) || id.text.utf8.starts(with: "http:".utf8) }
 
-    /// Throws `invalid_client` saying no more than that the document cannot be had or used, `too_many_requests`, or
-    /// what is wrong with a document that was read.
+    /// Throws `invalid_client` without details when the document cannot be fetched, `too_many_requests`, or the mistake
+    /// in a document that was read.
     func client(_ id: ClientID, for address: String, at now: NumericDate) async throws(OAuthError) -> Client {
         let url = try Self.url(id)
-        // Decided anew each time, so that trust that is taken away is gone at once.
+        // Decided each time, so that withdrawn trust applies at once.
         guard policy.allows(url) else { throw OAuthError(.invalidClient, "clients of \(url.hostForURL) are not allowed here") }
         guard !url.origin.utf8.elementsEqual(issuer.url.origin.utf8) else {
             throw OAuthError(.invalidClient, "this server has no document of a client")
@@ -92,7 +94,7 @@ final class ClientMetadataDocuments: Sendable {
         switch await flight.value {
         case .success(let client): return client
         case .failure(let error):
-            // A document that is wrong now is wrong; one that cannot be had may come back.
+            // An invalid document is rejected at once. An unreachable one may return.
             if let stale, error == Self.unreachable { return stale }
             throw error
         }
@@ -100,7 +102,7 @@ final class ClientMetadataDocuments: Sendable {
 
     static let unreachable = OAuthError(.invalidClient, "the document of this client could not be fetched")
 
-    /// https, with a path, without fragment, user information, dot segments and a needless port (CIMD §3).
+    /// https, with a path, without fragment, user information, dot segments and an unneeded port (CIMD §3).
     private static func url(_ id: ClientID) throws(OAuthError) -> WebURL {
         guard let url = WebURL(id.text), url.isSecure, id.text.utf8.starts(with: "https://".utf8), url.fragment == nil, url.path.utf8.count > 1,
             id.text.utf8.count <= 512, !url.isLoopback, IPAddress(url.host).map(\.isPublic) ?? true, !url.host.utf8.elementsEqual("localhost".utf8),
@@ -149,8 +151,8 @@ final class ClientMetadataDocuments: Sendable {
         } catch { return .failure(OAuthError(.invalidClient, "the document of this client cannot be used: \(error.message)")) }
     }
 
-    /// Seconds, from `Cache-Control`. A minute where nothing is said, and also where it is forbidden, since the pages
-    /// of one sign-in ask several times.
+    /// The lifetime in seconds, from `Cache-Control`. 0 with `no-store`. A minute without the header and with
+    /// `no-cache`, because the pages of one sign-in need the document several times.
     private static func life(_ fields: HTTPFields) -> Int64 {
         let directives = (fields[.cacheControl] ?? "").utf8.split(separator: UInt8(ascii: ",")).map {
             String(decoding: $0.filter { $0 != 0x20 }.map(URLBytes.lowercased), as: UTF8.self)

@@ -1,19 +1,22 @@
 import OAuth
 
-/// How the pages look. Whatever is left out looks as it does without.
+/// The appearance of the pages. Nil values keep the default appearance.
 public struct Branding: Sendable, Hashable {
-    /// A PNG or SVG image, shown above each page, and its description for those who do not see it. Served by this
-    /// server, so that nobody else learns who signs in.
+    /// An image above each page. This server serves it, so that no other server learns which users sign in.
     public var logo: Logo?
-    /// Colours as `#rrggbb`, for light and dark. Text on them is black or white, whichever is easier to read.
+    /// Colours as `#rrggbb`, for light and dark mode. Text on them is black or white, whichever is easier to read.
     public var accent: (light: String, dark: String)?
 
+    /// An image with a description.
     public struct Logo: Sendable, Hashable {
+        /// The bytes of the image file, at most 512 KiB.
         public let bytes: [UInt8]
+        /// `image/png`, `image/svg+xml`, `image/jpeg` or `image/webp`.
         public let mediaType: String
+        /// The text for users who do not see the image.
         public let description: String
 
-        /// `mediaType`: `image/png`, `image/svg+xml`, `image/jpeg` or `image/webp`.
+        /// An image. Media type and size are checked when the server starts. The content is not checked.
         public init(_ bytes: [UInt8], mediaType: String, description: String) {
             self.bytes = bytes
             self.mediaType = mediaType
@@ -21,6 +24,7 @@ public struct Branding: Sendable, Hashable {
         }
     }
 
+    /// The default appearance.
     public init() {}
 
     func check() throws(OAuthError) {
@@ -70,7 +74,7 @@ struct Colour {
             channels.append(Double(high << 4 | low) / 255)
         }
         self.text = text
-        // The square stands in for the exact power of 2.2: it decides the same way for every colour that matters.
+        // The square approximates the power of 2.2. It decides the same way for every colour that matters.
         let linear = channels.map { $0 * $0 }
         luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     }

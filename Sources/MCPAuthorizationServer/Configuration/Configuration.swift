@@ -1,97 +1,109 @@
 public import JOSE
 public import OAuth
 
-/// How an authorization server behaves. Every default is the safe one.
+/// The behaviour of an authorization server. Every default is the safe one.
 public struct AuthorizationServerConfiguration: Sendable {
-    /// The name of the service, shown on every page. Nil: the host of the issuer.
+    /// The name of the service, shown on every page. Nil or empty: the host of the issuer.
     public var name: String?
+    /// The resources that the server issues tokens for. At least one.
     public var resources: [ProtectedResource]
-    /// Clients that the operator registered.
+    /// Clients that the operator registered in code. They are not stored.
     public var clients: [Client] = []
+    /// The clients that may register themselves (RFC 7591).
     public var dynamicRegistration: DynamicRegistration = .open
-    /// Whose software statements are believed (RFC 7591 §2.3). A registration that brings one of another issuer is
-    /// refused.
+    /// The issuers whose software statements are trusted (RFC 7591 §2.3). A registration with a statement of another
+    /// issuer is rejected.
     public var softwareStatements: [SoftwareStatementIssuer] = []
-    /// Which private-use schemes clients may have in their redirect URIs (RFC 8252 §7.1), wherever they are registered.
+    /// The private-use schemes that clients may have in their redirect URIs (RFC 8252 §7.1), wherever they are
+    /// registered.
     public var privateUseSchemes: PrivateUseSchemes = .any
-    /// What becomes of scopes in a request that the resource does not have, or that the client is not registered for.
+    /// The handling of requested scopes that the resource does not have, or that the client is not registered for.
     public var unknownScopes: UnknownScopes = .ignore
-    /// Whether a client may name the address of a document about itself instead of registering.
+    /// Whether a client may use the URL of a metadata document as its identifier, instead of registering.
     public var clientMetadataDocuments: ClientMetadataDocumentPolicy = .anyDomain
-    /// The grants that are on. A client gets those of them that it is registered for.
+    /// The grant types that are on. A client may use those of them that it is registered for.
     public var grantTypes: Set<GrantType> = [.authorizationCode, .refreshToken]
     /// Whether every authorization request must be pushed (RFC 9126 §5).
     public var requiresPushedRequests = false
-    /// How tokens are bound to keys (RFC 9449).
+    /// The rules for tokens that are bound to keys (RFC 9449).
     public var dpop = DPoPPolicy()
-    /// Whether a client that asks for the scope `openid` gets an ID token, and may ask who the user is (OpenID Connect
-    /// Core).
+    /// Whether a client that requests the scope `openid` receives an ID token and may use the userinfo endpoint (OpenID
+    /// Connect Core).
     public var isOpenIDProvider = true
-    /// Identity providers whose enterprise assertions (ID-JAG) are taken.
+    /// Identity providers whose enterprise assertions (ID-JAG) are accepted. Needs the grant `jwtBearer`.
     public var identityProviders: [TrustedIdentityProvider] = []
-    /// Workloads that get tokens for what their platform says of them.
+    /// Workloads that receive tokens for the assertions of their platform. Needs the grant `jwtBearer`.
     public var workloads: [WorkloadTrust] = []
-    /// Which resource servers may exchange a token for one of another resource (RFC 8693).
+    /// The resource servers that may exchange a token for a token of another resource (RFC 8693). Needs the grant
+    /// `tokenExchange`.
     public var exchanges: [TokenExchangeRule] = []
-    /// The algorithms of access tokens; the first one signs. ES256 unless told otherwise.
+    /// The algorithms of access tokens. The first one signs. Default: ES256. Symmetric algorithms are rejected.
     public var signingAlgorithms: [SigningAlgorithm] = [.es256]
-    /// When signing keys are replaced.
+    /// The rotation of signing keys.
     public var keyRotation = KeyRotation()
-    /// Seconds. At most a day.
+    /// The lifetime of access tokens in seconds, 1 to 86400. A resource can set its own.
     public var accessTokenLifetime: Int64 = 900
-    /// No access token lives longer than this many seconds, whatever is configured.
+    /// The longest lifetime of an access token in seconds, whatever is configured.
     public static let maximumAccessTokenLifetime: Int64 = 86400
-    /// Seconds. At most ten minutes (RFC 6749 §4.1.2); a minute is plenty.
+    /// The lifetime of authorization codes in seconds, 1 to 600 (RFC 6749 §4.1.2). A minute is enough.
     public var codeLifetime: Int64 = 60
-    /// Seconds after which an unused refresh token ends.
+    /// The number of seconds after which an unused refresh token expires.
     public var refreshTokenIdleLifetime: Int64 = 30 * 86400
-    /// Seconds after which a grant ends, however often it was refreshed.
+    /// The number of seconds after which a grant ends, even if it is refreshed.
     public var grantLifetime: Int64 = 180 * 86400
-    /// Seconds in which a refresh token that was just used gives the same successor again: 0 to 60 (requirement 138).
+    /// The number of seconds for which a refresh token that was just used gives the same successor again: 0 to 60
+    /// (requirement 138).
     public var refreshGrace: Int64 = 30
-    /// Seconds in which a client can repeat a refresh whose response was lost. It receives the same successor again,
-    /// provided that neither the successor nor an access token issued with it was used. 0 to 86400; 0 disables it.
+    /// The number of seconds for which a client can repeat a refresh whose response was lost. It receives the same
+    /// successor again, provided that neither the successor nor an access token issued with it was used. 0 to 86400; 0
+    /// disables it.
     public var refreshRecovery: Int64 = 3600
-    /// Seconds that a browser stays signed in.
+    /// The number of seconds for which a browser stays signed in.
     public var sessionLifetime: Int64 = 12 * 3600
-    /// More dynamic clients than this are not registered.
+    /// The number of dynamic clients. At the limit, unused ones are removed, and otherwise registrations are rejected.
     public var maximumDynamicClients = 10_000
-    /// Seconds that somebody has to allow a device.
+    /// The number of seconds in which a user must approve a device, 60 to 3600.
     public var deviceCodeLifetime: Int64 = 600
-    /// More devices than this do not wait at once.
+    /// The number of devices that may wait for approval at the same time.
     public var maximumWaitingDevices = 10_000
-    /// How often the endpoints may be asked.
+    /// The rate limits of the endpoints.
     public var rateLimits = RateLimits()
-    /// How the pages look, and in which languages they speak.
+    /// The appearance of the pages.
     public var branding = Branding()
+    /// The languages of the pages. The client's `ui_locales` or the browser's `Accept-Language` selects one, otherwise
+    /// the first. At least one.
     public var languages: [PageLanguage] = [.english, .german]
-    /// Where developers read more.
+    /// The URL of documentation for developers, for the metadata (`service_documentation`). Nil: none.
     public var documentation: String?
-    /// What the sign-in page offers to a person who cannot sign in.
+    /// The links on the sign-in page for users who cannot sign in.
     public var help = SignInHelp()
-    /// Takes assertions of clients whose `aud` is the token endpoint instead of the issuer, as old clients write.
-    /// Whoever has several authorization servers can then be made to sign in at the wrong one.
+    /// Whether client assertions are accepted whose `aud` is the token endpoint instead of the issuer, as old clients
+    /// write it. An attacker could then use an assertion that a client made for another authorization server.
     public var insecureAllowTokenEndpointAudience = false
 
+    /// The clients that may register themselves (RFC 7591).
     public enum DynamicRegistration: Sendable, Hashable {
+        /// No client. There is no registration endpoint.
         case off
-        /// Anybody, as most MCP clients expect.
+        /// Every client. Most MCP clients expect this.
         case open
-        /// Whoever brings a token that `clients invite` made (RFC 7591 §1.2).
+        /// Clients with an initial access token (RFC 7591 §1.2), which `clients invite` creates.
         case initialAccessToken
     }
 
+    /// The handling of requested scopes that cannot be granted.
     public enum UnknownScopes: Sendable, Hashable {
-        /// They are left out, and the answer says what was granted (RFC 6749 §3.3). Where none is left, people are
-        /// asked which of the default scopes they allow, none of which is ticked.
+        /// They are left out, and the response names the granted scopes (RFC 6749 §3.3). If none is left, the consent
+        /// page offers the default scopes unticked.
         case ignore
-        /// The request is refused with `invalid_scope`.
+        /// The request is rejected with `invalid_scope`.
         case refuse
     }
 
+    /// A configuration with these resources and the defaults.
     public init(resources: [ProtectedResource]) { self.resources = resources }
 
-    /// Throws `invalid_configuration` saying what to change.
+    /// Throws `invalid_configuration`. The message says what to change.
     func check() throws(OAuthError) {
         func require(_ condition: Bool, _ message: String) throws(OAuthError) { if !condition { throw OAuthError(.invalidConfiguration, message) } }
         try require(!resources.isEmpty, "name at least one protected resource: the URL of your MCP server, such as https://mcp.example.com/mcp")

@@ -1,11 +1,11 @@
-/// How tokens are bound to keys (RFC 9449).
+/// The rules of an authorization server for tokens that are bound to keys (RFC 9449).
 public struct DPoPPolicy: Sendable, Hashable {
-    /// Whether every token must be bound to a key, also those of clients that did not ask for it.
+    /// Whether every token must be bound to a key, also for clients that did not register for it.
     public var isRequired: Bool
-    /// Whether proofs must repeat a nonce of this server (RFC 9449 §8): then a proof cannot have been made ahead of
-    /// time.
+    /// Whether proofs must contain a nonce of this server (RFC 9449 §8), so that no proof can be made in advance.
     public var requiresNonce: Bool
 
+    /// By default a token is bound to a key only if the client sends a proof, and proofs need no nonce.
     public init(isRequired: Bool = false, requiresNonce: Bool = false) {
         self.isRequired = isRequired
         self.requiresNonce = requiresNonce

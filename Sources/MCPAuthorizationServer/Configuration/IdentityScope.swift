@@ -1,17 +1,17 @@
 import JOSE
 import OAuth
 
-/// The scopes that share who the user is (OpenID Connect Core §5.4), beside those of resources.
+/// The scopes that share the user's identity (OpenID Connect Core §5.4), beside those of resources.
 enum IdentityScope {
     static let openID: Scope = "openid"
     static let profile: Scope = "profile"
     static let email: Scope = "email"
     static let all: ScopeSet = [openID, profile, email]
 
-    /// What these scopes let a client know of a user. The same in access tokens, ID tokens, introspection and userinfo.
+    /// The claims that these scopes share about a user. The same in access tokens, ID tokens, introspection and
+    /// userinfo.
     ///
-    /// Users of another table or identity provider have no name that they type here, so only what that one said of them
-    /// is shared.
+    /// Users of another table or identity provider have no sign-in name here, so only the provider's data is shared.
     static func claims(about user: User, _ scopes: ScopeSet) -> JSONObject {
         var claims = JSONObject()
         if scopes.contains(profile) {
@@ -26,6 +26,6 @@ enum IdentityScope {
         return claims
     }
 
-    /// Whether a token of these scopes says anything of its user.
+    /// Whether a token with these scopes has claims about its user.
     static func isPersonal(_ scopes: ScopeSet) -> Bool { scopes.contains(profile) || scopes.contains(email) }
 }

@@ -2,24 +2,27 @@ public import OAuth
 
 /// A protected resource that this server issues tokens for (RFC 8707).
 public struct ProtectedResource: Sendable, Hashable {
+    /// The identifier, which is the URL of the MCP endpoint.
     public let identifier: ResourceIdentifier
-    /// The scopes that can be asked for, each with the words that the consent page says.
+    /// The scopes that clients can request, each with its text for the consent page.
     public var scopes: [ScopeDescription]
-    /// What a request that names no scope asks for. Nil: all of them.
+    /// The scopes of a request that names none. Nil: all.
     public var defaultScopes: ScopeSet?
-    /// What its access tokens look like.
+    /// The format of its access tokens.
     public var tokenFormat: TokenFormat
-    /// Seconds that its access tokens live. Nil: as the server's configuration says.
+    /// The lifetime of its access tokens in seconds, 1 to 86400. Nil: the lifetime of the server's configuration.
     public var accessTokenLifetime: Int64?
 
+    /// The format of access tokens.
     public enum TokenFormat: Sendable, Hashable {
-        /// A JWT (RFC 9068), which the resource server checks by itself.
+        /// A JWT (RFC 9068), which the resource server verifies by itself.
         case jwt
-        /// Nothing that anybody else can read: the resource server introspects it (RFC 7662).
+        /// A text that only this server can read. The resource server introspects it (RFC 7662).
         case opaque
     }
 
-    /// Throws `invalid_identifier`.
+    /// A resource. Throws `invalid_identifier` when the identifier is not a valid URL. The scopes are checked when the
+    /// server starts.
     public init(
         _ identifier: String, scopes: [ScopeDescription], defaultScopes: ScopeSet? = nil, tokenFormat: TokenFormat = .jwt,
         accessTokenLifetime: Int64? = nil
@@ -35,16 +38,18 @@ public struct ProtectedResource: Sendable, Hashable {
     var allScopes: ScopeSet { ScopeSet(scopes.map(\.scope)) }
 }
 
-/// A scope, in words that somebody who has never heard of OAuth understands.
+/// A scope, with a text for users who do not know OAuth.
 public struct ScopeDescription: Sendable, Hashable {
+    /// The scope.
     public let scope: Scope
-    /// For example "See your tasks".
+    /// The text for the consent page, for example "See your tasks".
     public let text: String
-    /// Whether it can destroy or spend something: the page then says so.
+    /// Whether the scope allows operations that cannot be undone. The consent page then says so.
     public let isSensitive: Bool
-    /// The same in other languages, by their tag: `["de": "Ihre Aufgaben sehen"]`.
+    /// The text in other languages, by language tag: `["de": "Ihre Aufgaben sehen"]`.
     public let translations: [String: String]
 
+    /// A scope with its text. Without a translation, the pages of that language show `text`.
     public init(_ scope: Scope, _ text: String, isSensitive: Bool = false, translations: [String: String] = [:]) {
         self.translations = translations
         self.scope = scope

@@ -1,19 +1,19 @@
 import OAuth
 
-/// Which scopes come of what a client asks for (RFC 6749 §3.3). Pure: the same for authorization, pushed and device
-/// requests.
+/// The scopes that result from a request (RFC 6749 §3.3). A pure value, for authorization, pushed and device requests
+/// alike.
 struct RequestedScopes: Sendable, Equatable {
     let scopes: ScopeSet
-    /// The client named scopes, none of which can be granted: `scopes` are the default ones, and the user has to choose
-    /// among them. Nothing is granted silently.
+    /// Whether none of the requested scopes can be granted. Then `scopes` are the default ones, and the user has to
+    /// choose among them. Nothing is granted silently.
     let areSubstituted: Bool
 
     /// - Parameters:
-    ///   - text: the parameter `scope`; nil where it is missing or empty.
-    ///   - identity: what can be asked for beside the scopes of the resource.
+    ///   - text: The parameter `scope`. Nil if it is missing or empty.
+    ///   - identity: The scopes that can be requested beside those of the resource.
     ///
-    /// Throws `invalid_scope` for what is no list of scope tokens, and under `UnknownScopes.refuse` for scopes that
-    /// cannot be granted.
+    /// Throws `invalid_scope` for a text that is not a list of scope tokens, and with `UnknownScopes.refuse` for scopes
+    /// that cannot be granted.
     init(
         _ text: String?, of resource: ProtectedResource, for client: Client, identity: ScopeSet,
         unknown: AuthorizationServerConfiguration.UnknownScopes
@@ -24,7 +24,7 @@ struct RequestedScopes: Sendable, Equatable {
             (scopes, areSubstituted) = (fallback, false)
             return
         }
-        // offline_access asks for a refresh token, which every client here may get.
+        // offline_access requests a refresh token, which every client here may receive.
         let known = requested.subtracting(["offline_access"]).intersection(resource.allScopes.union(identity))
         let granted = client.scopes.map { known.intersection($0.union(identity)) } ?? known
         if unknown == .refuse {
@@ -36,7 +36,7 @@ struct RequestedScopes: Sendable, Equatable {
         (scopes, areSubstituted) = granted.isEmpty ? (fallback, !fallback.isEmpty) : (granted, false)
     }
 
-    /// Nil for a text of nothing but spaces. Throws `invalid_scope`.
+    /// Nil for a text of spaces only. Throws `invalid_scope`.
     static func parse(_ text: String) throws(OAuthError) -> ScopeSet? {
         guard let scopes = ScopeSet(request: text) else { throw OAuthError(.invalidScope, "scope is not a list of scope tokens separated by spaces") }
         return scopes.isEmpty ? nil : scopes

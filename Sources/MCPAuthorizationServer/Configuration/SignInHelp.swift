@@ -1,18 +1,19 @@
 import OAuth
 
-/// Where a person finds help who cannot sign in. Each is a link on the sign-in page; nil shows none.
+/// Links on the sign-in page for users who cannot sign in. Nil shows no link.
 public struct SignInHelp: Sendable, Hashable {
-    /// The https address of a page on which a forgotten password is replaced.
+    /// The URL of a page on which users replace a forgotten password. This package has no such page.
     public var forgottenPasswordPage: String?
-    /// How to reach the operator: an https address, or `mailto:` and an e-mail address.
+    /// The contact of the operator: a URL, or `mailto:` and an e-mail address.
     public var contact: String?
 
+    /// The links. They are checked when the server starts.
     public init(forgottenPasswordPage: String? = nil, contact: String? = nil) {
         self.forgottenPasswordPage = forgottenPasswordPage
         self.contact = contact
     }
 
-    /// Throws `invalid_configuration` for anything that is no address of these kinds, so that no link runs a script.
+    /// Throws `invalid_configuration` for any other text, so that no link runs a script.
     func check() throws(OAuthError) {
         if let page = forgottenPasswordPage { guard WebURL(page) != nil else { throw Self.wrong("forgottenPasswordPage", page) } }
         if let contact {

@@ -3,7 +3,7 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// The page where people see what can use their account, and end it.
+/// The page on which users see connected applications and their sessions, and end them.
 extension AuthorizationServer {
     func account(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .get else { return methodNotAllowed("GET") }
@@ -13,7 +13,7 @@ extension AuthorizationServer {
                 if let use = uses.pending(grant.id) { (grant.lastUsedAt, grant.lastOperation) = (use.time, use.operation) }
                 connections.append(Pages.Connection(grant: grant, client: try? await client(grant.clientID, nil)))
             }
-            // A link from elsewhere must not say that something happened.
+            // A link from another site must not claim that something happened.
             let isOwn = call.request.headerFields[.secFetchSite] == "same-origin"
             let done = isOwn ? try Form(queryOf: call.request.path ?? "").single("done").flatMap(Pages.Done.init) : nil
             return pages.account(
@@ -25,7 +25,7 @@ extension AuthorizationServer {
         }
     }
 
-    /// A page of somebody's own account, or the sign-in page where nobody is signed in.
+    /// A page of the user's own account, or the sign-in page if no user is signed in.
     func ownPage(
         _ call: HTTPCall, _ body: (SignedIn, Transaction, Pages) async throws(OAuthError) -> HTTPReply
     ) async -> HTTPReply {
@@ -40,7 +40,7 @@ extension AuthorizationServer {
         } catch { return pages.error(error, status: pageStatus(error)) }
     }
 
-    /// A form of somebody's own account: sent from a page that was shown to the session that is signed in now.
+    /// A form of the user's own account, sent from a page that was shown to the session that is signed in now.
     func ownForm(
         _ call: HTTPCall, _ body: (Form, SignedIn, Transaction, Pages) async throws(OAuthError) -> HTTPReply
     ) async -> HTTPReply {
@@ -56,7 +56,7 @@ extension AuthorizationServer {
         PageHeaders.redirect(to: routes.path("/account?done=\(done.rawValue)"), isSecure: issuer.url.isSecure)
     }
 
-    /// Ends one connection, at once.
+    /// Revokes one grant, at once.
     func disconnect(_ call: HTTPCall) async -> HTTPReply {
         await ownForm(call) { form, signedIn, _, pages throws(OAuthError) in
             let id = try form.single("grant") ?? ""
@@ -71,7 +71,7 @@ extension AuthorizationServer {
         }
     }
 
-    /// Signs somebody out of another browser.
+    /// Ends a session in another browser.
     func endSession(_ call: HTTPCall) async -> HTTPReply {
         await ownForm(call) { form, signedIn, _, pages throws(OAuthError) in
             let hash = try form.single("session").flatMap { try? Base64URL.decode($0) }.flatMap(SecretHash.init(bytes:))
@@ -85,7 +85,7 @@ extension AuthorizationServer {
         }
     }
 
-    /// Asks (GET), then ends every session and every connection of the signed-in user (POST).
+    /// Asks for confirmation (GET), then ends every session and every grant of the signed-in user (POST).
     func endSessions(_ call: HTTPCall) async -> HTTPReply {
         if call.request.method == .get {
             return await ownPage(call) { signedIn, transaction, pages throws(OAuthError) in

@@ -1,13 +1,13 @@
 import HTTPTypes
 import OAuth
 
-/// What the pages are made of beside their text.
+/// Style sheet, logo and icon of the pages.
 extension AuthorizationServer {
     func styleReply(_ call: HTTPCall) -> HTTPReply { PageAssets(configuration.branding, siteName).style(call.request) }
     func logoReply(_ call: HTTPCall) -> HTTPReply { PageAssets(configuration.branding, siteName).logo(call.request) }
     func iconReply(_ call: HTTPCall) -> HTTPReply { PageAssets(configuration.branding, siteName).icon(call.request) }
 
-    /// The name that pages show.
+    /// The name of the service on the pages.
     package var siteName: String { configuration.siteName(issuer) }
 }
 
@@ -15,7 +15,7 @@ extension AuthorizationServerConfiguration {
     func siteName(_ issuer: Issuer) -> String { name.flatMap { $0.isEmpty ? nil : $0 } ?? issuer.url.hostForURL }
 }
 
-/// Style sheet, logo and icon: the same for everybody, and kept by browsers for an hour.
+/// Style sheet, logo and icon. They are the same for every client, and cached for an hour.
 struct PageAssets: Sendable {
     private let branding: Branding
     private let name: String
@@ -45,7 +45,7 @@ struct PageAssets: Sendable {
         return asset(request, "image/svg+xml", Array(svg.utf8), Self.still)
     }
 
-    /// An SVG that is opened by itself runs no script either.
+    /// An SVG that is opened by itself runs no script.
     private static let still: HTTPFields = [.contentSecurityPolicy: "default-src 'none'; style-src 'unsafe-inline'; sandbox"]
 
     private func asset(_ request: HTTPRequest, _ mediaType: String, _ bytes: [UInt8], _ more: HTTPFields = [:]) -> HTTPReply {

@@ -1,42 +1,41 @@
 import JOSE
 import OAuth
 
-/// A valid authorization request (RFC 6749 §4.1.1), as it travels through the pages.
+/// A valid authorization request (RFC 6749 §4.1.1), as it is carried through the pages.
 struct AuthorizationRequest: Sendable {
     let clientID: ClientID
-    /// As requested, which for loopback may have another port than the registered one.
+    /// The redirect URI as requested. For loopback its port may differ from the registered one.
     let redirectURI: String
     let state: String?
     let challenge: CodeChallenge
     let scopes: ScopeSet
-    /// Whether the user has to choose among `scopes`, since none of those that the client named can be granted.
+    /// Whether the user has to choose among `scopes`, because none of the requested scopes can be granted.
     var isChoiceNeeded = false
     let resource: String
     let prompt: Set<String>
     let maximumAge: Int64?
     let loginHint: String?
-    /// What an ID token has to repeat.
+    /// The `nonce` for the ID token.
     let nonce: String?
-    /// The key that has to be proven when the code is redeemed (RFC 9449 §10).
+    /// The key that must be proven when the code is redeemed (RFC 9449 §10).
     let keyThumbprint: String?
-    /// The languages that the client asked for (`ui_locales`).
+    /// The languages that the client requested (`ui_locales`).
     let locales: [String]
 
-    /// It comes back in a URL, percent-encoded, which proxies want to be short.
+    /// `state` returns in a URL, percent-encoded, and proxies limit the length of URLs.
     static let maximumStateBytes = 2048
 }
 
-/// Why an authorization request is not valid, and whether the client may be told.
+/// The error of an authorization request, and whether it may be sent to the client.
 enum AuthorizationRequestError: Error {
-    /// Client or redirect URI are not certain: only the person in front of the browser is told, with the values that do
-    /// not fit.
+    /// Client or redirect URI are not certain. Only the user sees the error, with the values that do not match.
     case local(OAuthError, [ErrorFact])
-    /// The redirect URI is the client's own.
+    /// The redirect URI belongs to the client.
     case redirectable(OAuthError, client: Client, redirectURI: String, state: String?)
 }
 
 extension AuthorizationServer {
-    /// Checks client and redirect URI first, since nothing may be sent anywhere before these two are certain (RFC 9700
+    /// Checks client and redirect URI first, because nothing may be sent anywhere before both are certain (RFC 9700
     /// §2.1).
     func authorizationRequest(_ form: Form, _ call: HTTPCall) async throws(AuthorizationRequestError) -> (
         request: AuthorizationRequest, client: Client
@@ -64,8 +63,8 @@ extension AuthorizationServer {
                         : "redirect_uri is missing, and the client has registered several")
             }
             facts = [ErrorFact(name: "redirect_uri", value: redirectURI)]
-            // What a client published or registered by itself is no secret. What an operator configured could name
-            // internal hosts.
+            // The metadata that a client published or registered by itself is not secret. The operator's configuration
+            // could name internal hosts.
             if client.origin != .configured {
                 facts += client.redirectURIs.prefix(5).map { ErrorFact(name: "redirect_uri", value: $0.text, isRegistered: true) }
             }
@@ -122,11 +121,11 @@ extension AuthorizationServer {
             keyThumbprint: thumbprint, locales: PageLanguage.tags(try form.single("ui_locales") ?? "", separator: UInt8(ascii: " ")))
     }
 
-    /// What a client may ask for beside the scopes of a resource.
+    /// The scopes that a client may request beside those of a resource.
     var identityScopes: ScopeSet { configuration.isOpenIDProvider ? IdentityScope.all : [] }
 
-    /// The resource that a request names (RFC 8707 §2), or the only one there is (requirement 140). The spellings of
-    /// URL libraries count as the one that is registered, which is what tokens carry. Throws `invalid_target`.
+    /// The resource that a request names (RFC 8707 §2), or the only one (requirement 140). Equivalent spellings of URL
+    /// libraries count as the registered one, which tokens contain. Throws `invalid_target`.
     func resource(named values: [String]) throws(OAuthError) -> ProtectedResource {
         let values = values.filter { !$0.isEmpty }
         guard let value = values.first else {

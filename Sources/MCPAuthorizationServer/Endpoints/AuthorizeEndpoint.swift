@@ -6,12 +6,12 @@ import OAuth
 extension AuthorizationServer {
     var cookies: Cookies { Cookies(issuer) }
 
-    /// The pages in the language of whoever asks.
+    /// The pages in the language of the request.
     func pages(_ call: HTTPCall?, _ locales: [String] = []) -> Pages {
         Pages(configuration: configuration, routes: routes, language: configuration.language(locales, call?.request))
     }
 
-    /// The authorization endpoint (RFC 6749 §3.1): checks the request, then shows what comes next.
+    /// The authorization endpoint (RFC 6749 §3.1): checks the request, then shows the next page.
     func authorize(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .get || call.request.method == .post else { return methodNotAllowed("GET, POST") }
         if let seconds = throttledPages(call) {
@@ -41,7 +41,7 @@ extension AuthorizationServer {
         return limits.authorize.wait(for: limitKey(call), at: clock.now)
     }
 
-    /// What the client pushed before, if it did. Whatever else the browser brings along counts for nothing.
+    /// The request that the client pushed before, if it did. Other parameters from the browser are ignored.
     private func pushedRequest(_ form: Form, _ call: HTTPCall) async throws(AuthorizationRequestError) -> (PushedRequest, Client)? {
         do throws(OAuthError) {
             guard let uri = try form.single("request_uri"), uri.utf8.starts(with: PushedRequest.prefix.utf8) else { return nil }
@@ -76,7 +76,7 @@ extension AuthorizationServer {
         }
     }
 
-    /// An error for the client (RFC 6749 §4.1.2.1). Where that would make this server an open redirector, the person
+    /// Sends an error to the client (RFC 6749 §4.1.2.1). If that would make this server an open redirector, the user
     /// stays here and sees a page with a link (RFC 9700 §4.11.2, Z-08).
     private func answer(_ error: OAuthError, client: Client, redirectURI: String, state: String?, _ call: HTTPCall) async -> HTTPReply {
         let location = AuthorizationResponse.error(error, issuer: issuer, redirectURI: redirectURI, state: state)
@@ -85,9 +85,9 @@ extension AuthorizationServer {
         return pages(call).error(error, returnTo: (location, uri?.displayHost ?? "the application"))
     }
 
-    /// Whether a browser may be sent to a client that got nothing from its user: to a program on the user's own
-    /// machine, which is no page of a stranger; to a client that the operator registered, or whose document is on a
-    /// host that the operator trusts by name; or to one that this signed-in user has approved before.
+    /// Whether a browser may be redirected to a client without the user's decision: to a program on the user's own
+    /// machine, to a client that the operator registered or whose document is on a listed host, or to a client that
+    /// this signed-in user has approved before.
     private func mayBeSent(errorsTo client: Client, _ uri: RedirectURI?, _ call: HTTPCall) async -> Bool {
         guard let uri else { return false }
         if uri.kind != .web || client.origin == .configured || documents?.isTrusted(client.id) == true { return true }
@@ -98,7 +98,7 @@ extension AuthorizationServer {
         return grants.contains { $0.clientID == client.id }
     }
 
-    /// Sign-in, consent, or at once a code: whatever is still missing.
+    /// Sign-in, consent, or a code at once: the next step that is still missing.
     private func begin(_ request: AuthorizationRequest, _ client: Client, identifier: String, _ call: HTTPCall) async -> HTTPReply {
         let pages = pages(call, request.locales)
         do throws(OAuthError) {
@@ -132,12 +132,12 @@ extension AuthorizationServer {
 
     /// The consent page.
     ///
-    /// - Parameter ticked: which permissions are ticked where the user chooses; all of them unless given.
+    /// - Parameter ticked: The ticked permissions if the user chooses. Nil: all of them.
     func ask(
         _ request: AuthorizationRequest, _ client: Client, _ signedIn: SignedIn, _ transaction: Transaction, _ pages: Pages, isChoosing: Bool = false,
         ticked: ScopeSet? = nil, remembers: Bool = false, problem: String? = nil
     ) throws(OAuthError) -> HTTPReply {
-        // What the client says of itself may have changed since the request was checked (S-12).
+        // The metadata of the client may have changed since the request was checked (S-12).
         guard client.redirectURIs.contains(where: { $0.matches(request.redirectURI) }) else {
             throw OAuthError(.invalidRequest, "redirect_uri is no longer one that this client has registered")
         }
@@ -154,8 +154,8 @@ extension AuthorizationServer {
         await answer(OAuthError(code, message), client: client, redirectURI: request.redirectURI, state: request.state, call)
     }
 
-    /// Whether the user has agreed to exactly this before, to a client that nobody else can pose as, and came here by
-    /// their own choice (B-08).
+    /// Whether the user has consented to exactly this request before, to a client that no other party can impersonate,
+    /// and no other site sent the user (B-08).
     private func isAgreed(_ request: AuthorizationRequest, _ client: Client, _ user: User, _ call: HTTPCall) async throws(OAuthError) -> Bool {
         guard client.isConfidential, !request.isChoiceNeeded, let site = call.request.headerFields[.secFetchSite],
             ["none", "same-origin"].contains(site)
@@ -183,21 +183,21 @@ extension AuthorizationServer {
             return pages(call, request.locales).error(
                 OAuthError(.invalidRequest, "this page was used already; begin again from the application"), status: .forbidden)
         }
-        // A session that was ended while this was decided takes the code with it: nobody gets to see it.
+        // If the session was ended meanwhile, the code is not sent.
         guard try await stored({ try await store.session(signedIn.session.hash, at: clock.now) }) != nil else { return stale(call) }
         record("consent", .allowed, call, subject: user.id, client: request.clientID, scopes: scopes)
         let location = AuthorizationResponse.code(text, issuer: issuer, redirectURI: request.redirectURI, state: request.state)
         return PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure)
     }
 
-    // MARK: Who sits in front of the browser
+    // MARK: The signed-in user
 
     struct SignedIn: Sendable {
         let session: Session
         let user: User
     }
 
-    /// The session and user of a request's cookie. Nil for nobody, and for a user who may not sign in any more.
+    /// The session and user of a request's cookie. Nil without a session, and for a disabled user.
     func signedIn(_ call: HTTPCall) async throws(OAuthError) -> SignedIn? {
         guard let value = cookies.value(.session, in: call.request) else { return nil }
         do throws(StoreError) {
@@ -208,7 +208,7 @@ extension AuthorizationServer {
         } catch { throw unavailable(error) }
     }
 
-    /// The browser's own cookie, made on first sight.
+    /// The browser's own cookie, created at the first request.
     func browser(_ call: HTTPCall) -> BrowserCookie {
         if let value = cookies.value(.browser, in: call.request) { return BrowserCookie(value: value, header: nil) }
         let value = random.token()
@@ -235,12 +235,12 @@ extension AuthorizationServer {
     }
 }
 
-/// The cookie that tells browsers apart, and the header that sets it where it is new.
+/// The cookie that identifies a browser, and the header that sets it if it is new.
 struct BrowserCookie: Sendable {
     let value: String
     let header: String?
 
-    /// Seconds: as long as browsers keep any cookie.
+    /// The longest lifetime of a cookie in browsers, in seconds.
     static let lifetime: Int64 = 400 * 86400
 
     func set(on reply: HTTPReply) -> HTTPReply {

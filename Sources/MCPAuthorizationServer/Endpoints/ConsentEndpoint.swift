@@ -4,7 +4,7 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// Shows the question (GET, after sign-in) or takes the answer (POST).
+    /// Shows the consent page (GET, after sign-in) or handles the decision (POST).
     func consent(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .post else { return await showConsent(call) }
         return await posted(call) { form, transaction, pages throws(OAuthError) in
@@ -12,7 +12,7 @@ extension AuthorizationServer {
                 return pages.error(OAuthError(.invalidRequest, "this page belongs to something else"))
             }
             guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else {
-                // Somebody else signed in meanwhile, or nobody is: whoever sits here has to say who they are (B-07).
+                // Another user signed in meanwhile, or no user is signed in: the user has to sign in again (B-07).
                 var kept = transaction
                 kept.chosen = try tickedScopes(form)
                 return pages.signIn(
@@ -20,7 +20,7 @@ extension AuthorizationServer {
             }
             switch try form.single("decision") {
             case "allow":
-                // The question was about something else than what is there now (S-12): it is asked anew.
+                // The client's metadata differs from the question (S-12), so the user is asked again.
                 let ticked = try tickedScopes(form)
                 let remembers = try form.single("remember") == "yes"
                 guard transaction.clientRevision == client.revision else {
@@ -40,7 +40,7 @@ extension AuthorizationServer {
             case "deny":
                 record("consent", .denied, call, reason: "access_denied", subject: signedIn.user.id, client: client.id, scopes: request.scopes)
                 let error = OAuthError(.accessDenied, "the user did not allow it")
-                // The person has just decided to go back, so this redirect is theirs.
+                // The user has just decided to return, so this redirect is their own.
                 return PageHeaders.redirect(
                     to: AuthorizationResponse.error(error, issuer: issuer, redirectURI: request.redirectURI, state: request.state),
                     isSecure: issuer.url.isSecure)

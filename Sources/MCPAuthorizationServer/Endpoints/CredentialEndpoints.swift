@@ -3,8 +3,8 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// Where people change their own password and one-time codes. Each change asks for the password again, and ends every
-/// other session.
+/// Changes of the user's own password and one-time codes. Each change asks for the password again, and ends every other
+/// session.
 extension AuthorizationServer {
     func changePassword(_ call: HTTPCall) async -> HTTPReply {
         if call.request.method == .get {
@@ -26,7 +26,7 @@ extension AuthorizationServer {
             guard password.unicodeScalars.count >= PasswordHash.minimumPasswordCharacters else { return try again(words.passwordTooShort) }
             do throws(OAuthError) { try PasswordRules.check(password, name: signedIn.user.name) } catch { return try again(words.passwordTooCommon) }
             let hash = try await hasher.hash(password, name: signedIn.user.name)
-            // Signing in again, which a one-time code may be needed for, is something else than knowing the password.
+            // Sign-in may need a one-time code, so knowing the password does not count as signing in again.
             guard let cookie = try await commit(signedIn, authenticatedAt: signedIn.session.authenticatedAt, call, { $0.passwordHash = hash })
             else { return stale(call) }
             record("user.password_changed", .allowed, call, reason: "by_user", subject: signedIn.user.id)
@@ -35,7 +35,8 @@ extension AuthorizationServer {
         }
     }
 
-    /// Enrolment (GET shows the secret, POST proves that the app has it), or what can be done with codes that are on.
+    /// Enrolment: GET shows the secret, POST proves that the app has it. If one-time codes are on, the page that
+    /// manages them.
     func oneTimeCodes(_ call: HTTPCall) async -> HTTPReply {
         if call.request.method == .get {
             return await ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
@@ -66,14 +67,14 @@ extension AuthorizationServer {
                         user.recoveryCodes = codes.map(RecoveryCode.hash)
                     })
             else { return stale(call) }
-            // The code that proved the app is used up with it.
+            // The code that proved the app is consumed.
             _ = try await stored { try await store.useOneTimeStep(step, ofUser: signedIn.user.id) }
             record("user.one_time_passwords_required", .allowed, call, reason: "by_user", subject: signedIn.user.id)
             return pages.recoveryCodes(codes).adding(cookie)
         }
     }
 
-    /// New recovery codes, or no one-time codes any more.
+    /// Creates new recovery codes, or turns one-time codes off.
     func changeCodes(_ call: HTTPCall) async -> HTTPReply {
         await ownForm(call) { form, signedIn, transaction, pages throws(OAuthError) in
             guard let sealed = signedIn.user.sealedOneTimeSecret else { return stale(call) }
@@ -84,7 +85,7 @@ extension AuthorizationServer {
             if let refusal = try await refusal(of: try form.single("password") ?? "", signedIn.user, words, call) {
                 return try again(refusal.problem, refusal.status)
             }
-            // A stolen session and the password are what the second factor is there against.
+            // The second factor must protect against an attacker with a stolen session and the password.
             let recovery = RecoveryCode.hash(try form.single("recovery") ?? "")
             if !signedIn.user.recoveryCodes.contains(recovery) {
                 guard let secret = secrets.oneTimeSecrets.open(sealed, owner: signedIn.user.id),
@@ -130,8 +131,8 @@ extension AuthorizationServer {
             secret: Base32.encode(secret), problem: problem, status: status)
     }
 
-    /// Why a password that is asked for again does not count, or nil. Attempts count as they do at sign-in: a stolen
-    /// session must not be a way to guess the password.
+    /// The problem with a password that is asked for again, or nil. Attempts count as at sign-in, because a stolen
+    /// session must not help to guess the password.
     private func refusal(
         of password: String, _ user: User, _ words: PageWords, _ call: HTTPCall
     ) async throws(OAuthError) -> (problem: String, status: HTTPResponse.Status)? {
@@ -147,9 +148,9 @@ extension AuthorizationServer {
         return nil
     }
 
-    /// Changes the signed-in user and replaces every session of theirs by a new one in this browser, in one step of the
-    /// store. Returns the cookie of the new session. Nil, and nothing is changed, when the session was ended or the
-    /// user was changed while the password was being checked.
+    /// Changes the signed-in user and replaces every session of the user by a new one in this browser, in one step of
+    /// the store. Returns the cookie of the new session. Nil, and nothing is changed, when the session was ended or the
+    /// user was changed while the password was checked.
     private func commit(
         _ signedIn: SignedIn, authenticatedAt: NumericDate, _ call: HTTPCall, _ body: (inout User) -> Void
     ) async throws(OAuthError) -> String? {

@@ -3,21 +3,21 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// The code that somebody types: eight letters of twenty that are hard to mistake for each other or to make words of
-/// (RFC 8628 §6.1).
+/// The code that the user types: eight letters of twenty that are hard to confuse and do not form words (RFC 8628
+/// §6.1).
 enum UserCode {
     private static let alphabet = Array("BCDFGHJKLMNPQRSTVWXZ".utf8)
 
     static func make(_ random: RandomSource) -> String {
         var letters: [UInt8] = []
         while letters.count < 8 {
-            // Bytes from 240 on would make some letters likelier than others.
+            // Bytes from 240 on would make some letters more frequent than others.
             for byte in random.bytes(16) where byte < 240 && letters.count < 8 { letters.append(alphabet[Int(byte) % alphabet.count]) }
         }
         return String(decoding: letters, as: UTF8.self)
     }
 
-    /// Without dashes and spaces, in upper case. Nil for what no code can be.
+    /// Without dashes and spaces, in upper case. Nil for a text that cannot be a code.
     static func normalized(_ text: String) -> String? {
         let letters = text.utf8.filter { $0 != 0x2D && $0 != 0x20 }.map { URLBytes.isLetter($0) ? $0 & 0xDF : $0 }
         guard letters.count == 8, letters.allSatisfy(alphabet.contains) else { return nil }
@@ -40,7 +40,7 @@ extension AuthorizationServer {
             let resource = try resource(named: form.all("resource"))
             let requested = try RequestedScopes(
                 try form.single("scope"), of: resource, for: client, identity: identityScopes, unknown: configuration.unknownScopes)
-            // A device has no page on which the user could choose before the request is taken.
+            // On a device the user could not choose before the request is accepted.
             guard !requested.areSubstituted else {
                 throw OAuthError(.invalidScope, "none of these scopes can be granted; this client may ask for: \(requested.scopes.text)")
             }
@@ -62,10 +62,10 @@ extension AuthorizationServer {
         }
     }
 
-    // MARK: For people
+    // MARK: For users
 
-    /// Where somebody types the code. They sign in first: so each guess is somebody's, and counts against them
-    /// (RFC 8628 §5.1).
+    /// The page on which the user types the code, after sign-in. So each guess counts against the account (RFC 8628
+    /// §5.1).
     func device(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .get else { return await deviceCode(call) }
         let pages = pages(call)
@@ -118,7 +118,7 @@ extension AuthorizationServer {
         return pages.consent(try transactions.seal(transaction.with(userCode: code).shown(to: signedIn.session, asking: client)), question)
     }
 
-    /// Takes the answer to the question about a device.
+    /// Handles the decision about a device.
     func decideDevice(_ call: HTTPCall) async -> HTTPReply {
         await posted(call) { form, transaction, pages throws(OAuthError) in
             guard case .device(let code?) = transaction.purpose, let signedIn = try await signedIn(call),
@@ -148,7 +148,7 @@ extension AuthorizationServer {
                 return pages.error(OAuthError(.expiredToken, "this was decided before"), status: .gone)
             }
             if try await stored({ try await store.session(signedIn.session.hash, at: clock.now) }) == nil {
-                // The session was ended while this was decided: what it allowed ends with it.
+                // The session was ended meanwhile, so the approval ends too.
                 try await stored { try await store.deleteSessions(ofUser: signedIn.user.id) }
                 return stale(call)
             }

@@ -4,8 +4,8 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// The introspection endpoint (RFC 7662), for resource servers that the operator registered, and only of tokens
-    /// meant for them (R123). On request the answer is signed (RFC 9701).
+    /// The introspection endpoint (RFC 7662), for resource servers that the operator registered, and only for tokens
+    /// that are meant for them (R123). On request the response is signed (RFC 9701).
     func introspect(_ call: HTTPCall) async -> HTTPReply {
         await endpoint(call, limit: limits.token) { form throws(OAuthError) in
             let server = try await authenticatedClient(form, call)
@@ -34,7 +34,7 @@ extension AuthorizationServer {
         }
     }
 
-    /// Exactly `active: false` for everything but a live token that is meant for this resource server.
+    /// Exactly `active: false` for everything but a valid token that is meant for this resource server.
     private func introspection(of text: String, for resource: String) async throws(OAuthError) -> JSONObject {
         guard let claims = tokens.claims(of: text, at: clock.now), claims.isMeant(for: resource), let tokenID = claims.identifier,
             try await liveGrant(of: tokenID, claims) != nil

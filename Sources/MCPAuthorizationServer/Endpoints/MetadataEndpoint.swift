@@ -4,8 +4,7 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// The metadata document (RFC 8414 §2 and the registries of its extensions). Everything in it is true, and
-    /// everything that works is in it (R129).
+    /// The metadata document (RFC 8414 §2 and its extensions). It lists exactly the features that are on (R129).
     public var metadata: JSONValue {
         let methods = Client.AuthenticationMethod.allCases.map(\.rawValue)
         let algorithms = SigningAlgorithm.asymmetric.map(\.rawValue).sorted()

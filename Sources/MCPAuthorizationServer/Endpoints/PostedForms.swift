@@ -3,11 +3,11 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// What every form of our own pages goes through.
+/// The checks of every form of these pages.
 extension AuthorizationServer {
-    /// Checks that the form comes from one of our own pages, shown to this browser, and hands it on.
+    /// Checks that the form comes from one of these pages, shown to this browser, and passes it on.
     func posted(_ call: HTTPCall, _ body: (Form, Transaction, Pages) async throws(OAuthError) -> HTTPReply) async -> HTTPReply {
-        // Whoever opens such an address by hand, or goes back to it, gets to where they can begin.
+        // A user who opens such a URL directly is redirected to the account page.
         if call.request.method == .get { return PageHeaders.redirect(to: routes.path("/account"), isSecure: issuer.url.isSecure) }
         guard call.request.method == .post else { return methodNotAllowed("POST") }
         if let site = call.request.headerFields[.secFetchSite], site != "same-origin" {
@@ -24,7 +24,7 @@ extension AuthorizationServer {
         } catch { return pages.error(error, status: pageStatus(error)) }
     }
 
-    /// What a page of ours carries, if it was made for this browser and is not too old.
+    /// The transaction of a page, if it belongs to this browser and has not expired.
     func transaction(_ form: Form, _ call: HTTPCall) throws(OAuthError) -> Transaction? {
         transactions.open(
             try form.single("transaction") ?? "", browser: cookies.value(.browser, in: call.request).map { SecretHash(of: $0) }, at: clock.now)
@@ -44,15 +44,15 @@ extension AuthorizationServer {
         return client
     }
 
-    /// What is ticked in a form that offers a choice. Nil for one that offers none.
+    /// The ticked scopes of a form with checkboxes. Nil for a form without.
     func tickedScopes(_ form: Form) throws(OAuthError) -> ScopeSet? {
         guard try form.single("choice") != nil else { return nil }
         return ScopeSet(form.all("scope").compactMap { Scope($0) })
     }
 
-    /// What the user left ticked. A form that offered no choice takes everything, unless a choice had to be made. Nil
-    /// when something was to be chosen and nothing was. The scope `openid` is no permission: it only says which kind of
-    /// answer the client wants.
+    /// The scopes that the user left ticked. A form without checkboxes grants everything, unless a choice is required.
+    /// Nil when a choice was required and nothing was ticked. The scope `openid` is not a permission. It only selects
+    /// the kind of response.
     func chosenScopes(_ form: Form, of scopes: ScopeSet, isChoiceNeeded: Bool = false) throws(OAuthError) -> ScopeSet? {
         guard let ticked = try tickedScopes(form) else { return isChoiceNeeded ? nil : scopes }
         let chosen = ScopeSet(scopes.filter { ticked.contains($0) || $0 == IdentityScope.openID })

@@ -3,24 +3,24 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// An authorization request that its client pushed before the browser is involved (RFC 9126).
+/// An authorization request that the client pushed before the browser is involved (RFC 9126).
 struct PushedRequest: Sendable {
-    /// Random; becomes the identifier of the transaction, so that at most one code comes of it.
+    /// Random. It becomes the identifier of the transaction, so at most one code results from it.
     let id: String
     let request: AuthorizationRequest
     let expiresAt: NumericDate
 
-    /// Seconds between the push and the browser's visit.
+    /// The number of seconds between the push and the visit of the browser.
     static let lifetime: Int64 = 60
     static let prefix = "urn:ietf:params:oauth:request_uri:"
     static let maximumBytes = 16 * 1024
 }
 
 extension AuthorizationServer {
-    /// The pushed authorization request endpoint (RFC 9126 §2): checks the request as the authorization endpoint would,
-    /// of a client that has proven who it is.
+    /// The pushed authorization request endpoint (RFC 9126 §2): checks the request of an authenticated client as the
+    /// authorization endpoint would.
     ///
-    /// The answer is the request itself, sealed, so that pushing costs no storage, however often it is done.
+    /// The response contains the request itself, sealed, so pushing needs no storage.
     func push(_ call: HTTPCall) async -> HTTPReply {
         await endpoint(call, limit: limits.begin) { form throws(OAuthError) in
             let client = try await authenticatedClient(form, call)
@@ -29,7 +29,7 @@ extension AuthorizationServer {
                 form.fields.filter { !["client_id", "client_secret", "client_assertion", "client_assertion_type"].contains($0.name) }
                     .map { ($0.name, $0.value) })
             fields.append("client_id", client.id.text)
-            // A proof that comes along binds the code to its key (RFC 9449 §10.1).
+            // A proof in the request binds the code to its key (RFC 9449 §10.1).
             if let proof = try await proof(call, for: client, at: "/par", isRequired: false) {
                 guard try form.single("dpop_jkt").map({ $0.utf8.elementsEqual(proof.thumbprint.utf8) }) ?? true else {
                     throw OAuthError(.invalidDPoPProof, "dpop_jkt is not the key of the proof")
@@ -68,7 +68,7 @@ extension AuthorizationServer {
             let request = AuthorizationRequest(json: value), request.clientID == clientID, clock.now.seconds < Int64(expiry)
         else { throw refusal }
         let pushed = PushedRequest(id: id, request: request, expiresAt: NumericDate(seconds: Int64(expiry)))
-        // Reloading the page is fine; a second sign-in with the same request is not (RFC 9126 §4).
+        // Reloading the page is allowed. A second sign-in with the same request is not (RFC 9126 §4).
         guard try await !stored({ try await store.isConsumed(SecretHash(of: id)) }) else { throw refusal }
         return pushed
     }

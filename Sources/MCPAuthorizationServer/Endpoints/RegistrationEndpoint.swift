@@ -4,7 +4,7 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// Dynamic client registration (RFC 7591 §3). Nothing that a client sends gives it more than any client has.
+    /// Dynamic client registration (RFC 7591 §3). A registration gives a client no more than every client has.
     func register(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .post else { return methodNotAllowed("POST") }
         if let seconds = limits.registration.wait(for: limitKey(call), at: clock.now) {
@@ -12,7 +12,7 @@ extension AuthorizationServer {
                 .with(.retryAfter, "\(seconds)")
         }
         do throws(OAuthError) {
-            // A page elsewhere can make a browser send anything but JSON without asking first.
+            // A page of another site can make a browser send anything but JSON without a preflight.
             guard isJSON(call) else {
                 return HTTPReply.error(
                     OAuthError(.invalidClientMetadata, "send Content-Type: application/json"), status: .unsupportedMediaType)
@@ -41,7 +41,7 @@ extension AuthorizationServer {
         } catch { return registrationFailure(error, call) }
     }
 
-    /// What a client does with its own registration (RFC 7592): reads it, changes it, deletes it.
+    /// Management of a client's own registration (RFC 7592): read, change, delete.
     func manageRegistration(_ call: HTTPCall) async -> HTTPReply {
         guard [.get, .put, .delete].contains(call.request.method) else { return methodNotAllowed("GET, PUT, DELETE") }
         let refusal = OAuthError(.invalidToken, "the registration access token is not one for this client")
@@ -49,7 +49,7 @@ extension AuthorizationServer {
         do throws(OAuthError) {
             let form = try Form(queryOf: call.request.path ?? "")
             guard case .bearer(let token) = Credential(call.request) else { throw refusal }
-            // Whether the client exists makes no difference to whoever has not its token (D-06).
+            // The response does not reveal whether the client exists (D-06).
             guard let id = try form.single("client_id").flatMap(ClientID.init), var client = try await stored({ try await store.client(id) }),
                 client.origin == .dynamic, let hash = client.registrationToken, hash.isHash(of: token.text)
             else {
@@ -84,12 +84,12 @@ extension AuthorizationServer {
                 client.update(metadata)
                 let secret = client.authenticationMethod.usesSecret && client.secrets.isEmpty ? newSecret(for: &client) : nil
                 let updated = client
-                // Somebody may have kept this client out meanwhile: then nothing brings it back.
+                // The client may have been disabled meanwhile. Then nothing enables it again.
                 guard try await stored({ try await store.replace(updated, expecting: previous) }) else { throw refusal }
                 record("client.updated", .allowed, call, detail: metadata.name, client: id)
                 return .json(response(updated, secret, nil))
             default:
-                // Its tokens end with it.
+                // Its tokens are revoked too.
                 try await delete(client: id)
                 record("client.deleted", .allowed, call, client: id)
                 return HTTPReply(.noContent, [.cacheControl: "no-store"])
@@ -109,8 +109,8 @@ extension AuthorizationServer {
         }
     }
 
-    /// The document with what a trusted software statement says in place of what the client says (RFC 7591 §2.3), or
-    /// nil where there is none.
+    /// The document, with the claims of a trusted software statement in place of the client's own (RFC 7591 §2.3). Nil
+    /// without a statement.
     private func softwareStatement(_ root: JSONView) throws(OAuthError) -> JSONView? {
         guard let view = root.optional("software_statement"), view.string?.isEmpty != true else { return nil }
         guard let text = view.string, let jws = try? CompactJWS(parsing: text), let claims = try? JWTClaims(parsing: jws.payload) else {
@@ -133,7 +133,7 @@ extension AuthorizationServer {
         }
     }
 
-    /// What the initial access token of this registration uses up, or nil where none is needed. Throws `invalid_token`.
+    /// The use of the initial access token of this registration. Nil if none is needed. Throws `invalid_token`.
     private func invitation(_ call: HTTPCall) throws(OAuthError) -> SingleUse? {
         guard configuration.dynamicRegistration == .initialAccessToken else { return nil }
         guard case .bearer(let token) = Credential(call.request), let invitation = Invitation(token.text, secrets.invitations),
@@ -148,7 +148,7 @@ extension AuthorizationServer {
         return HTTPReply.error(error, status: .unauthorized).with(.wwwAuthenticate, challenge.headerValue)
     }
 
-    /// Makes a secret where the client needs one; it is shown once and kept as a hash.
+    /// Creates a secret if the client needs one. It is shown once and stored as a hash.
     func newSecret(for client: inout Client) -> String? {
         guard client.authenticationMethod.usesSecret else { return nil }
         let secret = random.token()
@@ -156,7 +156,7 @@ extension AuthorizationServer {
         return secret
     }
 
-    /// What was really registered (RFC 7591 §3.2.1, RFC 7592 §3).
+    /// The registered metadata (RFC 7591 §3.2.1, RFC 7592 §3).
     private func response(_ client: Client, _ secret: String?, _ registrationToken: String?) -> JSONValue {
         var json = client.metadata
         if let secret {
@@ -173,7 +173,7 @@ extension Client.AuthenticationMethod {
     var usesSecret: Bool { self == .basic || self == .post }
 }
 
-/// An initial access token (RFC 7591 §1.2): sealed, so that it is stored nowhere, and good once.
+/// An initial access token (RFC 7591 §1.2). It is sealed, so it is not stored, and valid once.
 struct Invitation: Sendable {
     let id: String
     let expiresAt: NumericDate

@@ -4,11 +4,12 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// The revocation endpoint (RFC 7009). A refresh token takes its whole grant with it; an access token goes alone.
-    /// Unknown and foreign tokens are 200.
+    /// The revocation endpoint (RFC 7009). A refresh token revokes its whole grant. An access token is revoked alone.
+    /// Unknown and foreign tokens receive 200.
     ///
-    /// Our own resource server refuses what was revoked at once; another process on the same store within seconds
-    /// (`Maintenance`); anybody else as soon as they introspect, and at the latest when the token expires.
+    /// The resource server of this process applies a revocation at once. Another process on the same store applies it
+    /// within seconds (`Maintenance`). Other resource servers apply it when they introspect, and at the latest when the
+    /// token expires.
     func revoke(_ call: HTTPCall) async -> HTTPReply {
         await endpoint(call, limit: limits.token) { form throws(OAuthError) in
             let client = try await authenticatedClient(form, call)

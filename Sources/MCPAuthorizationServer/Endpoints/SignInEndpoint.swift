@@ -5,7 +5,7 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// Takes a user name and a password, or the one-time code that was still owed, and goes on with what was begun.
+    /// Checks a user name and a password, or the one-time code of the second step, and continues the transaction.
     func signIn(_ call: HTTPCall) async -> HTTPReply {
         await posted(call) { form, transaction, pages throws(OAuthError) in
             if let half = transaction.halfSignedIn { return try await secondStep(half, form, transaction, pages, call) }
@@ -16,7 +16,7 @@ extension AuthorizationServer {
                 pages.signIn(
                     try transactions.seal(transaction), client: client, name: DisplayText.clean(name, limit: 64), problem: problem, status: status)
             }
-            // Names of other tables of users need not be ours; each counts by itself.
+            // Names of other tables of users may have any form. Each counts by itself.
             let normalized = User.normalizedName(name) ?? "?" + SecretHash(of: name).shortText
             if let seconds = throttled(normalized, call) {
                 record("sign_in", .denied, call, reason: "throttled")
@@ -36,7 +36,8 @@ extension AuthorizationServer {
         }
     }
 
-    /// A password was right already; the code is of the present moment, and good once (RFC 6238 §5.2).
+    /// The password was correct before. The one-time code must be of the present moment, and is valid once (RFC 6238
+    /// §5.2).
     private func secondStep(
         _ half: Transaction.Half, _ form: Form, _ transaction: Transaction, _ pages: Pages, _ call: HTTPCall
     ) async throws(OAuthError) -> HTTPReply {
@@ -75,7 +76,7 @@ extension AuthorizationServer {
             try transactions.seal(transaction), user: user, problem: pages.language.words.wrongOneTimeCode, status: .unauthorized)
     }
 
-    /// Uses up a recovery code: true once for each, also when two requests bring it at once.
+    /// Consumes a recovery code. True once for each, also for two concurrent requests.
     private func useRecoveryCode(_ code: String, of user: User) async throws(OAuthError) -> Bool {
         let hash = RecoveryCode.hash(code)
         guard user.recoveryCodes.contains(hash) else { return false }
@@ -85,17 +86,17 @@ extension AuthorizationServer {
         return try await stored { try await store.update(updated, expecting: user) }
     }
 
-    /// Changes with the password and with the secret of one-time codes: what was begun with the old one does not go on
-    /// with the new one.
+    /// Changes with the password and with the secret of one-time codes. A sign-in that was begun with the old values
+    /// does not continue with the new ones.
     private static func fingerprint(_ user: User) -> String {
         SecretHash(of: (user.passwordHash?.text ?? "") + " " + Base64URL.encode(user.sealedOneTimeSecret ?? [])).shortText
     }
 
     // MARK: Attempts
 
-    /// Every attempt counts until it has succeeded. An address that is throttled does not count against the account, so
-    /// that it cannot go on locking people out; and a browser in which the account's owner signed in before has its own
-    /// count, so that nobody elsewhere can lock it out.
+    /// Counts an attempt. Every attempt counts until it has succeeded. An address that is throttled does not count
+    /// against the account, so it cannot keep blocking users. A browser in which the owner of the account signed in
+    /// before has its own count, so attempts elsewhere do not block it.
     func throttled(_ name: String, _ call: HTTPCall) -> Int64? {
         let now = clock.now
         if let seconds = limits.signInByAddress.wait(for: limitKey(call), at: now) { return seconds }
@@ -117,9 +118,9 @@ extension AuthorizationServer {
         attempts.limiter.reset(attempts.key)
     }
 
-    // MARK: Who it is
+    // MARK: Authentication
 
-    /// Takes as long for a user who does not exist as for one who does.
+    /// Takes the same time for a user who does not exist as for one who does.
     private func authenticated(_ name: String, _ password: String, _ call: HTTPCall) async throws(OAuthError) -> User? {
         guard password.utf8.count <= PasswordHash.maximumPasswordBytes else { return nil }
         switch signInMethod {
@@ -129,12 +130,12 @@ extension AuthorizationServer {
                 user = try await stored { try await store.user(named: name) }
             }
             guard try await hasher.verify(password, user?.passwordHash), var user, !user.isDisabled else { return nil }
-            // Made when hashes cost less: this is the one moment at which the password is there to hash it anew.
+            // The hash was made with another cost. Now the password is available to hash it again.
             if let hash = user.passwordHash, hasher.isOutdated(hash), let fresh = try? await hasher.rehash(password) {
                 let previous = user
                 user.passwordHash = fresh
                 let updated = user
-                // Whoever changed this user meanwhile was right to.
+                // If the user was changed meanwhile, that change wins.
                 guard try await stored({ try await store.update(updated, expecting: previous) }) else { return nil }
             }
             return user
@@ -149,8 +150,7 @@ extension AuthorizationServer {
         }
     }
 
-    /// The user who stands for somebody whom another table knows, made on their first visit. Nil for one who is
-    /// disabled.
+    /// The user for a person of another table, created at the first sign-in. Nil for a disabled user.
     func user(_ person: SignedInPerson, _ call: HTTPCall?) async throws(OAuthError) -> User? {
         let identity = person.identity
         if let known = try await stored({ try await store.user(identity) }) { return known.isDisabled ? nil : known }
@@ -159,7 +159,7 @@ extension AuthorizationServer {
             displayName: person.displayName.map { DisplayText.clean($0) }, email: person.email.flatMap(User.validEmail),
             isEmailVerified: person.isEmailVerified, passwordHash: nil, identity: identity, createdAt: clock.now)
         do throws(StoreError) { try await store.add(user) } catch {
-            // Somebody else was quicker.
+            // A concurrent request created the user.
             guard error.kind == .conflict, let known = try await stored({ try await store.user(identity) }) else { throw unavailable(error) }
             return known.isDisabled ? nil : known
         }
@@ -167,13 +167,13 @@ extension AuthorizationServer {
         return user
     }
 
-    // MARK: In and out
+    // MARK: Sign-in and sign-out
 
-    /// A new session under a new cookie, to which what was begun is bound from now on: nothing that was set before
-    /// sign-in means anything after it (B-05). The browser keeps its own cookie, so that what it began in another tab
-    /// goes on there (B-07).
+    /// Creates a new session under a new cookie, to which the transaction is bound from now on. Nothing that was set
+    /// before sign-in remains valid (B-05). The browser keeps its own cookie, so transactions in other tabs continue
+    /// (B-07).
     private func enter(_ user: User, _ name: String, _ transaction: Transaction, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
-        // Somebody may have been kept out, or got another password, while this one was being checked.
+        // The user may have been disabled, or the password changed, during the check.
         let current = try await stored { try await store.user(id: user.id) }
         guard let current, !current.isDisabled, Self.fingerprint(current) == Self.fingerprint(user) else { return stale(call) }
         let value = random.token()
@@ -181,7 +181,7 @@ extension AuthorizationServer {
         do throws(StoreError) {
             if let old = cookies.value(.session, in: call.request) { try await store.deleteSession(SecretHash(of: old)) }
             try await store.add(session)
-            // Whoever changed the password in between ended all sessions, and could not know of this one.
+            // A change of the password in between ended all sessions, but could not know this one.
             guard let latest = try await store.user(id: user.id), !latest.isDisabled, Self.fingerprint(latest) == Self.fingerprint(user) else {
                 try await store.deleteSession(session.hash)
                 return stale(call)

@@ -3,7 +3,7 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// A token request whose client is known and whose proof, if there is one, was checked.
+/// A token request of an authenticated client, with its checked proof if it has one.
 struct TokenRequest: Sendable {
     let form: Form
     let client: Client
@@ -13,7 +13,7 @@ struct TokenRequest: Sendable {
 }
 
 extension AuthorizationServer {
-    /// The token endpoint (RFC 6749 §3.2): finds out who asks, and hands the request to its grant.
+    /// The token endpoint (RFC 6749 §3.2): authenticates the client and passes the request to its grant.
     func token(_ call: HTTPCall) async -> HTTPReply {
         await endpoint(call, limit: limits.token) { form throws(OAuthError) in
             guard let text = try form.single("grant_type") else { throw OAuthError(.invalidRequest, "grant_type is missing") }
@@ -22,7 +22,7 @@ extension AuthorizationServer {
                 throw OAuthError(
                     .unsupportedGrantType, "grant_type is one of \(configuration.grantTypes.map(\.rawValue).sorted().joined(separator: ", "))")
             }
-            // A workload has no client: its platform's word is all there is (requirement 110).
+            // A workload has no client. The assertion of its platform is the only evidence (requirement 110).
             if type == .jwtBearer, try isWorkloadRequest(form, call) {
                 return try await workload(form, try checkedProof(call, at: "/token", isRequired: configuration.dpop.isRequired), call)
             }
@@ -43,7 +43,7 @@ extension AuthorizationServer {
 
     // MARK: Proofs (RFC 9449 §5)
 
-    /// The proof of a request to one of our endpoints, used up. Nil when there is none and none is needed.
+    /// The proof of a request to one of these endpoints, consumed. Nil when there is none and none is required.
     ///
     /// Throws `invalid_dpop_proof`, `use_dpop_nonce` or `temporarily_unavailable`.
     func proof(_ call: HTTPCall, for client: Client, at path: String = "/token", isRequired: Bool? = nil) async throws(OAuthError) -> DPoPProof? {
@@ -52,7 +52,7 @@ extension AuthorizationServer {
         return proof
     }
 
-    /// The same, not used up yet.
+    /// The same, not consumed.
     func checkedProof(_ call: HTTPCall, at path: String, accessToken: String? = nil, isRequired: Bool = false) throws(OAuthError) -> DPoPProof? {
         let proofs = call.request.headerFields[values: .dpop]
         guard let text = proofs.first else {
@@ -68,8 +68,8 @@ extension AuthorizationServer {
         return proof
     }
 
-    /// Uses a proof up, in the store, so that it holds for every instance and after every restart. Throws
-    /// `invalid_dpop_proof` when it was used before.
+    /// Consumes a proof in the store, for every instance and after every restart. Throws `invalid_dpop_proof` when it
+    /// was used before.
     func use(_ proof: DPoPProof) async throws(OAuthError) {
         let use = SingleUse(SecretHash(of: proof.useText), until: max(proof.issuedAt, clock.now).advanced(by: DPoPProof.tolerance + 60))
         guard try await stored({ try await store.consume(use) }) else {
@@ -84,7 +84,7 @@ extension AuthorizationServer {
         return user
     }
 
-    /// A refresh token for a new grant, where its client gets one.
+    /// A refresh token for a new grant. Nil if its client receives none.
     func refreshToken(for grant: Grant, _ client: Client, at now: NumericDate) -> (text: String, record: RefreshToken)? {
         guard client.grantTypes.contains(.refreshToken), configuration.grantTypes.contains(.refreshToken) else { return nil }
         let text = refreshTokens.first(for: grant.id, random)
@@ -92,7 +92,7 @@ extension AuthorizationServer {
         return (text, RefreshToken(hash: SecretHash(of: text), grantID: grant.id, expiresAt: expiresAt))
     }
 
-    /// The resource of a grant, which may have left the configuration since. Throws `invalid_target`.
+    /// The resource of a grant, which may no longer be configured. Throws `invalid_target`.
     func grantedResource(_ identifier: String) throws(OAuthError) -> ProtectedResource {
         guard let resource = configuration.resource(identifier) else {
             throw OAuthError(.invalidTarget, "\(identifier) is no longer a resource of this server; sign in again for another")
@@ -100,7 +100,7 @@ extension AuthorizationServer {
         return resource
     }
 
-    /// The resource that a token request names again, if it does (RFC 8707 §2.2).
+    /// The resource that a token request names again (RFC 8707 §2.2). Nil if it names none.
     func target(_ form: Form) throws(OAuthError) -> String? {
         let named = form.all("resource").filter { !$0.isEmpty }
         return named.isEmpty ? nil : try resource(named: named).identifier.text
@@ -111,10 +111,10 @@ extension AuthorizationServer {
         return scopes.subtracting(["offline_access"])
     }
 
-    /// What is left of granted scopes when a client names scopes at the token endpoint: never more than was granted
-    /// (RFC 6749 §6). Clients repeat what they asked for at first, of which the user may have allowed a part.
+    /// The granted scopes that a token request names: never more than was granted (RFC 6749 §6). Clients repeat the
+    /// scopes that they requested first, of which the user may have allowed a part.
     ///
-    /// Throws `invalid_scope` when nothing is left, and under `UnknownScopes.refuse` when something was not granted.
+    /// Throws `invalid_scope` when none is left, and with `UnknownScopes.refuse` when one was not granted.
     func narrowed(_ form: Form, to granted: ScopeSet) throws(OAuthError) -> ScopeSet {
         guard let requested = try requestedScopes(form), !requested.isEmpty else { return granted }
         return try narrowed(requested, to: granted)
@@ -128,7 +128,7 @@ extension AuthorizationServer {
         return scopes
     }
 
-    /// The answer of the token endpoint (RFC 6749 §5.1, RFC 9449 §5).
+    /// The response of the token endpoint (RFC 6749 §5.1, RFC 9449 §5).
     func tokenReply(
         _ access: IssuedAccessToken, _ refreshToken: String?, _ scopes: ScopeSet, idToken: String? = nil, issuedTokenType: String? = nil
     ) -> HTTPReply {

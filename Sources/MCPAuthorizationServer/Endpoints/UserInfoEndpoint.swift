@@ -4,7 +4,7 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// Who the user of a token is (OpenID Connect Core §5.3), for tokens with the scope `openid`.
+    /// The claims about the user of a token (OpenID Connect Core §5.3), for tokens with the scope `openid`.
     func userInfo(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .get || call.request.method == .post else { return methodNotAllowed("GET, POST") }
         func challenge(_ error: OAuthError?, _ status: HTTPResponse.Status, scheme: String = "Bearer") -> HTTPReply {
@@ -32,7 +32,7 @@ extension AuthorizationServer {
             let thumbprint = claims["cnf"]?["jkt"]?.string
             guard isProven == (thumbprint != nil) else { return challenge(invalid, .unauthorized, scheme: "DPoP") }
             if thumbprint != nil {
-                // Used up last: only who holds the token can make anybody remember anything.
+                // Consumed last, so that only the owner of a valid token causes a stored use.
                 do throws(OAuthError) {
                     guard let proof = try checkedProof(call, at: "/userinfo", accessToken: text), proof.thumbprint == thumbprint else {
                         throw OAuthError(.invalidDPoPProof, "the proof was made with another key than the token's")

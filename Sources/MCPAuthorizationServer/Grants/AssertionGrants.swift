@@ -4,22 +4,23 @@ import Logging
 import MCPAuth
 import OAuth
 
-/// Grants for what somebody else says of a user or a program (RFC 7523 §2.1): an enterprise's identity provider
-/// (ID-JAG), or the platform that a workload runs on.
+/// Grants for assertions of another party about a user or a program (RFC 7523 §2.1): an enterprise's identity provider
+/// (ID-JAG), or the platform of a workload.
 extension AuthorizationServer {
-    /// Seconds that an assertion may live.
+    /// The longest lifetime of an assertion in seconds.
     private static let maximumLife: Int64 = 3600
 
     // MARK: Enterprise-managed authorization (requirements 86 to 101)
 
-    /// A token for a user for whom a trusted identity provider vouches. No refresh token: the provider is asked again.
+    /// A token for a user of a trusted identity provider. There is no refresh token, because the client can ask the
+    /// provider again.
     func enterpriseAssertion(_ request: TokenRequest) async throws(OAuthError) -> HTTPReply {
         let (form, client, call, now) = (request.form, request.client, request.call, request.now)
         func refuse(_ reason: String, _ message: String) -> OAuthError {
             record("token.issued", .denied, call, reason: reason, detail: message, client: client.id)
             return OAuthError(.invalidGrant, message)
         }
-        // Whoever finds an assertion could use it otherwise.
+        // Otherwise an attacker with a copy of the assertion could use it.
         guard client.authenticationMethod != .none else {
             record("token.issued", .denied, call, reason: "unauthorized_client", client: client.id)
             throw OAuthError(.unauthorizedClient, "only a client that proves who it is may use this grant")
@@ -67,7 +68,7 @@ extension AuthorizationServer {
             reason: "id_jag", call, refuse)
     }
 
-    /// By issuer and subject, and by nothing else: an e-mail address is no identity.
+    /// The user by issuer and subject only. An e-mail address is not an identity.
     private func user(
         for identity: ExternalIdentity, _ provider: TrustedIdentityProvider, _ claims: JWTClaims, _ refuse: (String, String) -> OAuthError
     ) async throws(OAuthError) -> User {
@@ -86,15 +87,14 @@ extension AuthorizationServer {
 
     // MARK: Workload identity federation (requirements 110 to 116)
 
-    /// Whether this request has no client of its own: nothing in it says who one would be, and workloads are trusted
-    /// here.
+    /// Whether this request has no client: it names none, and workloads are configured.
     func isWorkloadRequest(_ form: Form, _ call: HTTPCall) throws(OAuthError) -> Bool {
         guard !configuration.workloads.isEmpty, !call.request.headerFields.contains(.authorization) else { return false }
         for name in ["client_id", "client_secret", "client_assertion"] where try form.single(name) != nil { return false }
         return true
     }
 
-    /// A token for a program for which its platform vouches.
+    /// A token for a program that its platform identifies.
     func workload(_ form: Form, _ proof: DPoPProof?, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
         func refuse(_ reason: String, _ message: String) -> OAuthError {
             record("token.issued", .denied, call, reason: reason, detail: message)
@@ -180,7 +180,7 @@ extension AuthorizationServer {
             authenticatedAt: authenticatedAt.map { NumericDate(seconds: $0) }, createdAt: now, expiresAt: now.advanced(by: lifetime), lastUsedAt: now)
     }
 
-    /// Uses the assertion up and keeps the grant, in one step.
+    /// Consumes the assertion and stores the grant, in one step.
     private func issue(
         _ grant: Grant, _ registry: ClientRegistry, _ resource: ProtectedResource, _ proof: DPoPProof?, consuming assertion: String,
         until expiration: NumericDate, reason: String, _ call: HTTPCall, _ refuse: (String, String) -> OAuthError

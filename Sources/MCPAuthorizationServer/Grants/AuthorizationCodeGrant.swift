@@ -3,7 +3,7 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// Exchanges a code (RFC 6749 §4.1.3, RFC 7636 §4.6), once; a second attempt ends what came of the first.
+    /// Exchanges a code (RFC 6749 §4.1.3, RFC 7636 §4.6), once. A second attempt revokes the grant of the first.
     func redeem(_ request: TokenRequest) async throws(OAuthError) -> HTTPReply {
         let (form, client, call, now) = (request.form, request.client, request.call, request.now)
         let refusal = OAuthError(.invalidGrant, "the code is unknown, used, expired, or belongs to another client, redirect URI, key or verifier")
@@ -11,8 +11,7 @@ extension AuthorizationServer {
         guard let verifierText = try form.single("code_verifier") else { throw OAuthError(.invalidRequest, "code_verifier is missing") }
         let hash = SecretHash(of: text)
         let found = try await stored { try await store.code(hash) }
-        // Whoever is not the client of this code learns nothing and changes nothing: replay handling must not be a
-        // weapon (T-06).
+        // Another client learns nothing and changes nothing: replay handling must not be a weapon (T-06).
         guard let code = found, code.clientID == client.id else {
             record("token.issued", .denied, call, reason: found == nil ? "unknown_code" : "foreign_code", client: client.id)
             throw refusal
@@ -32,7 +31,7 @@ extension AuthorizationServer {
         if let target = try target(form), !target.utf8.elementsEqual(code.resource.utf8) {
             throw OAuthError(.invalidTarget, "the user allowed access to \(code.resource) only")
         }
-        // Clients repeat here what they once asked for; the user may have allowed less, and the answer says what.
+        // Clients repeat the scopes that they requested. The user may have allowed fewer, which the response says.
         _ = try narrowed(form, to: code.scopes)
         let resource = try grantedResource(code.resource)
         let user = try await checkUser(code.userID, refusal)
@@ -42,7 +41,7 @@ extension AuthorizationServer {
             resource: code.resource, keyThumbprint: client.authenticationMethod == .none ? request.proof?.thumbprint : nil,
             authenticatedAt: code.authenticatedAt, createdAt: now, expiresAt: now.advanced(by: configuration.grantLifetime), lastUsedAt: now)
         let refreshToken = refreshToken(for: grant, client, at: now)
-        // Signed before anything is consumed: a failure here costs nobody their code.
+        // Signed before anything is consumed, so that a failure does not use up the code.
         let access = try tokens.issue(AccessTokenContents(grant, resource: resource, user: user, keyThumbprint: request.proof?.thumbprint), at: now)
         let idToken =
             grant.scopes.contains("openid")

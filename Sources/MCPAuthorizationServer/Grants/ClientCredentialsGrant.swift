@@ -3,9 +3,9 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// A token for a client that acts for itself (RFC 6749 §4.4): only clients that the operator registered for it,
-    /// that prove who they are, and within the scopes that were set for them. No refresh token: the client can ask
-    /// again.
+    /// A token for a client that acts for itself (RFC 6749 §4.4). Only authenticated clients that the operator
+    /// registered for this grant receive one, within the scopes that were set for them. There is no refresh token,
+    /// because the client can ask again.
     func clientCredentials(_ request: TokenRequest) async throws(OAuthError) -> HTTPReply {
         let (client, call, now) = (request.client, request.call, request.now)
         guard client.origin == .configured, client.authenticationMethod != .none else {
@@ -13,10 +13,10 @@ extension AuthorizationServer {
             throw OAuthError(.unauthorizedClient, "only a client that the operator registered, and that proves who it is, may act for itself")
         }
         let resource = try resource(named: request.form.all("resource"))
-        // A client that has no scopes of its own gets none: what users may allow is not what a machine may do.
+        // A client without scopes of its own receives none: the scopes that users may allow are not for machines.
         let allowed = (client.scopes ?? []).intersection(resource.allScopes)
-        // Libraries ask for whatever a resource names; what the client has of it is what it gets, and the answer says
-        // so (RFC 6749 §3.3).
+        // Libraries request all scopes of a resource. The client receives those that it has, and the response says so
+        // (RFC 6749 §3.3).
         let requested = try requestedScopes(request.form)
         let scopes = requested.map(allowed.intersection) ?? allowed
         guard !scopes.isEmpty || requested?.isEmpty ?? true else {

@@ -3,7 +3,7 @@ import MCPAuth
 import OAuth
 
 extension AuthorizationServer {
-    /// Exchanges a device code (RFC 8628 §3.4), once somebody has allowed it.
+    /// Exchanges a device code (RFC 8628 §3.4), once the user has approved it.
     func redeemDevice(_ request: TokenRequest) async throws(OAuthError) -> HTTPReply {
         let (form, client, call, now) = (request.form, request.client, request.call, request.now)
         let refusal = OAuthError(.invalidGrant, "the device code is unknown, used, or belongs to another client")

@@ -32,7 +32,7 @@ extension AuthorizationServer {
         case .rotated(let grant): return try await answer(grant, signing, successorText, request, reason: nil)
         case .repeated(let grant): return try await answer(grant, signing, successorText, request, reason: "repeated_within_grace")
         case .recovered(let grant, let rotatedAt):
-            // What our own resource server saw in the last seconds may not be written down yet.
+            // Uses that the resource server of this process saw in the last seconds may not be stored yet.
             if let used = uses.pending(grant.id)?.tokenIssuedAt, used >= rotatedAt {
                 try await end(grant: grant.id)
                 throw reuse(of: grant.id, subject: grant.subject, request)
@@ -53,7 +53,7 @@ extension AuthorizationServer {
     private func answer(
         _ grant: Grant, _ signing: Signing, _ successor: String, _ request: TokenRequest, reason: String?
     ) async throws(OAuthError) -> HTTPReply {
-        // Should signing ever fail, the client's next attempt gets the same successor.
+        // If signing fails, the client's next attempt receives the same successor.
         guard let access = try await signing.result else { throw OAuthError(.serverError, "the store did not ask") }
         record(
             "token.refreshed", .allowed, request.call, reason: reason, subject: grant.userID, client: request.client.id, scopes: access.scopes)
@@ -65,14 +65,14 @@ extension AuthorizationServer {
         return Self.refusal
     }
 
-    /// Tokens name their grant, unless they are from before they did.
+    /// The grant of a token. Tokens name it, except those of earlier versions.
     private func grantID(of token: RefreshTokenReference) async throws(OAuthError) -> String? {
         if let grantID = token.grantID { return grantID }
         return try await stored { try await store.grant(of: token)?.id }
     }
 
-    /// Why this request may not exchange a token of this grant. Whoever is not the client of the token, or has not its
-    /// key, learns nothing and changes nothing: reuse handling must not be a weapon.
+    /// The reason why this request may not exchange a token of this grant. Another client, or a client without the key,
+    /// learns nothing and changes nothing: reuse handling must not be a weapon.
     private func objection(to grant: Grant, _ request: TokenRequest, target: String?, requested: ScopeSet?) -> OAuthError? {
         guard grant.clientID == request.client.id, grant.keyThumbprint == nil || grant.keyThumbprint == request.proof?.thumbprint else {
             return Self.refusal
@@ -94,7 +94,7 @@ extension AuthorizationServer {
 
     private func access(for grant: Grant, _ request: TokenRequest, requested: ScopeSet?) async throws(OAuthError) -> Signing.Token {
         let resource = try grantedResource(grant.resource)
-        // What the operator has taken away since is not given again.
+        // Scopes that the operator has removed since are not granted again.
         let wanted = requested.flatMap { $0.isEmpty ? nil : $0 } ?? grant.scopes
         var scopes = grant.scopes.intersection(wanted).intersection(resource.allScopes.union(identityScopes))
         if let limit = request.client.scopes { scopes = scopes.intersection(limit.union(identityScopes)) }
@@ -105,8 +105,7 @@ extension AuthorizationServer {
     }
 }
 
-/// An access token that is made while the exchange that it belongs to becomes durable. It is handed out once that is
-/// done, or never.
+/// An access token that is signed while the exchange becomes durable. It is sent afterwards, or never.
 private final class Signing: Sendable {
     typealias Token = (token: IssuedAccessToken, scopes: ScopeSet)
     private let task = Mutex<Task<Result<Token, OAuthError>, Never>?>(nil)
@@ -118,7 +117,7 @@ private final class Signing: Sendable {
         self.task.withLock { $0 = task }
     }
 
-    /// Nil when it was never begun.
+    /// Nil when signing was never begun.
     var result: Token? {
         get async throws(OAuthError) { try await task.withLock { $0 }?.value.get() }
     }

@@ -5,9 +5,9 @@ import OAuth
 extension AuthorizationServer {
     private static let accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
 
-    /// Exchanges a user's token for one of another resource (RFC 8693), for a resource server that calls on: never more
-    /// scopes, never a longer life, and the chain of who acts is kept. It ends with the grant of the token that it came
-    /// from.
+    /// Exchanges a user's token for a token of another resource (RFC 8693), for a resource server that calls another
+    /// one. Scopes and lifetime never grow, and the chain of actors is kept. The new token ends with the grant of the
+    /// original token.
     func exchange(_ request: TokenRequest) async throws(OAuthError) -> HTTPReply {
         let (form, client, call, now) = (request.form, request.client, request.call, request.now)
         guard client.origin == .configured, client.authenticationMethod != .none, let own = client.introspects,
@@ -32,7 +32,7 @@ extension AuthorizationServer {
             record("token.exchanged", .denied, call, reason: "bad_subject_token", client: client.id)
             throw OAuthError(.invalidRequest, "subject_token is not a valid access token of this server for \(own)")
         }
-        // A proof that the first token needed must not be lost on the way.
+        // If the first token needed a proof, the exchange needs one too.
         guard claims["cnf"] == nil || request.proof != nil else {
             throw OAuthError(.invalidDPoPProof, "the subject_token is bound to a key: send a proof, and the new token is bound to that one")
         }
@@ -61,7 +61,7 @@ extension AuthorizationServer {
         return tokenReply(access, nil, scopes, issuedTokenType: Self.accessTokenType)
     }
 
-    /// The grant of a token, unless it, the token, its user, or the client that holds it ended.
+    /// The grant of a token. Nil if the grant, the token, its user or its client has ended or is disabled.
     func liveGrant(of tokenID: String, _ claims: JWTClaims) async throws(OAuthError) -> Grant? {
         guard let clientID = claims["client_id"]?.string.flatMap(ClientID.init),
             !revocations.contains(tokenID: tokenID, of: clientID.text, issuedAt: claims.issuedAt), try await isLetIn(clientID)
@@ -73,8 +73,8 @@ extension AuthorizationServer {
         return grant
     }
 
-    /// Whether a client that got a token before would still get one. The document of a client is not fetched for this;
-    /// its domain has to be allowed still.
+    /// Whether a client that received a token before could still receive one. Its metadata document is not fetched for
+    /// this, but its domain must still be allowed.
     private func isLetIn(_ id: ClientID) async throws(OAuthError) -> Bool {
         if ClientMetadataDocuments.isDocument(id) { return WebURL(id.text).map(configuration.clientMetadataDocuments.allows) ?? false }
         if id.text.utf8.starts(with: "workload:".utf8) { return configuration.workloads.contains { "workload:" + $0.name == id.text } }

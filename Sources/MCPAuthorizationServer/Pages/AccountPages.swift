@@ -3,14 +3,14 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// The pages on which people look after their own account.
+/// The pages of a user's own account.
 extension Pages {
     struct Connection {
         let grant: Grant
         let client: Client?
     }
 
-    /// What happened just before the account page is shown, as the query of its address says.
+    /// The change that was made just before the account page is shown, as the query of its URL says.
     enum Done: String {
         case disconnected, password, codes, noCodes, session
     }
@@ -114,7 +114,7 @@ extension Pages {
 
     private func day(_ date: NumericDate) -> String { String(date.iso8601.prefix(10)) }
 
-    /// How long ago, in words: in the largest unit of which there is one.
+    /// The time since a date, in words, in the largest unit.
     private func ago(_ date: NumericDate, _ now: NumericDate) -> String {
         let seconds = max(now.seconds(since: date), 0)
         switch seconds {
@@ -127,7 +127,7 @@ extension Pages {
 
     // MARK: Signing out
 
-    /// Asks before everything ends.
+    /// Asks for confirmation before every session and grant ends.
     func confirmEverywhere(_ transaction: String, user: User) -> HTTPReply {
         let page = page(words.signOutEverywhere)
         return page.reply(isIsolated: true) {
@@ -178,7 +178,8 @@ extension Pages {
         }
     }
 
-    /// Enrolment: the secret as a QR code and as text, and a first code as proof that the app has it.
+    /// Set-up of one-time codes: the secret as a QR code and as text. The user enters a first code as proof that the
+    /// app has the secret.
     func enrolment(
         _ transaction: String, user: User, uri: String, secret: String, problem: String? = nil, status: HTTPResponse.Status = .ok
     ) -> HTTPReply {
@@ -201,7 +202,7 @@ extension Pages {
         }
     }
 
-    /// For somebody who has one-time codes: new recovery codes, or none of it any more.
+    /// For users with one-time codes: create new recovery codes, or turn the codes off.
     func manageCodes(_ transaction: String, user: User, problem: String? = nil, status: HTTPResponse.Status = .ok) -> HTTPReply {
         let page = page(words.manageCodes)
         return page.reply(status, isIsolated: true) {
@@ -223,7 +224,7 @@ extension Pages {
         }
     }
 
-    /// The recovery codes, which are shown once.
+    /// The new recovery codes, which are shown once.
     func recoveryCodes(_ codes: [String]) -> HTTPReply {
         let page = page(words.recoveryTitle)
         return page.reply(isIsolated: true) {
@@ -234,7 +235,7 @@ extension Pages {
         }
     }
 
-    /// So that password managers know whose password it is.
+    /// A hidden user name, so that password managers know the account.
     private func userNameForManagers(_ user: User) -> HTML {
         .void("input", ["name": "username", "autocomplete": "username", "value": user.name, "readonly": "", "hidden": "", "tabindex": "-1"])
     }

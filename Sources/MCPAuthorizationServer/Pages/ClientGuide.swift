@@ -1,29 +1,29 @@
 import JOSE
 import OAuth
 
-/// How a person adds the server to one MCP client. Names of programs, menus, files and commands are those of the
+/// The instructions to add the server to one MCP client. Names of programs, menus, files and commands are those of the
 /// client, in every language.
 struct ClientGuide: Sendable {
     enum Step: Sendable {
         /// A link that opens the client with the server filled in.
         case link(String)
-        /// A way through the client's menus, at whose end the URL is pasted.
+        /// A path through the client's menus. At its end the user pastes the URL.
         case menu(String)
         /// A command for a terminal.
         case command(String)
-        /// A text for a configuration file.
+        /// The path of a configuration file, and a text for it.
         case file(String, String)
     }
 
     /// Nil: every client that supports only stdio.
     let client: String?
     let steps: [Step]
-    /// Whether the client calls from its vendor's servers, which cannot reach a program on this machine.
+    /// Whether the client calls from servers of its vendor, which cannot reach a program on this machine.
     var needsPublicAddress = false
 
     /// - Parameters:
-    ///   - name: what the server is called in the client.
-    ///   - url: the URL of the MCP endpoint.
+    ///   - name: The name of the server in the client.
+    ///   - url: The URL of the MCP endpoint.
     static func all(name: String, url: String) -> [ClientGuide] {
         let name = identifier(name)
         let entry: JSONValue = ["url": .string(url)]

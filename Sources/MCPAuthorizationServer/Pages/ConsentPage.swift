@@ -3,22 +3,22 @@ import MCPAuth
 import OAuth
 
 extension Pages {
-    /// What is asked of somebody: the same for a browser that came from a client and for a device.
+    /// The content of a consent page, for a browser that came from a client, or for a device.
     struct Question {
         let client: Client
         let user: User
         let scopes: ScopeSet
         let resource: String
-        /// Where the browser goes next. Nil for a device.
+        /// The redirect URI. Nil for a device.
         var redirectURI: String?
-        /// What the device shows.
+        /// The code that the device shows. Nil for a browser.
         var userCode: String?
         var action: String
-        /// Whether each permission can be left out.
+        /// Whether each permission has a checkbox.
         var isChoosing = false
-        /// Which of them are ticked.
+        /// The ticked permissions.
         var ticked: ScopeSet = []
-        /// Whether the person ticked that they do not want to be asked again.
+        /// Whether the user ticked that this question is not asked again.
         var remembers = false
         var problem: String?
     }
@@ -73,16 +73,16 @@ extension Pages {
         }
     }
 
-    /// A scope in words.
+    /// A scope with its text.
     struct Permission {
         let scope: Scope
         let text: String
         let isSensitive: Bool
-        /// Whether it can be left out.
+        /// Whether the user can leave it out.
         let isOptional: Bool
     }
 
-    /// What is asked for: the scopes of the resource first, then what is shared of the person.
+    /// The requested permissions: the scopes of the resource first, then those that share the user's identity.
     func permissions(_ scopes: ScopeSet, resource: String) -> [Permission] {
         let known = configuration.resource(resource)?.scopes.filter { scopes.contains($0.scope) } ?? []
         let identity: [(Scope, String)] = [
@@ -94,8 +94,8 @@ extension Pages {
             }
     }
 
-    /// Each permission in words, with its risk. `ticked`: which boxes are ticked where the user chooses; nil where they
-    /// do not.
+    /// The list of permissions, with the sensitive ones marked. `ticked` contains the ticked boxes if the user chooses,
+    /// otherwise it is nil.
     private func scopeList(_ permissions: [Permission], ticked: ScopeSet?) -> HTML {
         .tag("fieldset") {
             HTML.tag("legend") { words.itWill }
@@ -128,7 +128,7 @@ extension Pages {
         ])
     }
 
-    /// What a person has to be sure of before they allow anything.
+    /// The warning that the user must read before the decision.
     private func warning(_ question: Question, _ redirect: RedirectURI?, _ page: Page) -> HTML {
         let text: HTML =
             if let userCode = question.userCode {
@@ -141,7 +141,7 @@ extension Pages {
         return text.source.isEmpty ? .empty : .tag("p", ["class": "warning"]) { text }
     }
 
-    /// Who is asked, about which server, for how long, and what happens next.
+    /// The user, the server, the duration, and the next step.
     private func facts(_ question: Question, _ redirect: RedirectURI?) -> HTML {
         .tag("dl") {
             HTML.tag("dt") { words.signedInAs }

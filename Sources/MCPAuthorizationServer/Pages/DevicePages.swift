@@ -26,7 +26,7 @@ extension Pages {
         }
     }
 
-    /// - Parameter client: the application on the device that was allowed, or was not.
+    /// - Parameter client: The client on the device.
     func deviceDone(isAllowed: Bool, client: Client, user: User) -> HTTPReply {
         let page = page(words.deviceTitle)
         return page.reply {

@@ -2,20 +2,23 @@ package import HTTPTypes
 import JOSE
 public import OAuth
 
-/// What a person sees who opens the address of an MCP server in a browser: what this is, how to connect a client, and
-/// where to sign in.
+/// The page that a browser shows at the address of an MCP server: the purpose of the server, instructions for each
+/// client, and a link to sign in.
 ///
-/// Programs get what they always got: only a request that accepts `text/html` is shown a page.
+/// Programs receive what they received before: only a request that accepts `text/html` and has no token receives a
+/// page.
 public struct FrontPage: Sendable {
     /// The title. Nil: the name of the authorization server, otherwise the host.
     public var name: String?
-    /// One or two sentences about what the server does.
+    /// One or two sentences about the server. Shown as text, not as HTML.
     public var description: String?
     /// Logo and colours. Nil: those of the authorization server.
     public var branding: Branding?
-    /// The languages of the page. Nil: those of the authorization server.
+    /// The languages of the page. Nil: those of the authorization server. Empty, or without an authorization server:
+    /// English and German.
     public var languages: [PageLanguage]?
 
+    /// A front page. Nil values come from the authorization server. The branding is checked when the server starts.
     public init(name: String? = nil, description: String? = nil, branding: Branding? = nil, languages: [PageLanguage]? = nil) {
         self.name = name
         self.description = description
@@ -23,11 +26,11 @@ public struct FrontPage: Sendable {
         self.languages = languages
     }
 
-    /// Name, logo, colours and languages of the authorization server.
+    /// The name, logo, colours and languages of the authorization server.
     public static let standard = FrontPage()
 }
 
-/// The pages of an MCP server for people: the front page, and the one for paths that do not exist.
+/// The pages of an MCP server for people: the front page, and the page for unknown paths.
 package struct ServerPages: Sendable {
     private let page: FrontPage
     private let serverName: String
@@ -40,8 +43,8 @@ package struct ServerPages: Sendable {
     private let servesAssets: Bool
 
     /// - Parameters:
-    ///   - serverName: the name that clients show, such as `tasks`.
-    ///   - authorizationServer: whose look and account page are used, if it runs on the same origin.
+    ///   - serverName: The name that clients show, such as `tasks`.
+    ///   - authorizationServer: The server whose look and account page are used, if it runs on the same origin.
     package init(_ page: FrontPage, serverName: String, resource: ResourceIdentifier, authorizationServer: AuthorizationServer?) throws(OAuthError) {
         let configuration = authorizationServer?.configuration
         try page.branding?.check()
@@ -58,14 +61,15 @@ package struct ServerPages: Sendable {
         assetsPath = servesAssets ? "/front" : served ?? "/front"
     }
 
-    /// Whether a browser asks: a GET without a token that accepts `text/html`, and not what MCP clients ask for.
+    /// Whether a browser sent the request: a GET or HEAD without a token that accepts `text/html`, but not
+    /// `text/event-stream` as MCP clients do.
     package static func isForPerson(_ request: HTTPRequest) -> Bool {
         guard request.method == .get || request.method == .head, !request.headerFields.contains(.authorization) else { return false }
         let accepted = request.headerFields[values: .accept].joined(separator: ",").lowercased()
         return accepted.contains("text/html") && !accepted.contains("text/event-stream")
     }
 
-    /// Style, icon and `robots.txt`, whoever asks. Nil for other paths.
+    /// Style sheet, icon, logo and `robots.txt`, for every request. Nil for other paths.
     package func asset(_ request: HTTPRequest) -> HTTPReply? {
         let assets = PageAssets(branding, siteName)
         switch URLBytes.path(of: request.path ?? "") {
@@ -100,7 +104,7 @@ package struct ServerPages: Sendable {
         return head(reply, request)
     }
 
-    /// The page for a path that does not exist.
+    /// The page for an unknown path.
     package func notFound(_ request: HTTPRequest) -> HTTPReply {
         let language = PageLanguage.choose(from: languages, [], request)
         let reply = frame(language.words.pageNotFound, language).reply(.notFound) {

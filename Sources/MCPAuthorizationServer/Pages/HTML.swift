@@ -65,7 +65,7 @@ enum HTMLBuilder {
     static func buildExpression(_ text: String) -> HTML { .text(text) }
 }
 
-/// Words that strangers chose, made fit to be shown to a person who has to trust the page around them (B-03).
+/// Texts of strangers, made safe for pages that users trust (B-03).
 enum DisplayText {
     /// Without control, format and private-use characters (so no bidirectional overrides and no zero-width ones), with
     /// at most two combining marks in a row, white space folded, and cut off at `limit` scalars.

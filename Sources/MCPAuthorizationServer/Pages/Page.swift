@@ -1,7 +1,7 @@
 import HTTPTypes
 import OAuth
 
-/// The frame around every page, and the headers that go with it.
+/// The frame of every page, and its headers.
 struct Page: Sendable {
     let title: String
     let siteName: String
@@ -10,15 +10,15 @@ struct Page: Sendable {
     let isSecure: Bool
     let language: PageLanguage
     let logo: Branding.Logo?
-    /// Whether search engines may list it: nothing that a person signs in to is.
+    /// Whether search engines may list the page. Pages that need sign-in are not listed.
     var isListed = false
 
-    /// A whole answer.
+    /// A complete response.
     ///
     /// - Parameters:
-    ///   - leadsAway: a form of this page may end up at another site.
-    ///   - isIsolated: no page that opened this one in a window keeps a hold of it. Not for pages on the way of an
-    ///     authorization: clients in web pages open them in a window of their own, and wait there for the answer.
+    ///   - leadsAway: Whether a form of this page may lead to another site.
+    ///   - isIsolated: Whether a page that opened this one in a window loses its reference to it. Not for pages of an
+    ///     authorization: clients in web pages open them in a window of their own, and wait there for the response.
     func reply(
         _ status: HTTPResponse.Status = .ok, leadsAway: Bool = false, isIsolated: Bool = false, isWide: Bool = false,
         @HTMLBuilder _ content: () -> HTML
@@ -52,7 +52,7 @@ struct Page: Sendable {
         return reply
     }
 
-    /// The name and the logo of a service, and where its pages find their style.
+    /// A frame with the name and the logo of a service.
     init(
         _ title: String, siteName: String, assets: String, isSecure: Bool, language: PageLanguage, logo: Branding.Logo?, isListed: Bool = false
     ) {
@@ -65,7 +65,7 @@ struct Page: Sendable {
         self.isListed = isListed
     }
 
-    /// A field with its error state: what is wrong is marked for screen readers too.
+    /// A field. An error is also marked for screen readers.
     func input(_ name: String, isFocused: Bool = false, isWrong: Bool = false, _ attributes: [(StaticString, String)] = []) -> HTML {
         var all: [(StaticString, String)] = [("id", name), ("name", name)] + attributes
         if isFocused { all.append(("autofocus", "")) }
@@ -92,7 +92,7 @@ struct Page: Sendable {
         return .tag("p", ["class": "problem", "role": "alert", "id": "problem"]) { text }
     }
 
-    /// Words around something that stands out.
+    /// A text with an emphasized value.
     func words(_ template: String, _ value: String) -> HTML {
         let (before, after) = template.around()
         return .joined([.text(before), .tag("strong") { value }, .text(after)])
@@ -104,24 +104,25 @@ extension HTTPField.Name {
     static let crossOriginOpenerPolicy = HTTPField.Name("Cross-Origin-Opener-Policy")!
 }
 
-/// Headers of everything that a browser shows (R63, B-01, B-12).
+/// The headers of every response for browsers (R63, B-01, B-12).
 enum PageHeaders {
     static func apply(to reply: inout HTTPReply, isSecure: Bool, leadsAway: Bool = false) {
-        // Browsers hold every redirect after a form to form-action, and where a client's callback leads on to, its
-        // program perhaps, is not ours to know.
+        // Browsers apply form-action to every redirect after a form. The client's callback may redirect further,
+        // perhaps to its app, which this server does not know.
         let forms = leadsAway ? "" : "form-action 'self'; "
         reply.response.headerFields[.contentSecurityPolicy] =
             "default-src 'none'; style-src 'self'; img-src 'self'; " + forms + "base-uri 'none'; frame-ancestors 'none'"
         for (name, value) in [
             ("X-Frame-Options", "DENY"), ("X-Content-Type-Options", "nosniff"),
             ("Cross-Origin-Resource-Policy", "same-origin"), ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
-            // Not no-referrer: browsers would then send "Origin: null" with our own forms, and we check it.
+            // Not no-referrer: browsers would then send "Origin: null" with forms of these pages, which the server
+            // checks.
             ("Referrer-Policy", "same-origin"), ("Cache-Control", "no-store"),
         ] { if let name = HTTPField.Name(name) { reply.response.headerFields[name] = value } }
         if isSecure { reply.response.headerFields[.strictTransportSecurity] = "max-age=31536000" }
     }
 
-    /// A redirect that nobody stores.
+    /// A redirect that is not cached.
     static func redirect(to location: String, isSecure: Bool) -> HTTPReply {
         var reply = HTTPReply(.seeOther, [.location: location])
         apply(to: &reply, isSecure: isSecure)

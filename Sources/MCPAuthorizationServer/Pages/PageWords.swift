@@ -1,278 +1,284 @@
-/// Everything that the pages say. `{0}` and `{1}` stand for what is put in.
+/// The texts of all pages, in English by default. Each comment names the pages of a text. `{0}` and `{1}` are
+/// placeholders, which a translation must keep.
 public struct PageWords: Sendable, Hashable {
-    /// Sign-in page.
+    /// Sign-in page: title, heading and button. Signed-out page: button.
     public var signIn = "Sign in"
-    /// Sign-in page. `{0}`: the application.
+    /// Sign-in page, below the heading. `{0}`: the name of the application.
     public var toContinueTo = "to continue to {0}"
-    /// Sign-in page.
+    /// Sign-in page: label.
     public var userName = "User name"
-    /// Sign-in page.
+    /// Label on the sign-in page, and on the pages that set up or manage one-time codes.
     public var password = "Password"
-    /// One-time code page.
+    /// Label on the one-time code page at sign-in, and on the pages that set up or manage one-time codes.
     public var oneTimeCode = "Six digits from your authenticator app"
-    /// Sign-in page.
+    /// Sign-in page: error.
     public var wrongPassword = "The user name or the password is wrong."
-    /// One-time code page.
+    /// Error on the one-time code page at sign-in, and on the pages that set up or manage one-time codes.
     public var wrongOneTimeCode = "This code is wrong or was used before. Wait for the next one."
-    /// Sign-in page. `{0}`: a number of seconds.
+    /// Error on the sign-in, one-time code, password and device pages, and on the pages that set up or manage one-time
+    /// codes. `{0}`: a number of seconds.
     public var tooManyAttempts = "Too many attempts. Wait {0} seconds, then try again."
-    /// Sign-in page.
+    /// Sign-in page: error after a consent page or device page whose session has ended.
     public var signInAgain = "Sign in again to continue."
-    /// Consent page.
+    /// Consent page: title of the browser window.
     public var allowTitle = "Allow access"
-    /// Consent page. `{0}`: the application.
+    /// Consent page: heading. `{0}`: the name of the application.
     public var allowQuestion = "Allow {0} to use your account?"
-    /// Consent page.
+    /// Consent page: note for a client that registered itself.
     public var selfRegistered = "This application registered itself. Its name has not been verified."
-    /// Consent page. `{0}`: the host of its document.
+    /// Consent page: note for a client with a metadata document. `{0}`: the host of the document.
     public var ownDomain = "This application is published at {0}. Its name has not been verified."
-    /// Consent page.
+    /// Consent page: text in place of the list of permissions if the client requests none.
     public var onlyIdentity = "It will only learn who you are."
-    /// Consent page.
+    /// Consent page: heading of the list of permissions.
     public var itWill = "It will be able to:"
-    /// Consent page.
+    /// Consent page: button that leads to the choice of permissions.
     public var chooseLess = "Choose what to allow"
-    /// Consent page.
+    /// Consent page: note below permissions that are ticked.
     public var untick = "Untick what you do not want to allow."
-    /// Consent page.
+    /// Consent page: note below permissions that are not ticked.
     public var tick = "Tick what you want to allow."
-    /// Consent page.
+    /// Permission of the scope `profile`, on the consent page and in the list of applications on the account page.
     public var seeProfile = "See your name and your user name"
-    /// Consent page.
+    /// Permission of the scope `email`, on the consent page and in the list of applications on the account page.
     public var seeEmail = "See your e-mail address"
-    /// Consent page.
+    /// Permission of the scope `openid`, on the consent page and in the list of applications on the account page.
     public var seeIdentity = "Recognize your account"
-    /// Account page.
+    /// Account page: text for an application without permissions.
     public var knowsWhoYouAre = "Know who you are"
-    /// Consent page.
+    /// Consent page: mark behind a sensitive permission.
     public var cannotBeUndone = "cannot be undone"
-    /// Consent page.
+    /// Consent page: error if no permission is ticked.
     public var chooseOne = "Tick at least one permission, or cancel."
-    /// Several pages.
+    /// Label before the name of the user, on the consent, account and device pages, and on the page that confirms
+    /// signing out everywhere.
     public var signedInAs = "Signed in as"
-    /// Consent page.
+    /// Consent page: label before the URL of the resource.
     public var atServer = "Server address"
-    /// Consent page.
+    /// Consent page: label before the host of the redirect URI.
     public var thenYouReturnTo = "Then you return to"
-    /// Consent page.
+    /// Consent page: warning if the redirect URI is on loopback.
     public var loopbackWarning = "This app runs on this computer. Continue only if you started it."
-    /// Consent page. `{0}`: the scheme of the links.
+    /// Consent page: warning if the redirect URI has a private-use scheme. `{0}`: the scheme with its colon, such as
+    /// `cursor:`.
     public var appWarning = "This opens an app on this device, the one that handles {0} links. Continue only if you started it there."
-    /// Consent page.
+    /// Consent page: checkbox, for confidential clients only.
     public var remember = "Do not ask again for this application and these permissions"
-    /// Consent page.
+    /// Consent page: button.
     public var allow = "Allow"
-    /// Several pages.
+    /// Button on the consent page, and link on the page that confirms signing out everywhere.
     public var cancel = "Cancel"
-    /// Consent page. `{0}`: the user.
+    /// Link on the consent page and on the one-time code page at sign-in. `{0}`: the name of the user.
     public var useAnotherAccount = "Not {0}? Use another account"
-    /// Account page.
+    /// Account page: heading. Device result page: link to the account page.
     public var connectedApplications = "Connected applications"
-    /// Account page.
+    /// Account page: text in place of the list of applications.
     public var nothingConnected = "No application can use your account."
-    /// Account page. `{0}`: a date; `{1}`: how long ago.
+    /// Account page, for each application. `{0}`: a date, such as `2026-11-26`; `{1}`: how long ago, such as
+    /// `yesterday`.
     public var connectedOn = "Connected {0}, last used {1}"
-    /// Account page. `{0}`: an operation, such as `tool search-tasks`.
+    /// Account page, for each application. `{0}`: its last operation, such as `tool search-tasks`.
     public var lastDid = "Last: {0}"
-    /// Account page.
+    /// Account page: button of an application.
     public var disconnect = "Disconnect"
-    /// Account page. `{0}`: the application.
+    /// Account page: the same button for screen readers. `{0}`: the name of the application.
     public var disconnectThis = "Disconnect {0}"
-    /// Account page.
+    /// Account page: button, for this browser and for each other browser.
     public var signOut = "Sign out"
-    /// Account page.
+    /// Account page: link. Page that confirms signing out everywhere: title, heading and button.
     public var signOutEverywhere = "Sign out everywhere"
-    /// Sign-out pages.
+    /// Page that confirms signing out everywhere: warning.
     public var signOutEverywhereNote =
         "This signs you out in every browser and disconnects every application. You then have to connect each application again."
-    /// Sign-out pages.
+    /// Signed-out page: title and heading.
     public var signedOut = "Signed out"
-    /// Sign-out pages.
+    /// Signed-out page: text after signing out of one browser.
     public var signedOutNote = "Connected applications stay connected."
-    /// Sign-out pages.
+    /// Signed-out page: text after signing out everywhere.
     public var everythingEnded = "You are signed out in every browser, and no application can use your account."
-    /// Device pages.
+    /// Device pages: title. Device code page: heading.
     public var deviceTitle = "Connect a device"
-    /// Device pages.
+    /// Device code page, below the heading.
     public var deviceExplanation = "Enter the code that the device shows."
-    /// Device pages.
+    /// Device code page: label.
     public var deviceCode = "Code"
-    /// Several pages.
+    /// Button on the device code page and on the one-time code page at sign-in.
     public var goOn = "Continue"
-    /// Device pages.
+    /// Device code page: error for an unknown code.
     public var noSuchDevice = "No device is waiting with this code. Compare it with the one that the device shows."
-    /// Consent page. `{0}`: the user code.
+    /// Consent page: warning if the client is on a device. `{0}`: the user code.
     public var deviceWarning =
         "Allow this only if the code {0} is shown on a device in front of you. If another person sent you the code, that person gets access to your account."
-    /// Device pages.
+    /// Device result page: heading after approval.
     public var deviceAllowed = "Done"
-    /// Device pages. `{0}`: the application.
+    /// Device result page: text after approval. `{0}`: the name of the application.
     public var deviceAllowedNote = "{0} can now use your account. You can go back to the device."
-    /// Device pages.
+    /// Device result page: heading after denial.
     public var deviceDenied = "Nothing was allowed"
-    /// Device pages. `{0}`: the application.
+    /// Device result page: text after denial. `{0}`: the name of the application.
     public var deviceDeniedNote = "{0} was not allowed to use your account. You can close this page."
-    /// Error page.
+    /// Error page: title of the browser window.
     public var errorTitle = "Something is wrong"
-    /// Error page.
+    /// Error page: heading if the server failed or a rate limit was exceeded.
     public var notWorking = "This is not working at the moment"
-    /// Error page.
+    /// Error page: heading for `access_denied`.
     public var notAllowed = "Access was not allowed"
-    /// Error page.
+    /// Error page: heading for an unknown client.
     public var unknownApplication = "This application is not known here"
-    /// Error page.
+    /// Error page: heading for every other error.
     public var badRequest = "The application sent a wrong request"
-    /// Error page.
+    /// Error page: advice for most errors.
     public var nothingShared = "Nothing was shared. Close this page and start again from the application."
-    /// Error page.
+    /// Error page: label before the error code.
     public var forDevelopers = "Error code"
-    /// Error page. `{0}`: a host.
+    /// Error page: link to the client. `{0}`: the host of the redirect URI.
     public var returnTo = "Return to {0}"
-    /// Front page. `{0}`: the name of the server.
+    /// Front page: heading. `{0}`: the name of the service.
     public var frontTitle = "{0} is an MCP server"
-    /// Front page.
+    /// Front page, before the URL of the MCP endpoint.
     public var frontExplanation = "AI applications connect to it, sign you in and use its tools for you. Give your application this address:"
-    /// Front page.
+    /// Front page: note for a server on loopback.
     public var frontLoopback = "This server runs on this computer. Applications on the web cannot reach it."
-    /// Front page.
+    /// Front page: link to the account page.
     public var frontAccount = "Sign in and see what is connected"
-    /// Front page.
+    /// Front page: heading of the list of applications.
     public var frontConnect = "Connect an application"
-    /// Front page. `{0}`: an application.
+    /// Front page: link that opens an application. `{0}`: the name of the application.
     public var frontAddTo = "Open {0}"
-    /// Front page. `{0}`: menus of an application.
+    /// Front page: instruction for an application. `{0}`: the path through its menus.
     public var frontMenu = "{0}, then paste the address."
-    /// Front page.
+    /// Front page: title of the instructions for clients that support only stdio.
     public var frontOther = "Applications that support only stdio"
-    /// Front page.
+    /// Front page, before a command.
     public var frontCommand = "In a terminal:"
-    /// Front page. `{0}`: a file.
+    /// Front page, before a text for a configuration file. `{0}`: the path of the file.
     public var frontFile = "In the file {0}:"
-    /// Page for unknown paths.
+    /// Page for unknown paths: title and heading.
     public var pageNotFound = "This page does not exist"
-    /// Page for unknown paths.
+    /// Page for unknown paths: text.
     public var pageNotFoundNote = "The address may be mistyped, or the page was moved."
-    /// Page for unknown paths.
+    /// Page for unknown paths: link.
     public var toFrontPage = "Go to the front page"
 
-    /// Sign-in page.
+    /// Sign-in page: link to `SignInHelp.forgottenPasswordPage`.
     public var forgotPassword = "Forgot your password?"
-    /// Sign-in page.
+    /// Sign-in page: link to `SignInHelp.contact`.
     public var contact = "Get help"
-    /// One-time code page.
+    /// One-time code page at sign-in: heading.
     public var oneTimeTitle = "Enter the code of your authenticator app"
-    /// One-time code page. `{0}`: the user.
+    /// One-time code page at sign-in. `{0}`: the name of the user.
     public var signingInAs = "You are signing in as {0}."
-    /// One-time code page.
+    /// Title of a closed section on the one-time code page at sign-in, and on the page that manages one-time codes.
     public var useRecoveryCode = "Use a recovery code"
-    /// One-time code page.
+    /// Label in that section.
     public var recoveryCode = "Recovery code"
-    /// One-time code page.
+    /// One-time code page at sign-in: error.
     public var wrongRecoveryCode = "This recovery code is wrong or was used before."
-    /// Consent page.
+    /// Consent page: label before `lastsUntil`.
     public var lasts = "Duration"
-    /// Consent page. `{0}`: a number of days.
+    /// Consent page. `{0}`: a number of days, from `grantLifetime`.
     public var lastsUntil = "Until you disconnect it, at most {0} days."
-    /// Consent page.
+    /// Consent page: link to the account page.
     public var whereToEnd = "Your account"
-    /// Device pages.
+    /// Device result page: label before the name of the application.
     public var application = "Application"
-    /// Account page.
+    /// Account page: title and heading.
     public var yourAccount = "Your account"
-    /// Account page.
+    /// Account page: heading of the list of sessions.
     public var browsers = "Signed-in browsers"
-    /// Account page.
+    /// Account page: name of a session without a known browser.
     public var unknownBrowser = "Unknown browser"
-    /// Account page. `{0}`: how long ago.
+    /// Account page, for each session. `{0}`: how long ago, such as `an hour ago`.
     public var signedInSince = "Signed in {0}"
-    /// Account page.
+    /// Account page: mark of the current session.
     public var thisBrowser = "this browser"
-    /// Account page. `{0}`: a browser.
+    /// Account page: button of a session, for screen readers. `{0}`: the name of the browser.
     public var signOutThis = "Sign out {0}"
-    /// Account page.
+    /// Account page: heading above the links for password and one-time codes.
     public var security = "Security"
-    /// Password page.
+    /// Account page: link. Password page: title, heading and button.
     public var changePassword = "Change password"
-    /// Password page.
+    /// Password page: label.
     public var currentPassword = "Current password"
-    /// Password page.
+    /// Password page: label.
     public var newPassword = "New password"
-    /// Password page.
+    /// Password page: label.
     public var newPasswordAgain = "New password again"
-    /// Password page.
+    /// Password page: note below the fields.
     public var passwordNote = "At least 8 characters. This signs you out in your other browsers."
-    /// Password page.
+    /// Password page: checkbox, ticked in advance.
     public var disconnectToo = "Disconnect all applications too"
-    /// Password page.
+    /// Password page: error.
     public var notTheSame = "The two new passwords are not the same."
-    /// Password page.
+    /// Error on the password page, and on the pages that set up or manage one-time codes.
     public var wrongCurrentPassword = "The current password is wrong."
-    /// Password page.
+    /// Password page: error.
     public var passwordTooShort = "The new password needs at least 8 characters."
-    /// Password page.
+    /// Password page: error for a common password, one that is too long, or the user's own name.
     public var passwordTooCommon = "The new password is one that attackers try first. Choose another one."
-    /// Account page.
+    /// Account page: link. Page that sets up one-time codes: title and heading.
     public var setUpCodes = "Set up one-time codes"
-    /// Account page.
+    /// Account page: link. Page that manages one-time codes: title and heading.
     public var manageCodes = "Manage one-time codes"
-    /// Pages for one-time codes.
+    /// Page that sets up one-time codes, before the QR code.
     public var scanCode = "Scan this with an authenticator app. From then on, signing in needs a code of the app too."
-    /// Pages for one-time codes.
+    /// Page that sets up one-time codes: the QR code for screen readers.
     public var qrLabel = "QR code with the key for the authenticator app"
-    /// Pages for one-time codes.
+    /// Page that sets up one-time codes, before the secret.
     public var typeSecret = "Or type this key into the app:"
-    /// Pages for one-time codes.
+    /// Page that sets up one-time codes: button.
     public var turnOnCodes = "Turn on one-time codes"
-    /// Pages for one-time codes.
+    /// Page that manages one-time codes: button.
     public var turnOffCodes = "Turn off one-time codes"
-    /// Pages for one-time codes.
+    /// Page that manages one-time codes: button.
     public var newRecoveryCodes = "Create new recovery codes"
-    /// Pages for one-time codes. `{0}`: a number.
+    /// Page that manages one-time codes. `{0}`: the number of unused recovery codes.
     public var recoveryCodesLeft = "One-time codes are on. You have {0} unused recovery codes."
-    /// Pages for one-time codes.
+    /// Page with new recovery codes: title and heading.
     public var recoveryTitle = "Your recovery codes"
-    /// Pages for one-time codes.
+    /// Page with new recovery codes: text before the codes.
     public var recoveryNote =
         "Each of these works once in place of a one-time code, if you lose your device. Keep them in a safe place. They are shown only now."
-    /// Pages for one-time codes.
+    /// Page with new recovery codes: link to the account page.
     public var savedCodes = "I have saved them"
-    /// Several pages.
+    /// Link on the password page, and on the pages that set up or manage one-time codes.
     public var backToAccount = "Back to your account"
-    /// Account page.
+    /// Account page: message after disconnecting an application.
     public var doneDisconnected = "The application is disconnected."
-    /// Account page.
+    /// Account page: message after changing the password.
     public var donePassword = "Your password is changed, and your other browsers are signed out."
-    /// Account page.
+    /// Account page: message after setting up one-time codes, or creating new recovery codes.
     public var doneCodes = "One-time codes are on."
-    /// Account page.
+    /// Account page: message after turning off one-time codes.
     public var doneNoCodes = "One-time codes are off."
-    /// Account page.
+    /// Account page: message after signing out another browser.
     public var doneSession = "That browser is signed out."
-    /// Account page.
+    /// Account page: less than a minute ago.
     public var justNow = "just now"
-    /// Account page.
+    /// Account page: one minute ago.
     public var minuteAgo = "a minute ago"
-    /// Account page. `{0}`: a number.
+    /// Account page. `{0}`: a number of minutes, 2 to 59.
     public var minutesAgo = "{0} minutes ago"
-    /// Account page.
+    /// Account page: one hour ago.
     public var hourAgo = "an hour ago"
-    /// Account page. `{0}`: a number.
+    /// Account page. `{0}`: a number of hours, 2 to 23.
     public var hoursAgo = "{0} hours ago"
-    /// Account page.
+    /// Account page: one day ago.
     public var yesterday = "yesterday"
-    /// Account page. `{0}`: a number.
+    /// Account page. `{0}`: a number of days, 2 or more.
     public var daysAgo = "{0} days ago"
-    /// Error page.
+    /// Error page: heading for a page or code that has expired.
     public var tooLate = "This is no longer valid"
-    /// Error page.
+    /// Error page: advice if the server failed or a rate limit was exceeded.
     public var adviceWait = "Nothing was shared. Wait a moment, then try again."
-    /// Error page.
+    /// Error page: advice for an unknown client.
     public var adviceRegister = "Nothing was shared. Remove this server from the application and add it again."
-    /// Error page.
+    /// Error page: label before the message of the error.
     public var reason = "Reason"
-    /// Error page.
+    /// Error page: label before a value of the request.
     public var sent = "The application sent"
-    /// Error page.
+    /// Error page: label before the registered value.
     public var registered = "It registered"
+    /// The English texts.
     public init() {}
 }

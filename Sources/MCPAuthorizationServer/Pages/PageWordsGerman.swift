@@ -1,4 +1,5 @@
 extension PageLanguage {
+    /// The German texts, with the tag `de`.
     public static let german: PageLanguage = {
         var words = PageWords()
         words.signIn = "Anmelden"

@@ -3,7 +3,7 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// The pages that people see. They need no JavaScript.
+/// The pages for users. They need no JavaScript.
 struct Pages: Sendable {
     let configuration: AuthorizationServerConfiguration
     let routes: Routes
@@ -40,7 +40,7 @@ struct Pages: Sendable {
         }
     }
 
-    /// Links for a person who cannot sign in.
+    /// Links for a user who cannot sign in.
     private func help() -> HTML {
         let links = [(words.forgotPassword, configuration.help.forgottenPasswordPage), (words.contact, configuration.help.contact)]
         guard links.contains(where: { $0.1 != nil }) else { return .empty }
@@ -91,9 +91,9 @@ struct Pages: Sendable {
 
     // MARK: Errors
 
-    /// Tells a person what happened and what to do, and a developer where to look. Never redirects by itself (Z-08).
+    /// Tells the user what happened and what to do, and a developer the error. It never redirects automatically (Z-08).
     ///
-    /// - Parameter facts: values of the request, and what is registered instead.
+    /// - Parameter facts: Values of the request, and the registered values.
     func error(
         _ error: OAuthError, status: HTTPResponse.Status = .badRequest, facts: [ErrorFact] = [],
         returnTo location: (url: String, host: String)? = nil
@@ -132,7 +132,7 @@ struct Pages: Sendable {
         }
     }
 
-    /// One thing to do.
+    /// The one action that helps.
     private func advice(_ error: OAuthError) -> String {
         switch error.code {
         case .temporarilyUnavailable, .serverError, .tooManyRequests: words.adviceWait
@@ -141,7 +141,7 @@ struct Pages: Sendable {
         }
     }
 
-    // MARK: Words for things
+    // MARK: Display texts
 
     func displayName(_ client: Client) -> String {
         let name = client.name.map { DisplayText.clean($0) } ?? ""
@@ -163,14 +163,14 @@ struct Pages: Sendable {
     }
 }
 
-/// A value of a request that was refused, or the one that is registered in its place.
+/// A value of a rejected request, or the registered value.
 struct ErrorFact: Sendable {
     let name: String
     let value: String
     var isRegistered = false
 
-    /// A value that cannot be an identifier or a URL is not shown: a stranger could write sentences on a page that
-    /// people trust.
+    /// A value that cannot be an identifier or a URL is not shown: an attacker could otherwise write sentences on a
+    /// page that users trust.
     init(name: String, value: String, isRegistered: Bool = false) {
         self.name = name
         let isPlain = value.utf8.count <= 200 && value.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }

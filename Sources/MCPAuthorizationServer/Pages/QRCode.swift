@@ -1,11 +1,11 @@
-/// A QR code (ISO/IEC 18004) of a text, for the pages: byte mode, error correction level M, versions 1 to 12, which is
-/// up to 287 bytes.
+/// A QR code (ISO/IEC 18004) of a text: byte mode, error correction level M, versions 1 to 12, which is up to 287
+/// bytes.
 struct QRCode: Sendable {
-    /// Modules on a side.
+    /// The number of modules on a side.
     let size: Int
-    /// Row by row; true is dark.
+    /// The modules, row by row. True is dark.
     private(set) var modules: [[Bool]]
-    /// Modules that no data goes to.
+    /// The modules of the patterns, which contain no data.
     private var isFixed: [[Bool]]
 
     /// Nil for a text that is too long.
@@ -18,7 +18,7 @@ struct QRCode: Sendable {
         drawPatterns(version)
         draw(Self.interleaved(Self.dataCodewords(bytes, version), version))
         let masked = (0..<8).map { self.masked(by: $0) }
-        // The mask whose pattern scanners find easiest.
+        // The mask with the lowest penalty is the easiest to scan.
         let scores = masked.map(Self.penalty)
         modules = masked[scores.indices.min { scores[$0] < scores[$1] } ?? 0]
     }
@@ -28,7 +28,7 @@ struct QRCode: Sendable {
     private struct Version {
         let number: Int
         let correctionPerBlock: Int
-        /// How many blocks have how many codewords of data.
+        /// The number of blocks, and the number of data codewords in each.
         let blocks: [(count: Int, data: Int)]
         let alignment: [Int]
 
@@ -225,8 +225,8 @@ struct QRCode: Sendable {
         return copy.modules
     }
 
-    /// The four rules of the standard: long runs, blocks of one colour, what looks like a finder, and an uneven share
-    /// of dark.
+    /// The four rules of the standard: long runs, blocks of one colour, patterns that look like a finder, and an uneven
+    /// share of dark modules.
     private static func penalty(_ modules: [[Bool]]) -> Int {
         let size = modules.count
         var penalty = 0

@@ -1,6 +1,6 @@
 /// The one style sheet of the pages: system fonts, light and dark, large targets, visible focus.
 enum StyleSheet {
-    /// The accent colour where none is configured.
+    /// The accent colour if none is configured.
     static let accent = Colour("#1f5fbf") ?? Colour.black
 
     static func text(_ branding: Branding) -> String { source + colours(branding) }

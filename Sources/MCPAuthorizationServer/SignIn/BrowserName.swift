@@ -1,7 +1,7 @@
 import OAuth
 
-/// The name of a browser, for the person whose session is in it: `Firefox, Linux`. From the `User-Agent`, which says
-/// what it likes, so nothing depends on it.
+/// The name of the browser of a session, for the user: `Firefox, Linux`. It comes from the `User-Agent`, which the
+/// client chooses, so nothing depends on it.
 enum BrowserName {
     private static let browsers = [
         ("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("FxiOS/", "Firefox"), ("CriOS/", "Chrome"), ("Chrome/", "Chrome"),

@@ -1,10 +1,10 @@
 import Crypto
 import JOSE
 
-/// The 10000 most used passwords of at least eight characters, as the first four bytes of their SHA-256, sorted. Made
-/// by `Scripts/common-passwords`.
+/// The 10000 most used passwords of at least eight characters, as the first four bytes of their SHA-256, sorted.
+/// Created by `Scripts/common-passwords`.
 enum CommonPasswords {
-    /// Whether a password, in lower case, is one of them. One other password in 400,000 is taken for one by mistake.
+    /// Whether a password, in lower case, is one of them. One other password in 400,000 is a false positive.
     static func contains(_ password: String) -> Bool {
         let wanted = SHA256.hash(data: Array(password.utf8)).prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         var (low, high) = (0, digests.count)

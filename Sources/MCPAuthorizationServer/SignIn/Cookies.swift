@@ -2,23 +2,22 @@ import HTTPTypes
 import JOSE
 import OAuth
 
-/// The cookies of the pages: which browser this is, who is signed in, and whether somebody signed in here before. None
-/// says anything by itself.
+/// The cookies of the pages: the identity of the browser, the session, and whether a user signed in here before. None
+/// grants access by itself.
 struct Cookies: Sendable {
     enum Name: String {
-        /// Ties what was begun to the browser that began it.
+        /// Binds a transaction to the browser that began it.
         case browser
         case session
-        /// Shows that somebody of one name signed in with this browser before, so that strangers who guess elsewhere
-        /// cannot lock them out.
+        /// Proves that a user of a name signed in with this browser before, so that strangers who guess elsewhere
+        /// cannot lock the user out.
         case known
     }
 
     private let isSecure: Bool
     private let path: String
 
-    /// On https the names have the prefix `__Host-`, which no other host and no plain page can set (RFC 6265bis
-    /// §4.1.3).
+    /// On https the names have the prefix `__Host-`, which no other host and no http page can set (RFC 6265bis §4.1.3).
     init(_ issuer: Issuer) {
         isSecure = issuer.url.isSecure
         path = issuer.trimmedPath.isEmpty || isSecure ? "/" : issuer.trimmedPath
@@ -26,8 +25,8 @@ struct Cookies: Sendable {
 
     private func fullName(_ name: Name) -> String { (isSecure ? "__Host-" : "") + "mcp-auth-" + name.rawValue }
 
-    /// The value in a request, nil when it is missing, there more than once with different values, or not one of ours
-    /// in form.
+    /// The value in a request. Nil when the cookie is missing, occurs with different values, or does not have the form
+    /// of ours.
     func value(_ name: Name, in request: HTTPRequest) -> String? {
         let wanted = Array(fullName(name).utf8)
         var found: String?

@@ -16,7 +16,7 @@ enum OneTimePasswords {
         return String(repeating: "0", count: 6 - digits.utf8.count) + digits
     }
 
-    /// The time step whose code this is, of the present one and its neighbours. Nil for any other text.
+    /// The time step of a code: the present one or a neighbour. Nil for any other text.
     static func step(of text: String, _ secret: [UInt8], at now: NumericDate) -> Int64? {
         let digits = text.utf8.filter { $0 != 0x20 }
         guard digits.count == 6, digits.allSatisfy(URLBytes.isDigit), now.seconds >= 0 else { return nil }
@@ -24,7 +24,7 @@ enum OneTimePasswords {
         return [present, present - 1, present + 1].first { ConstantTime.areEqual(Array(code(secret, step: $0).utf8), digits) }
     }
 
-    /// What an authenticator app reads, usually from a QR code.
+    /// The URI that an authenticator app reads, usually from a QR code.
     static func uri(_ secret: [UInt8], account: String, issuer: String) -> String {
         let label = Form.encode(issuer) + ":" + Form.encode(account)
         return "otpauth://totp/\(label)?secret=\(Base32.encode(secret))&issuer=\(Form.encode(issuer))"

@@ -4,18 +4,21 @@ public import JOSE
 public import OAuth
 import Crypto
 
-/// A password hashed with scrypt (RFC 7914), with its parameters and salt in its text: `$scrypt$n=15,r=8,p=1$salt$key`.
+/// A password hashed with scrypt (RFC 7914). Its text contains the parameters and the salt:
+/// `$scrypt$n=15,r=8,p=1$salt$key`.
 public struct PasswordHash: Sendable, Hashable {
+    /// The hash as text, for a store. Do not log it.
     public let text: String
     fileprivate let cost: Int
     private let salt: [UInt8]
     private let key: [UInt8]
 
-    /// A longer password is refused before anything is computed.
+    /// The longest password in bytes. A longer one is rejected before it is hashed.
     public static let maximumPasswordBytes = 1024
+    /// The shortest password in Unicode scalars.
     public static let minimumPasswordCharacters = 8
 
-    /// From a store. Nil for any other form, and for parameters that would cost more than 256 MiB.
+    /// A hash from a store. Nil for any other form, and for parameters that would need more than 256 MiB.
     public init?(_ text: String) {
         let parts = text.utf8.split(separator: UInt8(ascii: "$"), omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
         guard parts.count == 5, parts[0].isEmpty, parts[1] == "scrypt", let salt = try? Base64URL.decode(parts[3]),
@@ -36,7 +39,7 @@ public struct PasswordHash: Sendable, Hashable {
         text = "$scrypt$n=\(cost),r=8,p=1$\(Base64URL.encode(salt))$\(Base64URL.encode(key))"
     }
 
-    /// Blocks for as long as scrypt takes: call it through `PasswordHasher`.
+    /// Blocks for as long as scrypt takes. Call it through `PasswordHasher`.
     static func make(_ password: String, cost: Int, salt: [UInt8]) -> PasswordHash? {
         derive(password, cost, salt).map { PasswordHash(cost: cost, salt: salt, key: $0) }
     }
@@ -56,8 +59,7 @@ extension PasswordHash: CustomStringConvertible, CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// Runs scrypt on threads of its own, a few at a time, so that sign-ins neither block the server nor exhaust its
-/// memory.
+/// Runs scrypt on its own threads, a few at a time, so that sign-ins neither block the server nor exhaust its memory.
 public actor PasswordHasher {
     private let cost: Int
     private let width: Int
@@ -67,26 +69,31 @@ public actor PasswordHasher {
     private let random: RandomSource
     private var decoy: PasswordHash?
 
-    /// More callers than this wait for nothing: they are told to try again.
+    /// The number of waiting callers. Further ones receive `temporarily_unavailable`.
     static let maximumWaiting = 64
 
-    /// `cost`: the logarithm of scrypt's N. 15 takes 32 MiB and some 50 ms.
+    /// A hasher.
+    ///
+    /// - Parameters:
+    ///   - cost: The logarithm of scrypt's N, limited to 10 to 18. 15 needs 32 MiB and some 50 ms.
+    ///   - width: The number of computations that run at the same time.
+    ///   - random: The source of salts.
     public init(cost: Int = 15, width: Int = 2, random: RandomSource = .system) {
         self.cost = min(max(cost, 10), 18)
         self.width = width
         self.random = random
     }
 
-    /// Hashes a password that is chosen now. Throws `invalid_request` for one that `PasswordRules` refuses, and
-    /// `temporarily_unavailable` when too many are waiting.
+    /// Hashes a new password. Throws `invalid_request` for one that `PasswordRules` rejects, and
+    /// `temporarily_unavailable` when too many callers wait.
     ///
-    /// - Parameter name: the user's name, which must not be the password.
+    /// - Parameter name: The user's name, which must not be the password.
     public func hash(_ password: String, name: String? = nil) async throws(OAuthError) -> PasswordHash {
         try PasswordRules.check(password, name: name)
         return try await rehash(password)
     }
 
-    /// Hashes a password that was accepted before, whatever the rules say of it today.
+    /// Hashes a password that was accepted before, even if the rules would reject it today.
     func rehash(_ password: String) async throws(OAuthError) -> PasswordHash {
         let salt = random.bytes(16)
         let cost = cost
@@ -96,11 +103,11 @@ public actor PasswordHasher {
         return hash
     }
 
-    /// Whether a hash was made with another cost than hashes are made with now.
+    /// Whether a hash has another cost than new hashes.
     public nonisolated func isOutdated(_ hash: PasswordHash) -> Bool { hash.cost != cost }
 
-    /// Whether the password is the one of the hash. Without a hash it takes just as long and says no, so that nobody
-    /// learns which users exist.
+    /// Whether the password belongs to the hash. Without a hash it takes the same time and returns false, so that the
+    /// time does not reveal which users exist. Throws `temporarily_unavailable` when too many callers wait.
     public func verify(_ password: String, _ hash: PasswordHash?) async throws(OAuthError) -> Bool {
         if decoy == nil {
             let cost = cost

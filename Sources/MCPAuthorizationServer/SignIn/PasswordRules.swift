@@ -1,11 +1,12 @@
 public import OAuth
 
-/// Which passwords may be chosen (NIST SP 800-63B §3.1.1.2): long enough, and none of those that are tried first. No
-/// rules about kinds of characters.
+/// The rules for new passwords (NIST SP 800-63B §3.1.1.2): a minimum length, and none of the most common passwords.
+/// There are no rules about kinds of characters.
 public enum PasswordRules {
-    /// Throws `invalid_request` saying what to change.
+    /// Throws `invalid_request` for a password with fewer than 8 characters or more than 1024 bytes, a common password,
+    /// and the user's name. The message says what to change. Passwords are compared in lower case.
     ///
-    /// - Parameter name: the user's name, which must not be the password.
+    /// - Parameter name: The user's name, which must not be the password.
     public static func check(_ password: String, name: String? = nil) throws(OAuthError) {
         guard password.unicodeScalars.count >= PasswordHash.minimumPasswordCharacters else {
             throw OAuthError(.invalidRequest, "a password has at least \(PasswordHash.minimumPasswordCharacters) characters")

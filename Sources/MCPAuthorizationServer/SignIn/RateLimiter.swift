@@ -1,8 +1,8 @@
 import JOSE
 import Synchronization
 
-/// A rate limit by the generic cell rate algorithm: a burst at once, then one in each interval, for each key. Its
-/// memory is bounded: when the table is full, keys whose limit has recovered go first, then the one closest to
+/// A rate limit by the generic cell rate algorithm: a burst, then one request in each interval, for each key. Its
+/// memory is bounded. When the table is full, keys whose limit has recovered are removed first, then those closest to
 /// recovery.
 final class RateLimiter: Sendable {
     private let interval: Int64
@@ -16,7 +16,7 @@ final class RateLimiter: Sendable {
         self.capacity = capacity
     }
 
-    /// Nil when one more may pass, which counts; otherwise the seconds to wait.
+    /// Nil when one more request may pass, which is then counted. Otherwise the seconds to wait.
     func wait(for key: String, at now: NumericDate) -> Int64? {
         let now = Self.milliseconds(now)
         return arrivals.withLock { arrivals in
@@ -29,18 +29,18 @@ final class RateLimiter: Sendable {
         }
     }
 
-    /// The seconds to wait, or nil. Counts nothing.
+    /// The seconds to wait, or nil. Nothing is counted.
     func isBlocked(_ key: String, at now: NumericDate) -> Int64? {
         let now = Self.milliseconds(now)
         let excess = arrivals.withLock { arrival($0[key], now) } - tolerance - now
         return excess > 0 ? (excess + 999) / 1000 : nil
     }
 
-    /// Takes back one that counted and turned out to be harmless.
+    /// Takes back one request that was counted and turned out to be harmless.
     func giveBack(_ key: String) { arrivals.withLock { if let arrival = $0[key] { $0[key] = arrival - interval } } }
 
-    /// What lies further ahead than a limit that was just used up was written before the clock was set back: it locks
-    /// nobody out.
+    /// A stored time that is further ahead than a used-up limit was written before the clock was set back. It blocks no
+    /// key.
     private func arrival(_ stored: Int64?, _ now: Int64) -> Int64 {
         guard let stored, stored <= now + tolerance + interval else { return now }
         return max(stored, now)
@@ -48,12 +48,12 @@ final class RateLimiter: Sendable {
 
     private static func milliseconds(_ date: NumericDate) -> Int64 { min(max(date.seconds, -1 << 50), 1 << 50) * 1000 }
 
-    /// Forgets a key, for example after a success.
+    /// Removes a key, for example after a success.
     func reset(_ key: String) { _ = arrivals.withLock { $0.removeValue(forKey: key) } }
 
     var count: Int { arrivals.withLock { $0.count } }
 
-    /// A quarter at a time, so that a flood of keys costs little each.
+    /// Removes a quarter at a time, so that a flood of keys costs little for each.
     private static func makeRoom(_ arrivals: inout [String: Int64], _ now: Int64) {
         let count = arrivals.count
         arrivals = arrivals.filter { $0.value > now }

@@ -1,7 +1,7 @@
 import JOSE
 
-/// Codes that stand in for a one-time code, once each, for a person who has lost the authenticator app. 80 random bits
-/// each, so that a fast hash is enough to keep them.
+/// Recovery codes for a user who has lost the authenticator app. Each replaces a one-time code, once. A code has 80
+/// random bits, so a fast hash is enough to store it.
 enum RecoveryCode {
     static let count = 10
 
@@ -12,7 +12,7 @@ enum RecoveryCode {
         }
     }
 
-    /// Of a code as a person types it: case, spaces and dashes make no difference.
+    /// The hash of a code as the user types it. Case, spaces and dashes are ignored.
     static func hash(_ code: String) -> SecretHash {
         SecretHash(of: String(decoding: code.lowercased().utf8.filter { $0 != 0x20 && $0 != 0x2D }.prefix(64), as: UTF8.self))
     }

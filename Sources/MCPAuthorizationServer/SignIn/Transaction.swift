@@ -3,44 +3,43 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// What a person is in the middle of: carried by the pages themselves, sealed, so that nobody can change it and no
-/// memory is spent on strangers.
+/// A sign-in, consent or change in progress. The pages carry it, sealed, so that no client can change it and strangers
+/// need no memory.
 struct Transaction: Sendable {
     enum Purpose: Sendable {
         case authorize(AuthorizationRequest)
         case account
-        /// Connecting a device, by the user code where it is known.
+        /// The approval of a device, with the user code if it is known.
         case device(userCode: String?)
     }
 
-    /// Random; at most one code is ever issued for it.
+    /// A random identifier. At most one code is issued for it.
     let id: String
     let purpose: Purpose
-    /// The browser that began it, as the hash of its cookie.
+    /// The hash of the cookie of the browser that began it.
     let browser: SecretHash
-    /// The session that a consent page was shown to. Nil before sign-in.
+    /// The session that a page was shown to. Nil before sign-in.
     let session: SecretHash?
-    /// The user whom a consent page was shown to.
+    /// The user of that session.
     let userID: String?
-    /// Who has given their password and owes a one-time code still.
+    /// The user who entered the password and still needs a one-time code.
     var halfSignedIn: Half?
-    /// What the client had said of itself when the question was asked, for a client whose document could change
-    /// meanwhile (S-12).
+    /// The metadata of the client at the time of the question, because a metadata document could change (S-12).
     var clientRevision: SecretHash?
-    /// The permissions that the person left ticked, where the question has to be asked again.
+    /// The permissions that the user left ticked, if the question has to be asked again.
     var chosen: ScopeSet?
     /// The secret of one-time codes that are being set up.
     var newOneTimeSecret: [UInt8]?
     let expiresAt: NumericDate
 
-    /// A password that was right, of whom, typed as what, and which password that was.
+    /// The first step of a sign-in: the user, the typed name, and a fingerprint of the password.
     struct Half: Sendable, Equatable {
         let userID: String
         let name: String
         let credential: String
     }
 
-    /// Fifteen minutes to find one's password.
+    /// Fifteen minutes, enough to find a password.
     static let lifetime: Int64 = 900
 
     var hash: SecretHash { SecretHash(of: id) }
@@ -59,7 +58,7 @@ struct Transaction: Sendable {
         self.expiresAt = expiresAt
     }
 
-    /// The same, as a question that somebody is asked.
+    /// The same transaction, shown to a session.
     func shown(to session: Session, asking client: Client? = nil) -> Transaction {
         var shown = Transaction(
             id: id, purpose: purpose, browser: browser, session: session.hash, userID: session.userID, clientRevision: client?.revision,
@@ -69,7 +68,7 @@ struct Transaction: Sendable {
     }
 
     /// Whether it was shown to this session, or to another one of the same user in this browser, such as the one before
-    /// they signed in again in another tab.
+    /// the user signed in again in another tab.
     func isShown(to session: Session) -> Bool { self.session == session.hash || (self.session != nil && userID == session.userID) }
 
     /// The same with a user code.
@@ -79,7 +78,7 @@ struct Transaction: Sendable {
 }
 
 extension Client {
-    /// What a person was told when they were asked, in one hash.
+    /// The metadata that the user saw on the consent page, as one hash.
     var revision: SecretHash {
         var json = metadata
         json["client_id_issued_at"] = nil
@@ -94,7 +93,7 @@ extension Transaction.Half {
     }
 }
 
-/// Seals transactions into texts for forms and links, and opens them again.
+/// Seals transactions into texts for forms and links, and opens them.
 struct TransactionSealer: Sendable {
     let sealer: Sealer
 
@@ -117,7 +116,7 @@ struct TransactionSealer: Sendable {
         return Base64URL.encode(try sealer.seal(JSONValue.object(json).serialized, owner: "transaction"))
     }
 
-    /// Nil for anything that was not sealed here, has expired, or belongs to another browser.
+    /// Nil for a text that was not sealed here, has expired, or belongs to another browser.
     func open(_ text: String, browser: SecretHash?, at now: NumericDate) -> Transaction? {
         guard text.utf8.count <= 32768, let sealed = try? Base64URL.decode(text), let bytes = sealer.open(sealed, owner: "transaction"),
             let json = try? JSONValue(parsing: bytes), let id = json["id"]?.string, let owner = Self.hash(json["browser"]),

@@ -121,7 +121,8 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
-    /// Sessions that have not expired, newest first, at most 100.
+    /// False, and nothing changed, when the user is not equal to `previous`, or the session `old` is not a valid
+    /// session of the user.
     public func update(
         _ user: User, expecting previous: User, replacing old: SecretHash, with session: Session, at now: NumericDate
     ) -> Bool {
@@ -136,6 +137,7 @@ public final class MemoryStore: AuthorizationServerStore {
         }
     }
 
+    /// Sessions that have not expired, newest first, at most 100.
     public func sessions(ofUser userID: String, at now: NumericDate) -> [Session] {
         state.withLock { state in
             Array(

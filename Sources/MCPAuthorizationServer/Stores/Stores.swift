@@ -1,8 +1,8 @@
 public import JOSE
 public import OAuth
 
-/// A store could not do its work. The endpoints answer 503, which the client may retry. A `StoreError` never means that
-/// a token is invalid, and never success.
+/// A failure of a store. The endpoints answer 503, which the client may retry. A `StoreError` never means that a token
+/// is invalid, and never success.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
     /// The kind of failure.
     public enum Kind: String, Sendable, Hashable {
@@ -82,9 +82,9 @@ public protocol SessionStore: Sendable {
     func add(_ session: Session) async throws(StoreError)
     /// Deletes a session, if it exists.
     func deleteSession(_ hash: SecretHash) async throws(StoreError)
-    /// Changes a user as `update(_:expecting:)` does and, in the same step, replaces every session of theirs by one.
-    /// False, and nothing changed, when the user was changed since, or the session `old` does not exist any more at
-    /// `now`: then somebody ended it while the change was being decided.
+    /// Changes a user as `update(_:expecting:)` does and, in the same step, replaces every session of the user by one.
+    /// Returns false and changes nothing if the user was changed in the meantime, or the session `old` does not exist
+    /// at `now`, because it was ended while the change was being decided.
     func update(
         _ user: User, expecting previous: User, replacing old: SecretHash, with session: Session, at now: NumericDate
     ) async throws(StoreError) -> Bool

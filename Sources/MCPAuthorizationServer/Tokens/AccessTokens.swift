@@ -2,22 +2,22 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// What an access token says beside its grant.
+/// The content of an access token beside its grant.
 struct AccessTokenContents: Sendable {
     let grant: Grant
-    /// A subset of the grant's.
+    /// A subset of the grant's scopes.
     var scopes: ScopeSet
-    /// Another than the grant's after an exchange.
+    /// The grant's resource, or another one after an exchange.
     var resource: ProtectedResource
-    /// Of whom it says something, where its scopes allow that.
+    /// The user whose claims it contains, if its scopes allow that.
     var user: User?
-    /// The client that holds it, where that is not the grant's.
+    /// The client that receives it. After an exchange, not the grant's client.
     var clientID: ClientID
     /// The key that it is bound to (RFC 9449 §6.1).
     var keyThumbprint: String?
-    /// Who acts for the subject (RFC 8693 §4.1).
+    /// The party that acts for the subject (RFC 8693 §4.1).
     var actor: JSONValue?
-    /// It does not live longer than this.
+    /// The latest expiration.
     var notAfter: NumericDate?
 
     init(_ grant: Grant, scopes: ScopeSet? = nil, resource: ProtectedResource, user: User? = nil, keyThumbprint: String?) {
@@ -30,14 +30,14 @@ struct AccessTokenContents: Sendable {
     }
 }
 
-/// An access token, ready to be handed out.
+/// An access token, ready to send.
 struct IssuedAccessToken: Sendable {
     let text: String
     let expiresIn: Int64
     let isBoundToKey: Bool
 }
 
-/// Makes access tokens, as JWTs (RFC 9068) or so that nobody else can read them, and reads its own again.
+/// Issues access tokens, as JWTs (RFC 9068) or opaque, and reads its own.
 struct AccessTokens: Sendable {
     let issuer: Issuer
     let keys: KeyRing
@@ -45,7 +45,7 @@ struct AccessTokens: Sendable {
     let random: RandomSource
     /// Whether `profile` and `email` are the scopes of OpenID Connect here.
     let sharesIdentity: Bool
-    /// For tokens that nobody else can read: they are sealed claims, so that they cost no storage either.
+    /// For opaque tokens, which are sealed claims and need no storage.
     let sealer: Sealer
 
     static let opaquePrefix = "mat_"
@@ -75,7 +75,8 @@ struct AccessTokens: Sendable {
         return IssuedAccessToken(text: text, expiresIn: expiration.seconds(since: now), isBoundToKey: contents.keyThumbprint != nil)
     }
 
-    /// Sealed for the key that would have signed it, so that it is worth nothing once that key is gone.
+    /// Opaque tokens are sealed for the key that would have signed them, so that they are invalid once that key is
+    /// removed.
     private func owner(at now: NumericDate) throws(OAuthError) -> String {
         guard let keyID = keys.current(at: now)?.keyID else { throw OAuthError(.serverError, "there is no signing key") }
         return Self.owner(keyID)
@@ -91,8 +92,8 @@ struct AccessTokens: Sendable {
         }
     }
 
-    /// The claims of an access token that this server made and that has not expired, else nil. Says nothing of
-    /// revocation.
+    /// The claims of an access token that this server issued and that has not expired, otherwise nil. Revocation is not
+    /// checked.
     func claims(of text: String, at now: NumericDate) -> JWTClaims? {
         let requirements = JWTRequirements(issuer: issuer.text, audiences: nil, type: .oneOf(["at+jwt"]), leeway: 0)
         if let claims = openedClaims(of: text) { return requirements.violation(claims: claims, now: now) == nil ? claims : nil }
@@ -102,7 +103,7 @@ struct AccessTokens: Sendable {
         return requirements.violation(header: jws.header, claims: claims, now: now) == nil ? claims : nil
     }
 
-    /// The claims of a token that only this server can read.
+    /// The claims of an opaque token.
     func openedClaims(of text: String) -> JWTClaims? {
         guard text.utf8.starts(with: Self.opaquePrefix.utf8), text.utf8.count <= CompactJWS.maximumBytes,
             let sealed = try? Base64URL.decode(String(decoding: text.utf8.dropFirst(Self.opaquePrefix.utf8.count), as: UTF8.self)),

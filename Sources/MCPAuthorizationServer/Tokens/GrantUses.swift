@@ -3,19 +3,19 @@ import MCPAuth
 import OAuth
 import Synchronization
 
-/// What grants were last used for, collected in memory and written down now and then: no request waits for a disk
-/// because of it, and none copies a text.
+/// The last use of each grant, collected in memory and stored periodically. No request waits for a disk because of it,
+/// and none copies a text.
 final class GrantUses: Sendable {
     private struct Use {
         let operation: Operation
         let time: NumericDate
-        /// What says when the token was issued, looked at only when uses are written down.
+        /// The issue time of the token, read only when uses are stored.
         let issuedAt: IssuedAt
     }
 
     enum IssuedAt: Sendable {
         case known(NumericDate?)
-        /// One reference, which costs nothing to keep for some seconds.
+        /// The principal, which is one reference and cheap to keep for some seconds.
         case claim(of: Principal)
 
         var date: NumericDate? {
@@ -26,10 +26,10 @@ final class GrantUses: Sendable {
         }
     }
 
-    /// By the `jti` of the token, as it is.
+    /// By the `jti` of the token.
     private let uses = Mutex<[String: Use]>([:])
 
-    /// More tokens than this in one interval are not remembered.
+    /// The number of tokens in one interval. Further ones are not recorded.
     private static let capacity = 20_000
 
     func note(_ tokenID: String, _ operation: Operation, of principal: Principal, at now: NumericDate) {
@@ -47,13 +47,12 @@ final class GrantUses: Sendable {
         }
     }
 
-    /// Names of operations are whatever a caller sent, as long as a body may be; nobody's memory and store are for
-    /// that.
+    /// An operation with a bounded name. A client chooses the name, and it must not fill memory and store.
     private func bounded(_ operation: Operation) -> Operation {
         operation.name.utf8.count <= 400 ? operation : Operation(kind: operation.kind, name: DisplayText.clean(operation.name, limit: 100))
     }
 
-    /// The latest of each grant, which are not remembered any more.
+    /// The latest use of each grant. Removes all uses.
     func take() -> [GrantUse] {
         let taken = uses.withLock { uses in
             defer { uses = [:] }
@@ -62,7 +61,7 @@ final class GrantUses: Sendable {
         return Self.byGrant(taken).values.sorted { $0.time < $1.time }
     }
 
-    /// The latest of a grant that is not written down yet.
+    /// The latest use of a grant that is not stored yet.
     func pending(_ grantID: String) -> GrantUse? {
         Self.byGrant(uses.withLock { $0.filter { TokenIdentifier.grantID(of: $0.key).utf8.elementsEqual(grantID.utf8) } })[grantID]
     }

@@ -2,18 +2,18 @@ import Crypto
 import JOSE
 import OAuth
 
-/// Makes ID tokens (OpenID Connect Core §2), for clients that ask for the scope `openid`.
+/// Issues ID tokens (OpenID Connect Core §2), for clients that request the scope `openid`.
 enum IDTokens {
     static let lifetime: Int64 = 600
 
-    /// What the scopes let a client know of a user, and the subject.
+    /// The claims that the scopes share about a user, and the subject.
     static func claims(about user: User, scopes: ScopeSet) -> JSONObject {
         var claims = IdentityScope.claims(about: user, scopes)
         claims["sub"] = .string(user.id)
         return claims
     }
 
-    /// `typ` is `JWT`, so that none of our resource servers takes it for an access token. Throws `server_error`.
+    /// `typ` is `JWT`, so that no resource server of this package accepts it as an access token. Throws `server_error`.
     static func make(
         for user: User, grant: Grant, nonce: String?, accessToken: String, with tokens: AccessTokens, at now: NumericDate
     ) throws(OAuthError) -> String {

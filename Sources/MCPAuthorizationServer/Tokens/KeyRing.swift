@@ -3,11 +3,11 @@ import MCPAuth
 import OAuth
 import Synchronization
 
-/// The signing keys of a server: made on its first start, sealed in its store, found again on every later one, and
-/// replaced while it runs (requirement 132).
+/// The signing keys of a server. They are created at its first start, sealed in its store, and rotated while it runs
+/// (requirement 132).
 ///
-/// Which key signs is a function of the stored keys and the time, so that several servers on one store agree without
-/// talking to each other.
+/// The key that signs is a function of the stored keys and the time. So several servers on one store agree without
+/// communication.
 final class KeyRing: KeySource {
     private struct Entry: Sendable {
         let sealed: SealedKey
@@ -27,11 +27,11 @@ final class KeyRing: KeySource {
     private let rotation: KeyRotation
     private let state = Mutex(State())
 
-    /// Keys are sealed for one issuer, so that a store belongs to one issuer: codes and grants of another could be
-    /// redeemed here otherwise (T-08).
+    /// Keys are sealed for one issuer, so that a store belongs to one issuer. Otherwise codes and grants of another
+    /// issuer could be redeemed here (T-08).
     ///
-    /// Throws `temporarily_unavailable` when the store fails, `invalid_configuration` when master key or issuer are not
-    /// those that the keys were sealed with.
+    /// Throws `temporarily_unavailable` when the store fails, and `invalid_configuration` when the keys were sealed
+    /// with another master key or for another issuer.
     init(
         _ store: any KeyStore, _ master: MasterKey, issuer: Issuer, algorithms: [SigningAlgorithm], rotation: KeyRotation, at now: NumericDate
     ) async throws(OAuthError) {
@@ -40,8 +40,8 @@ final class KeyRing: KeySource {
         self.algorithms = algorithms
         self.rotation = rotation
         sealer = master.sealer(for: "signing keys")
-        // What is there is opened before anything is written, so that a start with the wrong key, or under another
-        // address, leaves no trace.
+        // Existing keys are opened before anything is written, so that a start with the wrong key or issuer changes
+        // nothing.
         let known = try await Self.stored { () async throws(StoreError) in try await store.issuer() }
         if let known, !known.utf8.elementsEqual(issuer.text.utf8) { throw Self.otherIssuer(known, issuer) }
         try await reload()
@@ -63,10 +63,10 @@ final class KeyRing: KeySource {
         "the signing keys in the store were sealed with another master key. Put back the master key that belongs to this store, or start with an empty store"
     )
 
-    /// The one that signs at a moment.
+    /// The key that signs at a moment.
     func current(at now: NumericDate) -> SigningKey? { signer(algorithms.first, at: now) }
 
-    /// The same among the keys of one algorithm.
+    /// The same for one algorithm.
     func signer(_ algorithm: SigningAlgorithm?, at now: NumericDate) -> SigningKey? {
         state.withLock { state in
             let candidates = state.entries.filter { $0.key.algorithm == algorithm }
@@ -74,18 +74,19 @@ final class KeyRing: KeySource {
         }
     }
 
-    /// Everything that a token may be, or soon will be, signed with.
+    /// The keys of the JWK set: every key that a valid token may be signed with, and those that will sign soon.
     var published: JWKSet { state.withLock { $0.published } }
 
-    // MARK: Turning
+    // MARK: Rotation
 
-    /// Learns what other servers did, makes the next key when it is time, and takes away what no token can be signed
-    /// with any more, unless the clock is in doubt: a key that is gone does not come back when the clock is set right.
+    /// Reads the keys of other servers, creates the next key when it is time, and deletes keys that no valid token can
+    /// be signed with. It deletes none if the clock is in doubt, because a deleted key does not return when the clock
+    /// is corrected.
     func turn(at now: NumericDate, removesOld: Bool) async throws(OAuthError) {
         try await reload()
         for algorithm in algorithms {
-            // One that lies further ahead than any rotation was made while the clock was wrong: it must not stop the
-            // others.
+            // A key that is further ahead than any rotation was created while the clock was wrong. It must not block
+            // the rotation.
             let newest = entries(of: algorithm).map(\.sealed).last {
                 $0.activeFrom.seconds(since: now) <= rotation.interval + rotation.publishedAhead
             }
@@ -107,7 +108,8 @@ final class KeyRing: KeySource {
         try await reload()
     }
 
-    /// Replaces the keys by hand: published at once, signing when everybody can know them, or at once in an emergency.
+    /// Rotates the keys on request: they are published at once, and sign when every cache can contain them, or at once
+    /// in an emergency.
     func replace(at now: NumericDate, isEmergency: Bool) async throws(OAuthError) {
         for algorithm in algorithms {
             try await make(
@@ -125,7 +127,7 @@ final class KeyRing: KeySource {
         try await add(key, at: now, activeFrom: activeFrom, unlessActiveAfter: moment)
     }
 
-    /// Keeps a key, sealed.
+    /// Stores a key, sealed.
     func add(
         _ key: SigningKey, at now: NumericDate, activeFrom: NumericDate, unlessActiveAfter moment: NumericDate
     ) async throws(OAuthError) {

@@ -3,20 +3,20 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// The texts of refresh tokens: `GRANT.SECRET`, where the secret ends with a mark that only this server can make.
+/// The texts of refresh tokens: `GRANT.SECRET`, where the secret ends with an authentication code (mark) that only this
+/// server can create.
 ///
-/// A store keeps the latest token of a grant, by its hash, and the one before it. That an older one was issued here,
-/// its mark says: so its reuse is noticed however long ago that was, without a record of it, and whoever makes one up
-/// changes nothing. The first secret of a grant is random; each further one follows from the token before it, for
-/// whoever has this server's key: so a token that is sent again gets the very same successor, from every instance, and
-/// none has to be kept.
+/// A store keeps the hash of the latest token of a grant and of its predecessor. The mark proves that an older token
+/// was issued here. So its reuse is detected at any time without a record of it, and a forged token changes nothing.
+/// The first secret of a grant is random. Each further one is derived from the previous token with a key of this
+/// server. So a repeated token gives the same successor, from every instance, and no successor is stored.
 struct RefreshTokens: Sendable {
     private static let secretLength = 32
     private static let markLength = 16
-    /// No identifier of a grant is longer.
+    /// The longest accepted text, which is longer than any token of ours.
     private static let longestText = 200
 
-    /// Have read their keys, and nothing else yet.
+    /// The keyed hash functions, before any input.
     private let marks, successors: HMAC<SHA256>
 
     init(_ master: MasterKey) {
@@ -27,17 +27,17 @@ struct RefreshTokens: Sendable {
     /// The first token of a grant.
     func first(for grantID: String, _ random: RandomSource) -> String { text(grantID, random.bytes(Self.secretLength)) }
 
-    /// What a token is exchanged for.
+    /// The token that a token is exchanged for.
     func successor(of text: String, for grantID: String) -> String {
         var code = successors
         code.update(data: Array(text.utf8))
         return self.text(grantID, Array(code.finalize()))
     }
 
-    /// What a token is about. Nil for what was not made here.
+    /// The content of a token. Nil for a token that was not issued here.
     ///
-    /// Before schema 4 of the store, tokens were 32 random bytes and did not name their grant: whether a text of that
-    /// form was one, only the store knows.
+    /// Before schema 4 of the store, tokens were 32 random bytes and did not name their grant. Only the store knows
+    /// whether a text of that form was one.
     func reference(of text: String) -> RefreshTokenReference? {
         guard text.utf8.count <= Self.longestText else { return nil }
         guard let dot = text.utf8.lastIndex(of: UInt8(ascii: ".")) else {

@@ -2,12 +2,12 @@ import JOSE
 import OAuth
 import Synchronization
 
-/// What was revoked and may not have expired yet, in memory, so that this process's own resource server refuses it at
-/// once.
+/// The revocations of tokens that may not have expired yet, in memory, so that the resource server of this process
+/// applies them at once.
 final class RevocationList: Sendable {
     private struct State {
         var grants: [String: NumericDate] = [:]
-        /// Until when.
+        /// By `jti`, the time until which the revocation is kept.
         var tokens: [String: NumericDate] = [:]
         var clients: [String: NumericDate] = [:]
         var latest = NumericDate(seconds: .min)
@@ -28,8 +28,7 @@ final class RevocationList: Sendable {
         }
     }
 
-    /// Whether an access token of this `jti` is revoked: by itself, with its grant, or with all that its client had got
-    /// when it was kept out.
+    /// Whether an access token with this `jti` is revoked: by itself, with its grant, or with all tokens of its client.
     func contains(tokenID: String, of clientID: String?, issuedAt: @autoclosure () -> NumericDate?) -> Bool {
         let (isRevoked, upTo) = state.withLock { state -> (Bool, NumericDate?) in
             if state.tokens.isEmpty, state.grants.isEmpty, state.clients.isEmpty { return (false, nil) }
@@ -43,8 +42,8 @@ final class RevocationList: Sendable {
         return issuedAt().map { $0 <= upTo } ?? true
     }
 
-    /// Forgets tokens that have expired, and what else was revoked so long ago, before `moment`, that no token of it
-    /// can be alive.
+    /// Removes revocations of tokens that have expired, and other revocations from before `moment`, whose tokens have
+    /// all expired.
     func forget(before moment: NumericDate, at now: NumericDate) {
         state.withLock { state in
             state.grants = state.grants.filter { $0.value >= moment }
@@ -54,7 +53,7 @@ final class RevocationList: Sendable {
     }
 }
 
-/// The `jti` of our access tokens: the grant, a dot, and something random.
+/// The `jti` of our access tokens: the grant, a dot, and a random part.
 enum TokenIdentifier {
     static func make(grantID: String, random: RandomSource) -> String { grantID + "." + random.token(bytes: 12) }
     static func grantID(of tokenID: String) -> String { String(tokenID.prefix { $0 != "." }) }

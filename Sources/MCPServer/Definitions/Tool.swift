@@ -2,16 +2,23 @@ public import JOSE
 public import MCPAuth
 import Metrics
 
-/// Something that a model can do here.
+/// An operation that a model can call.
 public struct Tool: Sendable {
-    /// What a tool does to the world, for clients that ask their user first. Hints, not promises.
+    /// The effects of a tool, for clients that ask their user first. They are hints, not guarantees.
     public struct Annotations: Sendable, Hashable {
+        /// The name for people. Nil: the client shows `name`.
         public var title: String?
+        /// Whether the tool changes nothing (`readOnlyHint`). Nil: not stated.
         public var isReadOnly: Bool?
+        /// Whether the tool can delete or overwrite something (`destructiveHint`). Nil: not stated.
         public var isDestructive: Bool?
+        /// Whether a second call with the same arguments has no further effect (`idempotentHint`). Nil: not stated.
         public var isIdempotent: Bool?
+        /// Whether the tool interacts with systems beyond this server, such as the web (`openWorldHint`). Nil: not
+        /// stated.
         public var isOpenWorld: Bool?
 
+        /// Values that are nil are not sent to the client.
         public init(title: String? = nil, isReadOnly: Bool? = nil, isDestructive: Bool? = nil, isIdempotent: Bool? = nil, isOpenWorld: Bool? = nil) {
             self.title = title
             self.isReadOnly = isReadOnly
@@ -31,24 +38,34 @@ public struct Tool: Sendable {
         }
     }
 
+    /// The name, which calls use. Compared as bytes.
     public let name: String
+    /// The description for the model.
     public let description: String
-    /// What a caller must have. Nil: what the policy says for this tool.
+    /// The requirement for callers. Nil: the policy's requirement for this tool.
     public let requirement: Requirement?
+    /// The effects of the tool. Nil: not stated.
     public let annotations: Annotations?
-    /// Whether it can run without a principal.
+    /// Whether the tool can run without a principal.
     let isOpen: Bool
     let timers: (ok: Metrics.Timer, error: Metrics.Timer)
     let inputSchema: Result<JSONValue, JOSEError>
     let outputSchema: Result<JSONValue?, JOSEError>
-    /// The arguments that clients repeat in headers (`x-mcp-header`), or what is wrong with how they are marked.
+    /// The arguments that clients repeat in headers (`x-mcp-header`), or the mistake in how they are marked.
     let mirroredArguments: Result<[MirroredArgument], MirroredArgument.Mistake>
     let run: @Sendable (JSONValue, Principal?, MessageSink) async throws -> ToolResult
 
-    /// A tool with typed input and output. Their JSON Schemas are derived from the types.
+    /// A tool with typed input and output. Their JSON Schemas are derived from the types. A `String` result is text.
+    /// Other results are structured.
     ///
-    /// `requires` names scopes, separated by spaces. A caller without them gets a real 403 challenge before the handler
-    /// is reached.
+    /// - Parameters:
+    ///   - name: The name, which calls use.
+    ///   - description: The description for the model.
+    ///   - requires: The scopes that a call needs, separated by spaces. A caller without them receives a 403 challenge
+    ///     before the handler runs. Nil: the policy decides.
+    ///   - annotations: The effects of the tool.
+    ///   - body: The handler. A `ToolError` reaches the model in its own words. For any other error the model receives
+    ///     a general text, and the log receives the error.
     public init<Input: Decodable & Sendable, Output: Codable & Sendable>(
         _ name: String, _ description: String, requires: Requirement? = nil, annotations: Annotations? = nil,
         _ body: @escaping @Sendable (Input, ToolCall) async throws -> Output
@@ -72,7 +89,7 @@ public struct Tool: Sendable {
         }
     }
 
-    /// A tool that answers with content of its own making.
+    /// A tool that returns content of its own, such as images, instead of a typed output.
     public init<Input: Decodable & Sendable>(
         _ name: String, _ description: String, requires: Requirement? = nil, annotations: Annotations? = nil,
         content body: @escaping @Sendable (Input, ToolCall) async throws -> ToolResult
@@ -83,8 +100,8 @@ public struct Tool: Sendable {
         }
     }
 
-    /// A tool whose input schema is written by hand, for arguments that no Swift type describes. They reach the handler
-    /// as the client sent them: nothing is checked against the schema here.
+    /// A tool whose input schema is written by hand, for arguments that no Swift type describes. The handler receives
+    /// the arguments as the client sent them. They are not checked against the schema.
     public init(
         _ name: String, _ description: String, requires: Requirement? = nil, annotations: Annotations? = nil, inputSchema: JSONValue,
         _ body: @escaping @Sendable (JSONValue, ToolCall) async throws -> ToolResult
@@ -95,7 +112,8 @@ public struct Tool: Sendable {
         }
     }
 
-    /// A tool that anybody may call, with a token or without.
+    /// A tool that every caller may use, with a token or without. Its handler receives an `OpenCall`, whose principal
+    /// can be nil.
     public static func open<Input: Decodable & Sendable, Output: Codable & Sendable>(
         _ name: String, _ description: String, annotations: Annotations? = nil, _ body: @escaping @Sendable (Input, OpenCall) async throws -> Output
     ) -> Tool {
@@ -145,7 +163,8 @@ public struct Tool: Sendable {
     }
 }
 
-/// Cannot happen: `MCPServer` authorizes before it runs. If it ever did, the call fails and nothing is done.
+/// Cannot happen, because the dispatcher authorizes before a tool runs. If it did, the call would fail and nothing
+/// would run.
 private struct UnreachableWithoutPrincipal: Error {}
 
 extension JSONSchema {
@@ -154,7 +173,7 @@ extension JSONSchema {
     }
 }
 
-/// How an output becomes a result: text stays text, objects are structured, everything else is an object with the
+/// The form of a result: text stays text, objects are structured, and every other value becomes an object with the
 /// member `result`.
 private enum OutputShape<Output: Codable & Sendable> {
     static var schema: Result<JSONValue?, JOSEError> {
@@ -173,7 +192,7 @@ private enum OutputShape<Output: Codable & Sendable> {
 }
 
 extension DecodingError {
-    /// What is wrong with which argument, in words.
+    /// The mistake and the argument, in words.
     var advice: String {
         func path(_ context: Context, _ last: (any CodingKey)? = nil) -> String {
             let keys = context.codingPath + (last.map { [$0] } ?? [])
