@@ -188,7 +188,7 @@ struct HandshakeWireTests {
         let session = try await server.open(token: token, version: "2025-03-26")
         let calls = ["work", "whoami"].map { #"{"jsonrpc":"2.0","id":"\#($0)","method":"tools/call","params":{"name":"\#($0)"}}"# }
         async let answer = server.send(Array("[\(calls.joined(separator: ","))]".utf8), token: token, [.mcpSessionID: session])
-        try await Task.sleep(for: .milliseconds(50))
+        try await gate.reached()
         if isSession {
             #expect(await server.send([], token: token, [.mcpSessionID: session], method: .delete).status < 300)
         } else {

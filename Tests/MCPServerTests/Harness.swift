@@ -220,6 +220,7 @@ struct Answer {
 final class Gate: Sendable {
     private struct State {
         var isOpen = false
+        var wasReached = false
         var wasCancelled = false
     }
     private let state = Mutex(State())
@@ -228,7 +229,13 @@ final class Gate: Sendable {
     func close() { state.withLock { $0.isOpen = false } }
     var wasCancelled: Bool { state.withLock { $0.wasCancelled } }
 
+    /// Returns once work has reached the gate: what a test does next happens while the work runs.
+    func reached() async throws {
+        try #require(await Gate.eventually { state.withLock { $0.wasReached } })
+    }
+
     func pass() async {
+        state.withLock { $0.wasReached = true }
         while !state.withLock({ $0.isOpen }) {
             guard (try? await Task.sleep(for: .milliseconds(2))) != nil else { return state.withLock { $0.wasCancelled = true } }
         }
