@@ -11,77 +11,31 @@ import Synchronization
 ///
 /// It depends on no framework: `reply(to:)` takes a request and returns a complete response, or nil for paths that it
 /// does not serve.
-public final class AuthorizationServer: Sendable {
+public final class AuthorizationServer: ServerComponent {
     /// The issuer identifier, which is the public URL of the server (RFC 8414 §2).
-    public let issuer: Issuer
+    public var issuer: Issuer { context.issuer }
     /// The configuration, which was checked when the server was created.
-    public let configuration: AuthorizationServerConfiguration
+    public var configuration: AuthorizationServerConfiguration { context.configuration }
+    let context: ServerContext
     let store: any AuthorizationServerStore
     let keys: KeyRing
-    let refreshTokens: RefreshTokens
     let tokens: AccessTokens
-    let revocations = RevocationList()
+    let clients: ClientDirectory
+    let revocation: GrantRevocation
+    let users: UserDirectory
     let uses = GrantUses()
     let hasher: PasswordHasher
-    let signInMethod: SignInMethod
-    let transactions: TransactionSealer
-    let secrets: Secrets
-    let nonces: DPoPNonces
-    let documents: ClientMetadataDocuments?
-    let assertionKeys: AssertionKeySets
-    let audit: AuditLog
-    let clock: Clock
-    let random: RandomSource
-    let logger: Logger
-    let transport: TransportSecurity
-    let limits: Limits
-    let routes: Routes
+    /// For the secrets of one-time codes.
+    let oneTimeSecrets: Sealer
+    /// For initial access tokens.
+    let invitations: Sealer
+    private let endpoints: Endpoints
+    private let transport: TransportSecurity
     private let served = Atomic<Bool>(false)
     /// Seals the sessions of an MCP server in the same process, so that they survive a restart.
     package let sessionKey: SymmetricKey
 
     private static let earliestTime = NumericDate(seconds: 1_735_689_600)
-
-    struct Limits: Sendable {
-        let signInByAddress, signInByAccount, signInByBrowser, userCode, registration, clientSecret, authorize, begin, device, token,
-            client, refresh: RateLimiter
-
-        init(_ limits: RateLimits) {
-            signInByAddress = RateLimiter(limits.signInByAddress)
-            signInByAccount = RateLimiter(limits.signInByAccount)
-            signInByBrowser = RateLimiter(limits.signInByAccount)
-            userCode = RateLimiter(limits.userCode)
-            registration = RateLimiter(limits.registration)
-            clientSecret = RateLimiter(limits.clientSecret)
-            authorize = RateLimiter(limits.authorize)
-            begin = RateLimiter(limits.begin)
-            device = RateLimiter(limits.device)
-            token = RateLimiter(limits.token)
-            client = RateLimiter(limits.client)
-            refresh = RateLimiter(limits.refresh)
-        }
-    }
-
-    /// Encrypts values that must be read again. One key per purpose.
-    struct Secrets: Sendable {
-        let pushedRequests, invitations, oneTimeSecrets: Sealer
-        private let userCodes, knownBrowsers: String
-
-        init(_ master: MasterKey) {
-            pushedRequests = master.sealer(for: "pushed requests")
-            invitations = master.sealer(for: "invitations")
-            oneTimeSecrets = master.sealer(for: "one-time secrets")
-            userCodes = master.derivedText(for: "user codes")
-            knownBrowsers = master.derivedText(for: "known browsers")
-        }
-
-        /// The stored hash of a user code. It is keyed, because a user code is so short that a plain hash would reveal
-        /// it.
-        func hash(ofUserCode code: String) -> SecretHash { SecretHash(of: userCodes + code) }
-
-        /// The value that proves that a user of this name signed in with this browser.
-        func mark(of name: String, in browser: String) -> String { Base64URL.encode(SecretHash(of: "\(knownBrowsers) \(browser) \(name)").bytes) }
-    }
 
     /// Opens the server: reads or creates its keys, and reads the revocations. Throws `invalid_configuration`,
     /// `invalid_identifier` or `temporarily_unavailable`.
@@ -111,37 +65,34 @@ public final class AuthorizationServer: Sendable {
             throw OAuthError(.invalidConfiguration, "the clock of this machine says \(clock.now.iso8601); set it, then start again")
         }
         let issuer = try Issuer(issuer)
-        self.issuer = issuer
-        self.configuration = configuration
+        let context = ServerContext(
+            issuer: issuer, configuration: configuration, clock: clock, random: random, audit: audit, logger: logger)
+        self.context = context
         self.store = store
         self.hasher = hasher
-        self.audit = audit
-        self.clock = clock
-        self.random = random
-        self.logger = logger
-        signInMethod = signIn
-        limits = Limits(configuration.rateLimits)
-        routes = Routes(issuer, configuration)
         transport = TransportSecurity(for: issuer.url, additionalHosts: allowedHosts)
-        transactions = TransactionSealer(sealer: master.sealer(for: "transactions"))
-        secrets = Secrets(master)
-        nonces = DPoPNonces(key: master.derivedKey(for: "dpop nonces"))
         sessionKey = master.derivedKey(for: "mcp sessions")
-        assertionKeys = AssertionKeySets(fetcher)
-        documents =
+        oneTimeSecrets = OneTimePasswords.sealer(master)
+        invitations = Invitation.sealer(master)
+        let documents =
             configuration.clientMetadataDocuments == .off
-            ? nil
-            : fetcher.map { fetcher in
-                ClientMetadataDocuments(fetcher, configuration: configuration, issuer: issuer)
-            }
+            ? nil : fetcher.map { ClientMetadataDocuments($0, configuration: configuration, issuer: issuer) }
+        clients = ClientDirectory(context: context, store: store, documents: documents)
+        revocation = GrantRevocation(context: context, store: store, list: RevocationList())
+        users = UserDirectory(context: context, store: store)
         keys = try await KeyRing(
             store, master, issuer: issuer, algorithms: configuration.signingAlgorithms, rotation: configuration.keyRotation, at: clock.now)
-        refreshTokens = RefreshTokens(master)
         tokens = AccessTokens(
             issuer: issuer, keys: keys, lifetime: configuration.accessTokenLifetime, random: random,
             sharesIdentity: configuration.isOpenIDProvider, sealer: master.sealer(for: "access tokens"))
+        endpoints = Endpoints(
+            Endpoints.Parts(
+                context: context, store: store, master: master, signIn: signIn, hasher: hasher, clients: clients,
+                assertionKeys: AssertionKeySets(fetcher),
+                issuance: TokenIssuance(context: context, tokens: tokens, refreshTokens: RefreshTokens(master)),
+                revocation: revocation, users: users, uses: uses))
         do throws(StoreError) {
-            try await refreshRevocations()
+            try await revocation.refresh()
         } catch { throw OAuthError(.temporarilyUnavailable, "the store cannot be read: \(error.detail)") }
     }
 
@@ -165,7 +116,7 @@ public final class AuthorizationServer: Sendable {
         if call.request.method == .options, route.allowsAnyOrigin {
             return CrossOrigin.preflight(call.request, allowing: "*", methods: "GET, POST, PUT, DELETE, OPTIONS")
         }
-        var reply = call.request.method == .head && route.answersGet ? await headReply(to: call, route) : await self.reply(to: call, route)
+        var reply = call.request.method == .head && route.answersGet ? await headReply(to: call, route) : await endpoints.reply(to: call, route)
         // Also for proxies that do not add it (RFC 6797).
         if issuer.url.isSecure { reply = reply.with(.strictTransportSecurity, "max-age=31536000") }
         if route.allowsAnyOrigin { CrossOrigin.open(&reply.response.headerFields, to: "*") }
@@ -178,42 +129,11 @@ public final class AuthorizationServer: Sendable {
         var call = call
         call.request.method = .get
         call.request.headerFields[.cookie] = nil
-        var reply = await self.reply(to: call, route)
+        var reply = await endpoints.reply(to: call, route)
         reply.response.headerFields[.setCookie] = nil
         if reply.response.headerFields[.contentLength] == nil { reply.response.headerFields[.contentLength] = "\(reply.body.count)" }
         reply.body = []
         return reply
-    }
-
-    private func reply(to call: HTTPCall, _ route: Routes.Route) async -> HTTPReply {
-        switch route {
-        case .metadata: metadataReply(call)
-        case .keys: keysReply(call)
-        case .authorize: await authorize(call)
-        case .push: await push(call)
-        case .signIn: await signIn(call)
-        case .consent: await consent(call)
-        case .signOut: await signOut(call)
-        case .account: await account(call)
-        case .disconnect: await disconnect(call)
-        case .endSession: await endSession(call)
-        case .endSessions: await endSessions(call)
-        case .password: await changePassword(call)
-        case .oneTimeCodes: await oneTimeCodes(call)
-        case .changeCodes: await changeCodes(call)
-        case .device: await device(call)
-        case .deviceDecision: await decideDevice(call)
-        case .style: styleReply(call)
-        case .logo: logoReply(call)
-        case .icon: iconReply(call)
-        case .token: await token(call)
-        case .deviceAuthorization: await authorizeDevice(call)
-        case .revoke: await revoke(call)
-        case .introspect: await introspect(call)
-        case .userInfo: await userInfo(call)
-        case .register: await register(call)
-        case .registeredClient: await manageRegistration(call)
-        }
     }
 
     /// Whether only the Origin is not allowed. Pages of other origins may use the endpoints that take no cookie, if the
@@ -222,60 +142,6 @@ public final class AuthorizationServer: Sendable {
         var hostOnly = transport
         hostOnly.allowedOrigins = nil
         return hostOnly.violation(request) == nil
-    }
-
-    // MARK: Shared by the endpoints
-
-    /// The key of an address for rate limits: the address, or the /64 of an IPv6 address, because one host has many of
-    /// those.
-    func limitKey(_ call: HTTPCall) -> String {
-        guard let peer = call.peer, let address = IPAddress(peer) else { return call.peer ?? "" }
-        return address.networkKey
-    }
-
-    func record(
-        _ action: String, _ verdict: AuditEvent.Verdict, _ call: HTTPCall?, reason: String? = nil, detail: String? = nil, subject: String? = nil,
-        client: ClientID? = nil, scopes: ScopeSet? = nil
-    ) {
-        audit.record(
-            AuditEvent(
-                action, verdict, at: clock.now, reason: reason, detail: detail, issuer: issuer.text, subject: subject, clientID: client?.text,
-                scopes: scopes,
-                peer: call?.peer))
-    }
-
-    /// Calls the store. Throws `temporarily_unavailable` when it fails.
-    func stored<Result>(_ body: () async throws -> Result, function: String = #function) async throws(OAuthError) -> Result {
-        do { return try await Spans.around("store \(function)", body) } catch {
-            throw unavailable(error as? StoreError ?? StoreError(.unavailable, "\(error)"))
-        }
-    }
-
-    /// The error for a failure of the store: a 503 without the reason, which goes to the log.
-    func unavailable(_ error: StoreError) -> OAuthError {
-        logger.error("the store failed", metadata: ["kind": "\(error.kind.rawValue)", "detail": "\(error.detail)"])
-        return OAuthError(.temporarilyUnavailable, "the server cannot do this at the moment; try again")
-    }
-
-    /// Revokes a grant here and in the store. Throws `temporarily_unavailable` when it could not be stored; then
-    /// nothing is revoked.
-    func end(grant id: String) async throws(OAuthError) {
-        try await stored { try await store.revokeGrant(id, at: clock.now) }
-        revocations.insert(.grant(id), at: clock.now)
-    }
-
-    /// A client of the configuration, of the store, or of a metadata document. Clients of the configuration are never
-    /// stored, so that a client that is removed from it is unknown. `call` is the request for which a document may be
-    /// fetched. Nil fetches none.
-    ///
-    /// Throws `temporarily_unavailable`, and for documents `invalid_client` and `too_many_requests`.
-    func client(_ id: ClientID, _ call: HTTPCall?) async throws(OAuthError) -> Client? {
-        if let client = configuration.clients.first(where: { $0.id == id }) { return client }
-        if ClientMetadataDocuments.isDocument(id) {
-            guard let documents, let call else { return nil }
-            return try await documents.client(id, for: limitKey(call), at: clock.now)
-        }
-        return try await stored { try await store.client(id) }
     }
 
     /// The extensions of MCP that this server makes possible, by identifier. An MCP server that it protects lists them
@@ -288,24 +154,15 @@ public final class AuthorizationServer: Sendable {
         }
         return identifiers
     }
-
-    /// The place where the store checks, when a grant of this client is created, that the client still exists and is
-    /// not disabled.
-    func registry(of client: Client) -> ClientRegistry {
-        client.origin == .document || configuration.clients.contains { $0.id == client.id } ? .elsewhere : .store
-    }
-
-    /// Reads the revocations of other instances. The window is as long as any access token can live, so that a shorter
-    /// lifetime after a restart loses none.
-    func refreshRevocations() async throws(StoreError) {
-        let now = clock.now
-        let window = now.advanced(by: -AuthorizationServerConfiguration.maximumAccessTokenLifetime - 120)
-        for revocation in try await store.revocations(since: window) { revocations.insert(revocation, at: now) }
-        revocations.forget(before: window, at: now)
-    }
 }
 
 extension AuthorizationServer {
+    /// The metadata document (RFC 8414 §2 and its extensions). It lists exactly the features that are on (R129).
+    public var metadata: JSONValue { endpoints.metadata.metadata }
+
+    /// The name of the service on the pages.
+    package var siteName: String { configuration.siteName(issuer) }
+
     /// Whether `reply(to:)` answers this exact path.
     public func serves(_ path: String) -> Bool { routes.route(for: path) != nil }
 

@@ -9,7 +9,7 @@ extension Trust {
         var trust = Trust(authorizationServers: [server.issuer.text]) { context throws(OAuthError) in LocalVerifier(server, context.resource) }
         trust.localIssuers = [
             LocalIssuer(
-                issuer: server.issuer.text, audit: server.audit, resources: server.configuration.resources.map(\.identifier.text),
+                issuer: server.issuer.text, audit: server.context.audit, resources: server.configuration.resources.map(\.identifier.text),
                 scopes: { server.scopes(of: $0) }, isServed: { server.isServed })
         ]
         return trust
@@ -19,7 +19,7 @@ extension Trust {
 extension AuthorizationServer {
     /// Every scope that a token for a resource can have.
     fileprivate func scopes(of resource: String) -> ScopeSet {
-        (configuration.resource(resource)?.allScopes ?? []).union(configuration.isOpenIDProvider ? IdentityScope.all : [])
+        (configuration.resource(resource)?.allScopes ?? []).union(configuration.identityScopes)
     }
 
     /// The scopes that the client of a principal could be granted for a resource: the resource's scopes within the
@@ -29,7 +29,7 @@ extension AuthorizationServer {
         guard let all = configuration.resource(resource)?.allScopes, let id = principal.clientID.flatMap(ClientID.init) else { return nil }
         // A client with a metadata document has no scopes of its own, and a workload only those of its token.
         if ClientMetadataDocuments.isDocument(id) { return all }
-        guard let client = try? await client(id, nil) else { return principal.scopes }
+        guard let client = try? await clients.client(id, nil) else { return principal.scopes }
         return (principal.isClient ? client.scopes ?? [] : client.scopes ?? all).intersection(all)
     }
 }
@@ -49,7 +49,7 @@ private struct LocalVerifier: TokenVerifier {
             issuer: server.issuer.text, audiences: [resource.text], type: .oneOf(["at+jwt"]), leeway: 5, maximumLifetime: 86400)
         verifier = JWTVerifier(requirements, keys: server.keys)
         tokens = server.tokens
-        revocations = server.revocations
+        revocations = server.revocation.list
         uses = server.uses
         self.server = server
         self.resource = resource.text

@@ -80,7 +80,7 @@ extension AuthorizationServer {
                 logger.error("maintenance failed and will be tried again", metadata: ["part": "\(name)", "error": "\(error)"])
             }
         }
-        await attempt("revocations") { try await refreshRevocations() }
+        await attempt("revocations") { try await revocation.refresh() }
         await attempt("keys") { try await keys.turn(at: clock.now, removesOld: !isClockDoubtful) }
         await writeDownUses()
         if sweeps, !isClockDoubtful { await attempt("sweep") { while try await store.sweep(at: clock.now, limit: 1000) >= 1000 {} } }

@@ -2,7 +2,7 @@ import JOSE
 import OAuth
 
 /// Authentication of clients with a private key (RFC 7523 §2.2, `private_key_jwt`).
-extension AuthorizationServer {
+extension ClientAuthentication {
     static let assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     /// The maximum age and lifetime of an assertion in seconds (requirement 127).
     private static let maximumAge: Int64 = 300

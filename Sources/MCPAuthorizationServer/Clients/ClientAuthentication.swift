@@ -3,22 +3,30 @@ import JOSE
 import MCPAuth
 import OAuth
 
-extension AuthorizationServer {
+/// Authenticates clients (RFC 6749 §2.3).
+struct ClientAuthentication: ServerComponent {
+    let context: ServerContext
+    /// Remembers assertions.
+    let store: any SingleUseStore
+    let clients: ClientDirectory
+    let limits: RateLimiters
+    let assertionKeys: AssertionKeySets
+
     /// The authenticated client of a request to the token, revocation or introspection endpoint (RFC 6749 §2.3). Only
     /// the registered method is accepted. A client that named none may send its secret in the header or in the body.
     ///
     /// Throws `invalid_client`, `invalid_request` when two methods are used at once, `too_many_requests` and
     /// `temporarily_unavailable`.
-    func authenticatedClient(_ form: Form, _ call: HTTPCall) async throws(OAuthError) -> Client {
+    func client(_ form: Form, _ call: HTTPCall) async throws(OAuthError) -> Client {
         let presented = try Presented(form, call.request)
         guard let clientID = ClientID(presented.clientID) else { throw OAuthError(.invalidClient, "client_id is not printable ASCII") }
         // Only wrong secrets count, because a client that often sends the right one does not guess.
-        let limitKey = limitKey(call) + " " + clientID.text
+        let limitKey = call.limitKey + " " + clientID.text
         if presented.method != .none, let seconds = limits.clientSecret.isBlocked(limitKey, at: clock.now) {
             throw OAuthError(.tooManyRequests, "too many attempts; wait \(seconds) seconds")
         }
         let client: Client?
-        do throws(OAuthError) { client = try await self.client(clientID, call) } catch {
+        do throws(OAuthError) { client = try await clients.client(clientID, call) } catch {
             // A program that receives `invalid_client` deletes its registration. That must not happen when the host of
             // its document is down for a moment.
             throw error == ClientMetadataDocuments.unreachable ? OAuthError(.temporarilyUnavailable, error.message) : error
@@ -61,8 +69,8 @@ extension AuthorizationServer {
             let bodyID = try form.single("client_id")
             let bodySecret = try form.single("client_secret")
             if let assertion = try form.single("client_assertion") {
-                guard try form.single("client_assertion_type") == AuthorizationServer.assertionType else {
-                    throw OAuthError(.invalidClient, "client_assertion_type is \(AuthorizationServer.assertionType)")
+                guard try form.single("client_assertion_type") == ClientAuthentication.assertionType else {
+                    throw OAuthError(.invalidClient, "client_assertion_type is \(ClientAuthentication.assertionType)")
                 }
                 guard bodySecret == nil, !request.headerFields.contains(.authorization) else {
                     throw OAuthError(.invalidRequest, "authenticate in one way only")
@@ -108,50 +116,5 @@ extension AuthorizationServer {
             } catch { return nil }
             return id.isEmpty || secret.isEmpty ? nil : (id, secret)
         }
-    }
-
-    /// The response to a failed request to an endpoint for clients (RFC 6749 §5.2).
-    func failure(_ error: OAuthError, _ call: HTTPCall) -> HTTPReply {
-        switch error.code {
-        case .invalidClient:
-            let reply = HTTPReply.error(error, status: .unauthorized)
-            guard call.request.headerFields.contains(.authorization) else { return reply }
-            return reply.with(.wwwAuthenticate, AuthenticationChallenge(scheme: "Basic", [("realm", issuer.text)]).headerValue)
-        case .temporarilyUnavailable: return HTTPReply.error(error, status: .serviceUnavailable).with(.retryAfter, "5")
-        case .tooManyRequests: return HTTPReply.error(error, status: .tooManyRequests).with(.retryAfter, "5")
-        case .useDPoPNonce: return HTTPReply.error(error).with(.dpopNonce, nonces.current(at: clock.now))
-        case .serverError: return HTTPReply.error(error, status: .internalServerError)
-        default: return HTTPReply.error(error)
-        }
-    }
-
-    /// Whether rate limits by address ignore this request: loopback addresses, unless `RateLimits.countsLoopback` is
-    /// set.
-    func isUncounted(_ call: HTTPCall) -> Bool {
-        guard !configuration.rateLimits.countsLoopback, let peer = call.peer.flatMap({ IPAddress($0) }) else { return false }
-        return peer.isLoopback
-    }
-
-    /// The response to an address that exceeds a limit, or nil.
-    func tooMany(_ call: HTTPCall, _ limit: RateLimiter) -> HTTPReply? {
-        if isUncounted(call) { return nil }
-        guard let seconds = limit.wait(for: limitKey(call), at: clock.now) else { return nil }
-        return HTTPReply.error(OAuthError(.tooManyRequests, "too many requests; wait \(seconds) seconds"), status: .tooManyRequests)
-            .with(.retryAfter, "\(seconds)")
-    }
-
-    /// The seconds to wait for another exchange of a grant's refresh token, or nil.
-    func limitOfGrant(_ id: String, _ call: HTTPCall, at now: NumericDate) -> Int64? {
-        if isUncounted(call) { return nil }
-        return limits.refresh.wait(for: id, at: now)
-    }
-
-    /// Reads the form, runs the endpoint, and turns its error into a response.
-    func endpoint(
-        _ call: HTTPCall, limit: RateLimiter? = nil, _ body: (Form) async throws(OAuthError) -> HTTPReply
-    ) async -> HTTPReply {
-        guard call.request.method == .post else { return methodNotAllowed("POST") }
-        if let limit, let reply = tooMany(call, limit) { return reply }
-        do throws(OAuthError) { return try await body(try postedForm(call)) } catch { return failure(error, call) }
     }
 }

@@ -4,20 +4,27 @@ import MCPAuth
 import OAuth
 
 /// The page on which users see connected applications and their sessions, and end them.
-extension AuthorizationServer {
+struct AccountEndpoint: ServerComponent {
+    let context: ServerContext
+    let store: any ConsentStore & GrantStore & SessionStore
+    let clients: ClientDirectory
+    let browser: BrowserFlow
+    let revocation: GrantRevocation
+    let uses: GrantUses
+
     func account(_ call: HTTPCall) async -> HTTPReply {
-        guard call.request.method == .get else { return methodNotAllowed("GET") }
-        return await ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
+        guard call.request.method == .get else { return .methodNotAllowed("GET") }
+        return await browser.ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
             var connections: [Pages.Connection] = []
             for var grant in try await stored({ try await store.grants(ofUser: signedIn.user.id, at: clock.now) }) {
                 if let use = uses.pending(grant.id) { (grant.lastUsedAt, grant.lastOperation) = (use.time, use.operation) }
-                connections.append(Pages.Connection(grant: grant, client: try? await client(grant.clientID, nil)))
+                connections.append(Pages.Connection(grant: grant, client: try? await clients.client(grant.clientID, nil)))
             }
             // A link from another site must not claim that something happened.
             let isOwn = call.request.headerFields[.secFetchSite] == "same-origin"
             let done = isOwn ? try Form(queryOf: call.request.path ?? "").single("done").flatMap(Pages.Done.init) : nil
             return pages.account(
-                try transactions.seal(transaction),
+                try browser.transactions.seal(transaction),
                 Pages.Account(
                     user: signedIn.user, connections: connections,
                     sessions: try await stored { try await store.sessions(ofUser: signedIn.user.id, at: clock.now) },
@@ -25,55 +32,24 @@ extension AuthorizationServer {
         }
     }
 
-    /// A page of the user's own account, or the sign-in page if no user is signed in.
-    func ownPage(
-        _ call: HTTPCall, _ body: (SignedIn, Transaction, Pages) async throws(OAuthError) -> HTTPReply
-    ) async -> HTTPReply {
-        let pages = pages(call)
-        do throws(OAuthError) {
-            let browser = browser(call)
-            let transaction = newTransaction(.account, browser: SecretHash(of: browser.value))
-            guard let signedIn = try await signedIn(call) else {
-                return browser.set(on: pages.signIn(try transactions.seal(transaction), client: nil))
-            }
-            return browser.set(on: try await body(signedIn, transaction.shown(to: signedIn.session), pages))
-        } catch { return pages.error(error, status: pageStatus(error)) }
-    }
-
-    /// A form of the user's own account, sent from a page that was shown to the session that is signed in now.
-    func ownForm(
-        _ call: HTTPCall, _ body: (Form, SignedIn, Transaction, Pages) async throws(OAuthError) -> HTTPReply
-    ) async -> HTTPReply {
-        await posted(call) { form, transaction, pages throws(OAuthError) in
-            guard case .account = transaction.purpose, let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else {
-                return stale(call)
-            }
-            return try await body(form, signedIn, transaction, pages)
-        }
-    }
-
-    func toAccount(_ done: Pages.Done) -> HTTPReply {
-        PageHeaders.redirect(to: routes.path("/account?done=\(done.rawValue)"), isSecure: issuer.url.isSecure)
-    }
-
     /// Revokes one grant, at once.
     func disconnect(_ call: HTTPCall) async -> HTTPReply {
-        await ownForm(call) { form, signedIn, _, pages throws(OAuthError) in
+        await browser.ownForm(call) { form, signedIn, _, pages throws(OAuthError) in
             let id = try form.single("grant") ?? ""
             let grant = try await stored { try await store.grant(id) }
             guard let grant, grant.userID == signedIn.user.id else {
                 return pages.error(OAuthError(.invalidRequest, "there is no such connection"), status: .notFound)
             }
-            try await end(grant: grant.id)
+            try await revocation.end(grant: grant.id)
             try await stored { try await store.forget(userID: signedIn.user.id, clientID: grant.clientID) }
             record("grant.revoked", .allowed, call, reason: "disconnected", subject: signedIn.user.id, client: grant.clientID)
-            return toAccount(.disconnected)
+            return browser.toAccount(.disconnected)
         }
     }
 
     /// Ends a session in another browser.
     func endSession(_ call: HTTPCall) async -> HTTPReply {
-        await ownForm(call) { form, signedIn, _, pages throws(OAuthError) in
+        await browser.ownForm(call) { form, signedIn, _, pages throws(OAuthError) in
             let hash = try form.single("session").flatMap { try? Base64URL.decode($0) }.flatMap(SecretHash.init(bytes:))
             let sessions = try await stored { try await store.sessions(ofUser: signedIn.user.id, at: clock.now) }
             guard let hash, sessions.contains(where: { $0.hash == hash }) else {
@@ -81,21 +57,22 @@ extension AuthorizationServer {
             }
             try await stored { try await store.deleteSession(hash) }
             record("session.ended", .allowed, call, reason: "by_user", subject: signedIn.user.id)
-            return toAccount(.session)
+            return browser.toAccount(.session)
         }
     }
 
     /// Asks for confirmation (GET), then ends every session and every grant of the signed-in user (POST).
     func endSessions(_ call: HTTPCall) async -> HTTPReply {
         if call.request.method == .get {
-            return await ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
-                pages.confirmEverywhere(try transactions.seal(transaction), user: signedIn.user)
+            return await browser.ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
+                pages.confirmEverywhere(try browser.transactions.seal(transaction), user: signedIn.user)
             }
         }
-        return await ownForm(call) { _, signedIn, _, pages throws(OAuthError) in
-            try await endSessions(ofUser: signedIn.user.id)
+        return await browser.ownForm(call) { _, signedIn, _, pages throws(OAuthError) in
+            try await stored { try await store.deleteSessions(ofUser: signedIn.user.id) }
+            try await revocation.endGrants(ofUser: signedIn.user.id)
             record("sessions.ended", .allowed, call, reason: "by_user", subject: signedIn.user.id)
-            return withoutSession(pages.signedOut(pages.language.words.everythingEnded))
+            return browser.withoutSession(pages.signedOut(pages.language.words.everythingEnded))
         }
     }
 }

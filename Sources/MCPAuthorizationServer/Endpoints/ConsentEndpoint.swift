@@ -3,39 +3,45 @@ import JOSE
 import MCPAuth
 import OAuth
 
-extension AuthorizationServer {
+/// The consent page and its decision.
+struct ConsentEndpoint: ServerComponent {
+    let context: ServerContext
+    let store: any ConsentStore
+    let browser: BrowserFlow
+    let flow: ConsentFlow
+
     /// Shows the consent page (GET, after sign-in) or handles the decision (POST).
-    func consent(_ call: HTTPCall) async -> HTTPReply {
+    func reply(to call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .post else { return await showConsent(call) }
-        return await posted(call) { form, transaction, pages throws(OAuthError) in
-            guard case .authorize(let request) = transaction.purpose, let client = try await self.client(of: transaction, call) else {
+        return await browser.posted(call) { form, transaction, pages throws(OAuthError) in
+            guard case .authorize(let request) = transaction.purpose, let client = try await browser.client(of: transaction, call) else {
                 return pages.error(OAuthError(.invalidRequest, "this page belongs to something else"))
             }
-            guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else {
+            guard let signedIn = try await browser.signedIn(call), transaction.isShown(to: signedIn.session) else {
                 // Another user signed in meanwhile, or no user is signed in: the user has to sign in again (B-07).
                 var kept = transaction
-                kept.chosen = try tickedScopes(form)
+                kept.chosen = try form.tickedScopes()
                 return pages.signIn(
-                    try transactions.seal(kept), client: client, problem: pages.language.words.signInAgain, status: .forbidden)
+                    try browser.transactions.seal(kept), client: client, problem: pages.language.words.signInAgain, status: .forbidden)
             }
             switch try form.single("decision") {
             case "allow":
                 // The client's metadata differs from the question (S-12), so the user is asked again.
-                let ticked = try tickedScopes(form)
+                let ticked = try form.tickedScopes()
                 let remembers = try form.single("remember") == "yes"
                 guard transaction.clientRevision == client.revision else {
-                    return try ask(
+                    return try flow.ask(
                         request, client, signedIn, transaction, pages, isChoosing: ticked != nil, ticked: ticked, remembers: remembers)
                 }
-                guard let scopes = try chosenScopes(form, of: request.scopes, isChoiceNeeded: request.isChoiceNeeded) else {
-                    return try ask(
+                guard let scopes = try form.chosenScopes(of: request.scopes, isChoiceNeeded: request.isChoiceNeeded) else {
+                    return try flow.ask(
                         request, client, signedIn, transaction, pages, isChoosing: true, ticked: [], remembers: remembers,
                         problem: pages.language.words.chooseOne)
                 }
                 if remembers, client.isConfidential { try await remember(request, scopes, client, signedIn.user) }
-                return try await issueCode(for: request, scopes, transaction: transaction, signedIn, call)
+                return try await flow.issueCode(for: request, scopes, transaction: transaction, signedIn, call)
             case "choose":
-                return try ask(
+                return try flow.ask(
                     request, client, signedIn, transaction, pages, isChoosing: true, remembers: try form.single("remember") == "yes")
             case "deny":
                 record("consent", .denied, call, reason: "access_denied", subject: signedIn.user.id, client: client.id, scopes: request.scopes)
@@ -50,20 +56,22 @@ extension AuthorizationServer {
     }
 
     private func showConsent(_ call: HTTPCall) async -> HTTPReply {
-        guard call.request.method == .get else { return methodNotAllowed("GET, POST") }
+        guard call.request.method == .get else { return .methodNotAllowed("GET, POST") }
         do throws(OAuthError) {
             let form = try Form(queryOf: call.request.path ?? "")
-            guard let transaction = try transaction(form, call), case .authorize(let request) = transaction.purpose else { return stale(call) }
-            let pages = pages(call, request.locales)
-            guard let client = try await client(of: transaction, call) else {
+            guard let transaction = try browser.transaction(form, call), case .authorize(let request) = transaction.purpose else {
+                return browser.stale(call)
+            }
+            let pages = browser.pages(call, request.locales)
+            guard let client = try await browser.client(of: transaction, call) else {
                 return pages.error(OAuthError(.invalidClient, "this client is not registered here"))
             }
-            guard let signedIn = try await signedIn(call), transaction.isShown(to: signedIn.session) else {
-                return pages.signIn(try transactions.seal(transaction), client: client)
+            guard let signedIn = try await browser.signedIn(call), transaction.isShown(to: signedIn.session) else {
+                return pages.signIn(try browser.transactions.seal(transaction), client: client)
             }
-            return try ask(
+            return try flow.ask(
                 request, client, signedIn, transaction, pages, isChoosing: transaction.chosen != nil, ticked: transaction.chosen)
-        } catch { return pages(call).error(error, status: pageStatus(error)) }
+        } catch { return browser.pages(call).error(error, status: browser.pageStatus(error)) }
     }
 
     private func remember(_ request: AuthorizationRequest, _ scopes: ScopeSet, _ client: Client, _ user: User) async throws(OAuthError) {

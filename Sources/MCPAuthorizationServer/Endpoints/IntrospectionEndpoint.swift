@@ -3,12 +3,20 @@ import JOSE
 import MCPAuth
 import OAuth
 
-extension AuthorizationServer {
-    /// The introspection endpoint (RFC 7662), for resource servers that the operator registered, and only for tokens
-    /// that are meant for them (R123). On request the response is signed (RFC 9701).
-    func introspect(_ call: HTTPCall) async -> HTTPReply {
-        await endpoint(call, limit: limits.token) { form throws(OAuthError) in
-            let server = try await authenticatedClient(form, call)
+/// The introspection endpoint (RFC 7662), for resource servers that the operator registered, and only for tokens that
+/// are meant for them (R123). On request the response is signed (RFC 9701).
+struct IntrospectionEndpoint: ServerComponent {
+    let context: ServerContext
+    let pipeline: EndpointPipeline
+    let limits: RateLimiters
+    let clients: ClientAuthentication
+    let tokens: AccessTokens
+    let activeGrants: ActiveGrants
+    let uses: GrantUses
+
+    func reply(to call: HTTPCall) async -> HTTPReply {
+        await pipeline.post(call, limit: limits.token) { form throws(OAuthError) in
+            let server = try await clients.client(form, call)
             guard server.authenticationMethod != .none, let resource = server.introspects else {
                 throw OAuthError(.invalidClient, "only a resource server that is registered for introspection may ask")
             }
@@ -37,7 +45,7 @@ extension AuthorizationServer {
     /// Exactly `active: false` for everything but a valid token that is meant for this resource server.
     private func introspection(of text: String, for resource: String) async throws(OAuthError) -> JSONObject {
         guard let claims = tokens.claims(of: text, at: clock.now), claims.isMeant(for: resource), let tokenID = claims.identifier,
-            try await liveGrant(of: tokenID, claims) != nil
+            try await activeGrants.grant(of: tokenID, claims) != nil
         else { return ["active": false] }
         var json: JSONObject = ["active": true, "token_type": claims["cnf"] == nil ? "Bearer" : "DPoP"]
         for name in [

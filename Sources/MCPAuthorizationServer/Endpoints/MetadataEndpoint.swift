@@ -1,16 +1,22 @@
 import HTTPTypes
-public import JOSE
+import JOSE
 import MCPAuth
 import OAuth
 
-extension AuthorizationServer {
+/// The metadata document and the key set.
+struct MetadataEndpoint: ServerComponent {
+    let context: ServerContext
+    let keys: KeyRing
+    /// Whether clients can be identified by the URL of a metadata document.
+    let acceptsClientDocuments: Bool
+
     /// The metadata document (RFC 8414 §2 and its extensions). It lists exactly the features that are on (R129).
-    public var metadata: JSONValue {
+    var metadata: JSONValue {
         let methods = Client.AuthenticationMethod.allCases.map(\.rawValue)
         let algorithms = SigningAlgorithm.asymmetric.map(\.rawValue).sorted()
         let has = configuration.grantTypes.contains
         var json: JSONObject = ["issuer": .string(issuer.text)]
-        func add(_ path: String, as name: String) { if serves(routes.path(path)) { json[name] = .string(routes.url(path)) } }
+        func add(_ path: String, as name: String) { if routes.route(for: routes.path(path)) != nil { json[name] = .string(routes.url(path)) } }
         add("/authorize", as: "authorization_endpoint")
         add("/token", as: "token_endpoint")
         add("/jwks", as: "jwks_uri")
@@ -20,7 +26,8 @@ extension AuthorizationServer {
         add("/par", as: "pushed_authorization_request_endpoint")
         add("/device_authorization", as: "device_authorization_endpoint")
         add("/userinfo", as: "userinfo_endpoint")
-        json["scopes_supported"] = .strings(scopesSupported.union(has(.authorizationCode) ? identityScopes : []).map(\.text))
+        json["scopes_supported"] = .strings(
+            configuration.resourceScopes.union(has(.authorizationCode) ? configuration.identityScopes : []).map(\.text))
         json["response_types_supported"] = has(.authorizationCode) ? ["code"] : []
         if has(.authorizationCode) {
             json["response_modes_supported"] = ["query"]
@@ -29,7 +36,7 @@ extension AuthorizationServer {
             json["prompt_values_supported"] = ["none", "login", "consent", "select_account"]
             json["require_pushed_authorization_requests"] = .bool(configuration.requiresPushedRequests)
             json["ui_locales_supported"] = .strings(configuration.languages.map(\.tag))
-            if documents != nil { json["client_id_metadata_document_supported"] = true }
+            if acceptsClientDocuments { json["client_id_metadata_document_supported"] = true }
         }
         json["grant_types_supported"] = .strings(configuration.grantTypes.map(\.rawValue).sorted())
         json["token_endpoint_auth_methods_supported"] = .strings(methods)
@@ -43,7 +50,7 @@ extension AuthorizationServer {
         if !configuration.identityProviders.isEmpty {
             json["authorization_grant_profiles_supported"] = ["urn:ietf:params:oauth:grant-profile:id-jag"]
         }
-        if serves(routes.path("/userinfo")) {
+        if routes.route(for: routes.path("/userinfo")) != nil {
             json["subject_types_supported"] = ["public"]
             json["id_token_signing_alg_values_supported"] = .strings(configuration.signingAlgorithms.prefix(1).map(\.rawValue))
             json["claims_supported"] = [
@@ -54,8 +61,6 @@ extension AuthorizationServer {
         if let documentation = configuration.documentation { json["service_documentation"] = .string(documentation) }
         return .object(json)
     }
-
-    var scopesSupported: ScopeSet { configuration.resources.reduce([]) { $0.union($1.allScopes) } }
 
     func metadataReply(_ call: HTTPCall) -> HTTPReply { PublicDocument.reply(to: call.request, metadata.serialized) }
 

@@ -3,11 +3,19 @@ import JOSE
 import MCPAuth
 import OAuth
 
-extension AuthorizationServer {
+/// Dynamic client registration (RFC 7591) and its management by the client (RFC 7592).
+struct RegistrationEndpoint: ServerComponent {
+    let context: ServerContext
+    let pipeline: EndpointPipeline
+    let limits: RateLimiters
+    let store: any ClientStore & SingleUseStore
+    let clients: ClientRemoval
+    let invitations: Sealer
+
     /// Dynamic client registration (RFC 7591 §3). A registration gives a client no more than every client has.
     func register(_ call: HTTPCall) async -> HTTPReply {
-        guard call.request.method == .post else { return methodNotAllowed("POST") }
-        if let seconds = limits.registration.wait(for: limitKey(call), at: clock.now) {
+        guard call.request.method == .post else { return .methodNotAllowed("POST") }
+        if let seconds = limits.registration.wait(for: call.limitKey, at: clock.now) {
             return HTTPReply.error(OAuthError(.tooManyRequests, "too many registrations; wait \(seconds) seconds"), status: .tooManyRequests)
                 .with(.retryAfter, "\(seconds)")
         }
@@ -23,7 +31,7 @@ extension AuthorizationServer {
             let invitation = try invitation(call)
             guard let id = ClientID("client-" + random.token(bytes: 16)) else { throw OAuthError(.serverError, "no identifier") }
             var client = Client(metadata, id: id, origin: .dynamic, createdAt: clock.now)
-            let secret = newSecret(for: &client)
+            let secret = client.addSecret(random)
             let registrationToken = random.token()
             client.registrationToken = SecretHash(of: registrationToken)
             if let invitation {
@@ -43,9 +51,9 @@ extension AuthorizationServer {
 
     /// Management of a client's own registration (RFC 7592): read, change, delete.
     func manageRegistration(_ call: HTTPCall) async -> HTTPReply {
-        guard [.get, .put, .delete].contains(call.request.method) else { return methodNotAllowed("GET, PUT, DELETE") }
+        guard [.get, .put, .delete].contains(call.request.method) else { return .methodNotAllowed("GET, PUT, DELETE") }
         let refusal = OAuthError(.invalidToken, "the registration access token is not one for this client")
-        if let reply = tooMany(call, limits.begin) { return reply }
+        if let reply = limits.tooMany(call, limits.begin) { return reply }
         do throws(OAuthError) {
             let form = try Form(queryOf: call.request.path ?? "")
             guard case .bearer(let token) = Credential(call.request) else { throw refusal }
@@ -53,7 +61,7 @@ extension AuthorizationServer {
             guard let id = try form.single("client_id").flatMap(ClientID.init), var client = try await stored({ try await store.client(id) }),
                 client.origin == .dynamic, let hash = client.registrationToken, hash.isHash(of: token.text)
             else {
-                if let seconds = limits.clientSecret.wait(for: limitKey(call), at: clock.now) {
+                if let seconds = limits.clientSecret.wait(for: call.limitKey, at: clock.now) {
                     throw OAuthError(.tooManyRequests, "too many attempts; wait \(seconds) seconds")
                 }
                 record("client.management", .denied, call, reason: "wrong_registration_token")
@@ -82,7 +90,7 @@ extension AuthorizationServer {
                 let metadata = try ClientMetadata(try softwareStatement(document.root) ?? document.root, .registration(configuration))
                 let previous = client
                 client.update(metadata)
-                let secret = client.authenticationMethod.usesSecret && client.secrets.isEmpty ? newSecret(for: &client) : nil
+                let secret = client.authenticationMethod.usesSecret && client.secrets.isEmpty ? client.addSecret(random) : nil
                 let updated = client
                 // The client may have been disabled meanwhile. Then nothing enables it again.
                 guard try await stored({ try await store.replace(updated, expecting: previous) }) else { throw refusal }
@@ -90,7 +98,7 @@ extension AuthorizationServer {
                 return .json(response(updated, secret, nil))
             default:
                 // Its tokens are revoked too.
-                try await delete(client: id)
+                try await clients.delete(client: id)
                 record("client.deleted", .allowed, call, client: id)
                 return HTTPReply(.noContent, [.cacheControl: "no-store"])
             }
@@ -98,8 +106,7 @@ extension AuthorizationServer {
     }
 
     private func isJSON(_ call: HTTPCall) -> Bool {
-        let type = call.request.headerFields[.contentType]?.prefix { $0 != ";" }.lowercased().trimmingSpaces ?? ""
-        return call.request.headerFields[values: .contentType].count == 1 && type == "application/json"
+        call.request.headerFields[values: .contentType].count == 1 && call.mediaType == "application/json"
     }
 
     private func registrationDocument(_ call: HTTPCall) throws(OAuthError) -> JSONDocument {
@@ -136,24 +143,16 @@ extension AuthorizationServer {
     /// The use of the initial access token of this registration. Nil if none is needed. Throws `invalid_token`.
     private func invitation(_ call: HTTPCall) throws(OAuthError) -> SingleUse? {
         guard configuration.dynamicRegistration == .initialAccessToken else { return nil }
-        guard case .bearer(let token) = Credential(call.request), let invitation = Invitation(token.text, secrets.invitations),
+        guard case .bearer(let token) = Credential(call.request), let invitation = Invitation(token.text, invitations),
             clock.now < invitation.expiresAt
         else { throw OAuthError(.invalidToken, "registering takes an initial access token: ask the operator, who makes one with clients invite") }
         return SingleUse(SecretHash(of: "invitation " + invitation.id), until: invitation.expiresAt)
     }
 
     private func registrationFailure(_ error: OAuthError, _ call: HTTPCall) -> HTTPReply {
-        guard error.code == .invalidToken else { return failure(error, call) }
+        guard error.code == .invalidToken else { return pipeline.failure(error, call) }
         let challenge = AuthenticationChallenge([("error", error.code.rawValue), ("error_description", error.message)])
         return HTTPReply.error(error, status: .unauthorized).with(.wwwAuthenticate, challenge.headerValue)
-    }
-
-    /// Creates a secret if the client needs one. It is shown once and stored as a hash.
-    func newSecret(for client: inout Client) -> String? {
-        guard client.authenticationMethod.usesSecret else { return nil }
-        let secret = random.token()
-        client.secrets = [ClientSecret(SecretHash(of: secret))]
-        return secret
     }
 
     /// The registered metadata (RFC 7591 §3.2.1, RFC 7592 §3).
@@ -166,33 +165,5 @@ extension AuthorizationServer {
         if let registrationToken { json["registration_access_token"] = .string(registrationToken) }
         json["registration_client_uri"] = .string(routes.url("/register/client") + "?client_id=" + Form.encode(client.id.text))
         return .object(json)
-    }
-}
-
-extension Client.AuthenticationMethod {
-    var usesSecret: Bool { self == .basic || self == .post }
-}
-
-/// An initial access token (RFC 7591 §1.2). It is sealed, so it is not stored, and valid once.
-struct Invitation: Sendable {
-    let id: String
-    let expiresAt: NumericDate
-
-    init(id: String, expiresAt: NumericDate) {
-        self.id = id
-        self.expiresAt = expiresAt
-    }
-
-    init?(_ text: String, _ sealer: Sealer) {
-        guard let sealed = try? Base64URL.decode(text), let bytes = sealer.open(sealed, owner: "invitation"),
-            let json = try? JSONValue(parsing: bytes),
-            let id = json["id"]?.string, let expiry = json["exp"]?.int
-        else { return nil }
-        self.init(id: id, expiresAt: NumericDate(seconds: Int64(expiry)))
-    }
-
-    func text(_ sealer: Sealer) throws(OAuthError) -> String {
-        let json: JSONValue = ["id": .string(id), "exp": .int(expiresAt.seconds)]
-        return Base64URL.encode(try sealer.seal(json.serialized, owner: "invitation"))
     }
 }

@@ -2,13 +2,18 @@ import JOSE
 import MCPAuth
 import OAuth
 
-extension AuthorizationServer {
+/// Token exchange (RFC 8693).
+struct TokenExchangeGrant: TokenGrant {
+    let context: ServerContext
+    let issuance: TokenIssuance
+    let activeGrants: ActiveGrants
+
     private static let accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
 
     /// Exchanges a user's token for a token of another resource (RFC 8693), for a resource server that calls another
     /// one. Scopes and lifetime never grow, and the chain of actors is kept. The new token ends with the grant of the
     /// original token.
-    func exchange(_ request: TokenRequest) async throws(OAuthError) -> HTTPReply {
+    func issue(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
         let (form, client, call, now) = (request.form, request.client, request.call, request.now)
         guard client.origin == .configured, client.authenticationMethod != .none, let own = client.introspects,
             let rule = configuration.exchanges.first(where: { $0.from.utf8.elementsEqual(own.utf8) })
@@ -26,8 +31,8 @@ extension AuthorizationServer {
             throw OAuthError(.invalidRequest, "\(name) is not supported: the client itself is the actor")
         }
         guard let text = try form.single("subject_token") else { throw OAuthError(.invalidRequest, "subject_token is missing") }
-        guard let claims = tokens.claims(of: text, at: now), claims.isMeant(for: own), let tokenID = claims.identifier,
-            let grant = try await liveGrant(of: tokenID, claims)
+        guard let claims = issuance.tokens.claims(of: text, at: now), claims.isMeant(for: own), let tokenID = claims.identifier,
+            let grant = try await activeGrants.grant(of: tokenID, claims)
         else {
             record("token.exchanged", .denied, call, reason: "bad_subject_token", client: client.id)
             throw OAuthError(.invalidRequest, "subject_token is not a valid access token of this server for \(own)")
@@ -38,7 +43,7 @@ extension AuthorizationServer {
         }
         let named = form.all("resource") + form.all("audience")
         guard named.contains(where: { !$0.isEmpty }) else { throw OAuthError(.invalidTarget, "say which resource the token is for") }
-        let resource = try resource(named: named)
+        let resource = try configuration.resource(named: named)
         guard rule.to.contains(where: { $0.utf8.elementsEqual(resource.identifier.text.utf8) }) else {
             record("token.exchanged", .denied, call, reason: "invalid_target", client: client.id)
             throw OAuthError(.invalidTarget, "there is no rule that lets \(own) call \(resource.identifier)")
@@ -46,7 +51,7 @@ extension AuthorizationServer {
         let held = ScopeSet(lenient: claims["scope"]?.string ?? "")
         var available = held.intersection(resource.allScopes)
         if let limit = client.scopes { available = available.intersection(limit) }
-        let scopes = try requestedScopes(form) ?? available
+        let scopes = try RequestedScopes.named(in: form) ?? available
         guard scopes.isSubset(of: available) else {
             throw OAuthError(.invalidScope, "an exchange cannot get more than the token has and the resource knows: \(available.text)")
         }
@@ -56,28 +61,8 @@ extension AuthorizationServer {
         contents.clientID = client.id
         contents.actor = .object(actor)
         contents.notAfter = claims.expiration
-        let access = try tokens.issue(contents, at: now)
+        let access = try issuance.tokens.issue(contents, at: now)
         record("token.exchanged", .allowed, call, subject: grant.subject, client: client.id, scopes: scopes)
-        return tokenReply(access, nil, scopes, issuedTokenType: Self.accessTokenType)
-    }
-
-    /// The grant of a token. Nil if the grant, the token, its user or its client has ended or is disabled.
-    func liveGrant(of tokenID: String, _ claims: JWTClaims) async throws(OAuthError) -> Grant? {
-        guard let clientID = claims["client_id"]?.string.flatMap(ClientID.init),
-            !revocations.contains(tokenID: tokenID, of: clientID.text, issuedAt: claims.issuedAt), try await isLetIn(clientID)
-        else { return nil }
-        let grant = try await stored { try await store.grant(TokenIdentifier.grantID(of: tokenID)) }
-        guard let grant, grant.isLive(at: clock.now) else { return nil }
-        guard let userID = grant.userID else { return grant }
-        guard let user = try await stored({ try await store.user(id: userID) }), !user.isDisabled else { return nil }
-        return grant
-    }
-
-    /// Whether a client that received a token before could still receive one. Its metadata document is not fetched for
-    /// this, but its domain must still be allowed.
-    private func isLetIn(_ id: ClientID) async throws(OAuthError) -> Bool {
-        if ClientMetadataDocuments.isDocument(id) { return WebURL(id.text).map(configuration.clientMetadataDocuments.allows) ?? false }
-        if id.text.utf8.starts(with: "workload:".utf8) { return configuration.workloads.contains { "workload:" + $0.name == id.text } }
-        return try await client(id, nil).map { !$0.isDisabled } ?? false
+        return TokenResponse(access: access, scopes: scopes, issuedTokenType: Self.accessTokenType)
     }
 }

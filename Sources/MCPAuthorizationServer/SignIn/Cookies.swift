@@ -49,3 +49,23 @@ struct Cookies: Sendable {
 
     func clear(_ name: Name) -> String { set(name, "", maximumAge: 0) }
 }
+
+/// The cookie that identifies a browser, and the header that sets it if it is new.
+struct BrowserCookie: Sendable {
+    let value: String
+    let header: String?
+
+    /// The longest lifetime of a cookie in browsers, in seconds.
+    static let lifetime: Int64 = 400 * 86400
+
+    func set(on reply: HTTPReply) -> HTTPReply {
+        guard let header else { return reply }
+        var reply = reply
+        reply.response.headerFields.append(HTTPField(name: .setCookie, value: header))
+        return reply
+    }
+}
+
+extension HTTPField.Name {
+    static let secFetchSite = HTTPField.Name("Sec-Fetch-Site")!
+}

@@ -1,10 +1,14 @@
 import Crypto
 import JOSE
+import MCPAuth
 import OAuth
 
 /// Time-based one-time passwords (RFC 6238) as authenticator apps make them: HMAC-SHA-1, six digits, thirty seconds.
 enum OneTimePasswords {
     static let step: Int64 = 30
+
+    /// Seals the secrets of users in the store.
+    static func sealer(_ master: MasterKey) -> Sealer { master.sealer(for: "one-time secrets") }
 
     /// The six digits of a time step.
     static func code(_ secret: [UInt8], step: Int64) -> String {

@@ -1,16 +1,6 @@
 import HTTPTypes
 import OAuth
 
-/// Style sheet, logo and icon of the pages.
-extension AuthorizationServer {
-    func styleReply(_ call: HTTPCall) -> HTTPReply { PageAssets(configuration.branding, siteName).style(call.request) }
-    func logoReply(_ call: HTTPCall) -> HTTPReply { PageAssets(configuration.branding, siteName).logo(call.request) }
-    func iconReply(_ call: HTTPCall) -> HTTPReply { PageAssets(configuration.branding, siteName).icon(call.request) }
-
-    /// The name of the service on the pages.
-    package var siteName: String { configuration.siteName(issuer) }
-}
-
 extension AuthorizationServerConfiguration {
     func siteName(_ issuer: Issuer) -> String { name.flatMap { $0.isEmpty ? nil : $0 } ?? issuer.url.hostForURL }
 }

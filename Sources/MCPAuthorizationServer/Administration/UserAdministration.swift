@@ -50,7 +50,7 @@ extension AuthorizationServer {
     public func requireOneTimePasswords(ofUser name: String) async throws(OAuthError) -> String {
         guard let user = try await user(named: name) else { throw Self.nobody(name) }
         let secret = random.bytes(20)
-        let sealed = try secrets.oneTimeSecrets.seal(secret, owner: user.id)
+        let sealed = try oneTimeSecrets.seal(secret, owner: user.id)
         try await change(name, "user.one_time_passwords_required") { user in
             user.sealedOneTimeSecret = sealed
             user.recoveryCodes = []
@@ -79,7 +79,7 @@ extension AuthorizationServer {
         _ = try await change(name, "user.disabled") { $0.isDisabled = true }
         try await endSessions(ofUser: user.id)
         try await stored { try await store.deleteUser(id: user.id, at: clock.now) }
-        try await stored { try await refreshRevocations() }
+        try await stored { try await revocation.refresh() }
         record("user.removed", .allowed, nil, detail: user.name, subject: user.id)
     }
 
@@ -113,17 +113,7 @@ extension AuthorizationServer {
     /// Ends every session and every grant of a user, at once. Throws `temporarily_unavailable`; then try again.
     public func endSessions(ofUser id: String) async throws(OAuthError) {
         try await stored { try await store.deleteSessions(ofUser: id) }
-        try await endGrants(ofUser: id)
-    }
-
-    /// Revokes every grant of a user, at once.
-    func endGrants(ofUser id: String) async throws(OAuthError) {
-        // In batches, because a store lists a limited number at a time.
-        while true {
-            let grants = try await stored { try await store.grants(ofUser: id, at: clock.now) }
-            guard !grants.isEmpty else { return }
-            for grant in grants { try await end(grant: grant.id) }
-        }
+        try await revocation.endGrants(ofUser: id)
     }
 
     /// The user with this subject. Nil when there is none. Throws `temporarily_unavailable`.

@@ -5,18 +5,27 @@ import OAuth
 
 /// Changes of the user's own password and one-time codes. Each change asks for the password again, and ends every other
 /// session.
-extension AuthorizationServer {
+struct CredentialEndpoint: ServerComponent {
+    let context: ServerContext
+    let store: any SessionStore & UserStore
+    let limits: RateLimiters
+    let attempts: SignInAttempts
+    let hasher: PasswordHasher
+    let secrets: Sealer
+    let browser: BrowserFlow
+    let revocation: GrantRevocation
+
     func changePassword(_ call: HTTPCall) async -> HTTPReply {
         if call.request.method == .get {
-            return await ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
+            return await browser.ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
                 guard signedIn.user.passwordHash != nil else { return noPassword(pages) }
-                return pages.changePassword(try transactions.seal(transaction), user: signedIn.user)
+                return pages.changePassword(try browser.transactions.seal(transaction), user: signedIn.user)
             }
         }
-        return await ownForm(call) { form, signedIn, transaction, pages throws(OAuthError) in
+        return await browser.ownForm(call) { form, signedIn, transaction, pages throws(OAuthError) in
             let words = pages.language.words
             func again(_ problem: String, _ status: HTTPResponse.Status = .badRequest) throws(OAuthError) -> HTTPReply {
-                pages.changePassword(try transactions.seal(transaction), user: signedIn.user, problem: problem, status: status)
+                pages.changePassword(try browser.transactions.seal(transaction), user: signedIn.user, problem: problem, status: status)
             }
             if let refusal = try await refusal(of: try form.single("password") ?? "", signedIn.user, words, call) {
                 return try again(refusal.problem, refusal.status)
@@ -28,10 +37,10 @@ extension AuthorizationServer {
             let hash = try await hasher.hash(password, name: signedIn.user.name)
             // Sign-in may need a one-time code, so knowing the password does not count as signing in again.
             guard let cookie = try await commit(signedIn, authenticatedAt: signedIn.session.authenticatedAt, call, { $0.passwordHash = hash })
-            else { return stale(call) }
+            else { return browser.stale(call) }
             record("user.password_changed", .allowed, call, reason: "by_user", subject: signedIn.user.id)
-            if try form.single("disconnect") == "yes" { try await endGrants(ofUser: signedIn.user.id) }
-            return toAccount(.password).adding(cookie)
+            if try form.single("disconnect") == "yes" { try await revocation.endGrants(ofUser: signedIn.user.id) }
+            return browser.toAccount(.password).adding(cookie)
         }
     }
 
@@ -39,25 +48,27 @@ extension AuthorizationServer {
     /// manages them.
     func oneTimeCodes(_ call: HTTPCall) async -> HTTPReply {
         if call.request.method == .get {
-            return await ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
+            return await browser.ownPage(call) { signedIn, transaction, pages throws(OAuthError) in
                 guard signedIn.user.passwordHash != nil else { return noPassword(pages) }
-                if signedIn.user.sealedOneTimeSecret != nil { return pages.manageCodes(try transactions.seal(transaction), user: signedIn.user) }
-                if let reply = tooMany(call, limits.begin) { return reply }
+                if signedIn.user.sealedOneTimeSecret != nil {
+                    return pages.manageCodes(try browser.transactions.seal(transaction), user: signedIn.user)
+                }
+                if let reply = limits.tooMany(call, limits.begin) { return reply }
                 var transaction = transaction
                 transaction.newOneTimeSecret = random.bytes(20)
                 return try enrolment(transaction, signedIn.user, pages)
             }
         }
-        return await ownForm(call) { form, signedIn, transaction, pages throws(OAuthError) in
+        return await browser.ownForm(call) { form, signedIn, transaction, pages throws(OAuthError) in
             let words = pages.language.words
-            guard let secret = transaction.newOneTimeSecret, signedIn.user.sealedOneTimeSecret == nil else { return stale(call) }
+            guard let secret = transaction.newOneTimeSecret, signedIn.user.sealedOneTimeSecret == nil else { return browser.stale(call) }
             if let refusal = try await refusal(of: try form.single("password") ?? "", signedIn.user, words, call) {
                 return try enrolment(transaction, signedIn.user, pages, problem: refusal.problem, status: refusal.status)
             }
             guard let step = OneTimePasswords.step(of: try form.single("code") ?? "", secret, at: clock.now) else {
                 return try enrolment(transaction, signedIn.user, pages, problem: words.wrongOneTimeCode, status: .badRequest)
             }
-            let sealed = try secrets.oneTimeSecrets.seal(secret, owner: signedIn.user.id)
+            let sealed = try secrets.seal(secret, owner: signedIn.user.id)
             let codes = RecoveryCode.make(random)
             guard
                 let cookie = try await commit(
@@ -66,7 +77,7 @@ extension AuthorizationServer {
                         user.sealedOneTimeSecret = sealed
                         user.recoveryCodes = codes.map(RecoveryCode.hash)
                     })
-            else { return stale(call) }
+            else { return browser.stale(call) }
             // The code that proved the app is consumed.
             _ = try await stored { try await store.useOneTimeStep(step, ofUser: signedIn.user.id) }
             record("user.one_time_passwords_required", .allowed, call, reason: "by_user", subject: signedIn.user.id)
@@ -76,11 +87,11 @@ extension AuthorizationServer {
 
     /// Creates new recovery codes, or turns one-time codes off.
     func changeCodes(_ call: HTTPCall) async -> HTTPReply {
-        await ownForm(call) { form, signedIn, transaction, pages throws(OAuthError) in
-            guard let sealed = signedIn.user.sealedOneTimeSecret else { return stale(call) }
+        await browser.ownForm(call) { form, signedIn, transaction, pages throws(OAuthError) in
+            guard let sealed = signedIn.user.sealedOneTimeSecret else { return browser.stale(call) }
             let words = pages.language.words
             func again(_ problem: String, _ status: HTTPResponse.Status) throws(OAuthError) -> HTTPReply {
-                pages.manageCodes(try transactions.seal(transaction), user: signedIn.user, problem: problem, status: status)
+                pages.manageCodes(try browser.transactions.seal(transaction), user: signedIn.user, problem: problem, status: status)
             }
             if let refusal = try await refusal(of: try form.single("password") ?? "", signedIn.user, words, call) {
                 return try again(refusal.problem, refusal.status)
@@ -88,11 +99,11 @@ extension AuthorizationServer {
             // The second factor must protect against an attacker with a stolen session and the password.
             let recovery = RecoveryCode.hash(try form.single("recovery") ?? "")
             if !signedIn.user.recoveryCodes.contains(recovery) {
-                guard let secret = secrets.oneTimeSecrets.open(sealed, owner: signedIn.user.id),
+                guard let secret = secrets.open(sealed, owner: signedIn.user.id),
                     let step = OneTimePasswords.step(of: try form.single("code") ?? "", secret, at: clock.now),
                     try await stored({ try await store.useOneTimeStep(step, ofUser: signedIn.user.id) })
                 else {
-                    if let seconds = throttled(signedIn.user.name, call) {
+                    if let seconds = attempts.throttled(signedIn.user.name, call) {
                         return try again(words.tooManyAttempts.with("\(seconds)"), .tooManyRequests)
                     }
                     record("sign_in", .denied, call, reason: "wrong_one_time_code", subject: signedIn.user.id)
@@ -111,10 +122,10 @@ extension AuthorizationServer {
                         if change == "remove" { user.sealedOneTimeSecret = nil }
                         user.recoveryCodes = codes.map(RecoveryCode.hash)
                     })
-            else { return stale(call) }
+            else { return browser.stale(call) }
             let action = change == "renew" ? "user.recovery_codes_replaced" : "user.one_time_passwords_dropped"
             record(action, .allowed, call, reason: "by_user", subject: signedIn.user.id)
-            return (change == "renew" ? pages.recoveryCodes(codes) : toAccount(.noCodes)).adding(cookie)
+            return (change == "renew" ? pages.recoveryCodes(codes) : browser.toAccount(.noCodes)).adding(cookie)
         }
     }
 
@@ -127,7 +138,8 @@ extension AuthorizationServer {
     ) throws(OAuthError) -> HTTPReply {
         let secret = transaction.newOneTimeSecret ?? []
         return pages.enrolment(
-            try transactions.seal(transaction), user: user, uri: OneTimePasswords.uri(secret, account: user.name, issuer: siteName),
+            try browser.transactions.seal(transaction), user: user,
+            uri: OneTimePasswords.uri(secret, account: user.name, issuer: configuration.siteName(issuer)),
             secret: Base32.encode(secret), problem: problem, status: status)
     }
 
@@ -136,7 +148,7 @@ extension AuthorizationServer {
     private func refusal(
         of password: String, _ user: User, _ words: PageWords, _ call: HTTPCall
     ) async throws(OAuthError) -> (problem: String, status: HTTPResponse.Status)? {
-        if let seconds = throttled(user.name, call) {
+        if let seconds = attempts.throttled(user.name, call) {
             record("sign_in", .denied, call, reason: "throttled", subject: user.id)
             return (words.tooManyAttempts.with("\(seconds)"), .tooManyRequests)
         }
@@ -144,7 +156,7 @@ extension AuthorizationServer {
             record("sign_in", .denied, call, reason: "wrong_password", subject: user.id)
             return (words.wrongCurrentPassword, .unauthorized)
         }
-        forgiveAttempts(user.name, call)
+        attempts.forgive(user.name, call)
         return nil
     }
 
@@ -157,11 +169,11 @@ extension AuthorizationServer {
         var changed = signedIn.user
         body(&changed)
         let (updated, value) = (changed, random.token())
-        let session = session(value, of: updated, call, authenticatedAt: authenticatedAt)
+        let session = browser.session(value, of: updated, call, authenticatedAt: authenticatedAt)
         let isDone = try await stored {
             try await store.update(updated, expecting: signedIn.user, replacing: signedIn.session.hash, with: session, at: clock.now)
         }
-        return isDone ? cookies.set(.session, value, maximumAge: configuration.sessionLifetime) : nil
+        return isDone ? browser.cookies.set(.session, value, maximumAge: configuration.sessionLifetime) : nil
     }
 }
 

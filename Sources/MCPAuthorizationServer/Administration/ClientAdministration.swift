@@ -11,12 +11,12 @@ extension AuthorizationServer {
         guard !ClientMetadataDocuments.isDocument(client.id), !client.id.text.hasPrefix("user-"), !client.id.text.hasPrefix("workload:") else {
             throw OAuthError(.invalidRequest, "a client_id does not begin with https:, user- or workload:, which stand for something else")
         }
-        guard try await self.client(client.id, nil) == nil else { throw OAuthError(.invalidRequest, "there is a client \(client.id) already") }
+        guard try await clients.client(client.id, nil) == nil else { throw OAuthError(.invalidRequest, "there is a client \(client.id) already") }
         try client.checkGrants()
         try checkScopes(client.scopes)
         var client = client
         client.origin = .configured
-        let secret = newSecret(for: &client)
+        let secret = client.addSecret(random)
         let added = client
         try await stored { try await store.save(added, limit: .max) }
         record("client.added", .allowed, nil, detail: client.name, client: client.id)
@@ -26,8 +26,9 @@ extension AuthorizationServer {
     /// Throws `invalid_request` for a scope that no resource of this server has. Not checked if the resources are not
     /// known.
     func checkScopes(_ scopes: ScopeSet?) throws(OAuthError) {
-        let known = scopesSupported.union(identityScopes)
-        guard let scopes, !scopesSupported.isEmpty, let unknown = scopes.subtracting(known).first(where: { $0.text != "offline_access" }) else {
+        let known = configuration.resourceScopes.union(configuration.identityScopes)
+        guard let scopes, !configuration.resourceScopes.isEmpty, let unknown = scopes.subtracting(known).first(where: { $0.text != "offline_access" })
+        else {
             return
         }
         let names = known.map(\.text)
@@ -74,7 +75,7 @@ extension AuthorizationServer {
         try await change(id) { client throws(OAuthError) in client.isDisabled = isDisabled }
         if isDisabled {
             try await stored { try await store.revokeGrants(ofClient: id, at: clock.now) }
-            try await stored { try await refreshRevocations() }
+            try await stored { try await revocation.refresh() }
         }
         record(isDisabled ? "client.disabled" : "client.enabled", .allowed, nil, client: id)
     }
@@ -95,23 +96,16 @@ extension AuthorizationServer {
     /// `temporarily_unavailable`.
     public func removeClient(_ id: ClientID) async throws(OAuthError) {
         _ = try await storedClient(id)
-        try await delete(client: id)
+        try await ClientRemoval(context: context, store: store, revocation: revocation).delete(client: id)
         record("client.deleted", .allowed, nil, client: id)
     }
 
     /// An initial access token (RFC 7591 §1.2), valid once, for `lifetime` seconds. Throws `server_error`.
     public func inviteClient(lifetime: Int64) throws(OAuthError) -> String {
         let invitation = Invitation(id: random.token(bytes: 16), expiresAt: clock.now.advanced(by: lifetime))
-        let text = try invitation.text(secrets.invitations)
+        let text = try invitation.text(invitations)
         record("client.invited", .allowed, nil)
         return text
-    }
-
-    /// Deletes a client, and reads its revocation, so that the resource server of this process rejects its tokens at
-    /// once.
-    func delete(client id: ClientID) async throws(OAuthError) {
-        try await stored { try await store.deleteClient(id, at: clock.now) }
-        try await stored { try await refreshRevocations() }
     }
 
     private func storedClient(_ id: ClientID) async throws(OAuthError) -> Client {
@@ -132,7 +126,7 @@ extension AuthorizationServer {
         guard let grant = try await stored({ try await store.grant(id) }) else {
             throw OAuthError(.invalidRequest, "there is no grant \(id.prefix(64))")
         }
-        try await end(grant: id)
+        try await revocation.end(grant: id)
         record("grant.revoked", .allowed, nil, reason: "by_operator", subject: grant.subject, client: grant.clientID)
     }
 
@@ -141,7 +135,7 @@ extension AuthorizationServer {
     /// Throws `temporarily_unavailable`.
     public func endEverything() async throws(OAuthError) {
         try await stored { try await store.endEverything(at: clock.now) }
-        try await stored { try await refreshRevocations() }
+        try await stored { try await revocation.refresh() }
         try await replaceKeys(isEmergency: true)
         record("everything.ended", .allowed, nil, reason: "restored")
     }

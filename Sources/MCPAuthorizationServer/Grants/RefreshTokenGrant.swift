@@ -3,21 +3,29 @@ import MCPAuth
 import OAuth
 import Synchronization
 
-extension AuthorizationServer {
+/// Refresh tokens (RFC 6749 §6), which rotate with every use (requirement 131).
+struct RefreshTokenGrant: TokenGrant {
+    let context: ServerContext
+    let store: any GrantStore & UserStore
+    let limits: RateLimiters
+    let issuance: TokenIssuance
+    let revocation: GrantRevocation
+    let uses: GrantUses
+
     private static let refusal = OAuthError(
         .invalidGrant, "the refresh token is unknown, expired, revoked, or belongs to another client or key; sign in again")
 
-    /// Exchanges a refresh token for its successor (RFC 6749 §6, requirement 131).
-    func refresh(_ request: TokenRequest) async throws(OAuthError) -> HTTPReply {
+    /// Exchanges a refresh token for its successor.
+    func issue(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
         let (form, client, call, now) = (request.form, request.client, request.call, request.now)
         guard let text = try form.single("refresh_token") else { throw OAuthError(.invalidRequest, "refresh_token is missing") }
-        let target = try self.target(form)
-        let requested = try requestedScopes(form)
-        guard let token = refreshTokens.reference(of: text), let grantID = try await grantID(of: token) else {
+        let target = try configuration.target(form)
+        let requested = try RequestedScopes.named(in: form)
+        guard let token = issuance.refreshTokens.reference(of: text), let grantID = try await grantID(of: token) else {
             record("token.refreshed", .denied, call, reason: "unknown_refresh_token", client: client.id)
             throw Self.refusal
         }
-        let successorText = refreshTokens.successor(of: text, for: grantID)
+        let successorText = issuance.refreshTokens.successor(of: text, for: grantID)
         let successor = Successor(hash: SecretHash(of: successorText), expiresAt: now.advanced(by: configuration.refreshTokenIdleLifetime))
         let signing = Signing()
         let outcome = try await stored {
@@ -34,12 +42,12 @@ extension AuthorizationServer {
         case .recovered(let grant, let rotatedAt):
             // Uses that the resource server of this process saw in the last seconds may not be stored yet.
             if let used = uses.pending(grant.id)?.tokenIssuedAt, used >= rotatedAt {
-                try await end(grant: grant.id)
+                try await revocation.end(grant: grant.id)
                 throw reuse(of: grant.id, subject: grant.subject, request)
             }
             return try await answer(grant, signing, successorText, request, reason: "recovered")
         case .reused(let grantID):
-            revocations.insert(.grant(grantID), at: now)
+            revocation.list.insert(.grant(grantID), at: now)
             throw reuse(of: grantID, subject: try? await store.grant(grantID)?.subject, request)
         case .refused(let error):
             record("token.refreshed", .denied, call, reason: error.code.rawValue, client: client.id)
@@ -52,12 +60,12 @@ extension AuthorizationServer {
 
     private func answer(
         _ grant: Grant, _ signing: Signing, _ successor: String, _ request: TokenRequest, reason: String?
-    ) async throws(OAuthError) -> HTTPReply {
+    ) async throws(OAuthError) -> TokenResponse {
         // If signing fails, the client's next attempt receives the same successor.
         guard let access = try await signing.result else { throw OAuthError(.serverError, "the store did not ask") }
         record(
             "token.refreshed", .allowed, request.call, reason: reason, subject: grant.userID, client: request.client.id, scopes: access.scopes)
-        return tokenReply(access.token, successor, access.scopes)
+        return TokenResponse(access: access.token, refreshToken: successor, scopes: access.scopes)
     }
 
     private func reuse(of grantID: String, subject: String?, _ request: TokenRequest) -> OAuthError {
@@ -80,28 +88,28 @@ extension AuthorizationServer {
         if let target, !target.utf8.elementsEqual(grant.resource.utf8) {
             return OAuthError(.invalidTarget, "the user allowed access to \(grant.resource) only")
         }
-        if let seconds = limitOfGrant(grant.id, request.call, at: request.now) {
+        if let seconds = limits.seconds(forGrant: grant.id, request.call, at: request.now) {
             return OAuthError(.tooManyRequests, "this token is exchanged too often; wait \(seconds) seconds")
         }
         guard configuration.resource(grant.resource) != nil else {
             return OAuthError(.invalidTarget, "\(grant.resource) is no longer a resource of this server; sign in again for another")
         }
         if let requested, !requested.isEmpty {
-            do throws(OAuthError) { _ = try narrowed(requested, to: grant.scopes) } catch { return error }
+            do throws(OAuthError) { _ = try configuration.narrowed(requested, to: grant.scopes) } catch { return error }
         }
         return nil
     }
 
     private func access(for grant: Grant, _ request: TokenRequest, requested: ScopeSet?) async throws(OAuthError) -> Signing.Token {
-        let resource = try grantedResource(grant.resource)
+        let resource = try configuration.grantedResource(grant.resource)
         // Scopes that the operator has removed since are not granted again.
         let wanted = requested.flatMap { $0.isEmpty ? nil : $0 } ?? grant.scopes
-        var scopes = grant.scopes.intersection(wanted).intersection(resource.allScopes.union(identityScopes))
-        if let limit = request.client.scopes { scopes = scopes.intersection(limit.union(identityScopes)) }
+        var scopes = grant.scopes.intersection(wanted).intersection(resource.allScopes.union(configuration.identityScopes))
+        if let limit = request.client.scopes { scopes = scopes.intersection(limit.union(configuration.identityScopes)) }
         var user: User?
         if IdentityScope.isPersonal(scopes), let userID = grant.userID { user = try await stored { try await store.user(id: userID) } }
         let contents = AccessTokenContents(grant, scopes: scopes, resource: resource, user: user, keyThumbprint: request.proof?.thumbprint)
-        return (try tokens.issue(contents, at: request.now), scopes)
+        return (try issuance.tokens.issue(contents, at: request.now), scopes)
     }
 }
 

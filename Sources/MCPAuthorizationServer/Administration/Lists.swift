@@ -26,7 +26,7 @@ extension AuthorizationServer {
 
     /// The client with this identifier, of the configuration or of the store. Metadata documents are not fetched. Nil
     /// when there is none. Throws `temporarily_unavailable`.
-    public func client(_ id: ClientID) async throws(OAuthError) -> Client? { try await client(id, nil) }
+    public func client(_ id: ClientID) async throws(OAuthError) -> Client? { try await clients.client(id, nil) }
 
     /// Grants that are neither revoked nor expired, newest first, at most `limit`. With a name, those of one user, at
     /// most 500. Throws `invalid_request` or `temporarily_unavailable`.

@@ -1,0 +1,52 @@
+import HTTPTypes
+import JOSE
+import MCPAuth
+import OAuth
+
+/// The last steps of an authorization: the question to the user, and the code.
+struct ConsentFlow: ServerComponent {
+    let context: ServerContext
+    let store: any GrantStore & SessionStore
+    let browser: BrowserFlow
+
+    /// The consent page.
+    ///
+    /// - Parameter ticked: The ticked permissions if the user chooses. Nil: all of them.
+    func ask(
+        _ request: AuthorizationRequest, _ client: Client, _ signedIn: SignedIn, _ transaction: Transaction, _ pages: Pages, isChoosing: Bool = false,
+        ticked: ScopeSet? = nil, remembers: Bool = false, problem: String? = nil
+    ) throws(OAuthError) -> HTTPReply {
+        // The metadata of the client may have changed since the request was checked (S-12).
+        guard client.redirectURIs.contains(where: { $0.matches(request.redirectURI) }) else {
+            throw OAuthError(.invalidRequest, "redirect_uri is no longer one that this client has registered")
+        }
+        let question = Pages.Question(
+            client: client, user: signedIn.user, scopes: request.scopes, resource: request.resource, redirectURI: request.redirectURI,
+            action: "/consent", isChoosing: isChoosing || request.isChoiceNeeded, ticked: ticked ?? (request.isChoiceNeeded ? [] : request.scopes),
+            remembers: remembers, problem: problem)
+        return pages.consent(try browser.transactions.seal(transaction.shown(to: signedIn.session, asking: client)), question)
+    }
+
+    /// Ends a transaction with a code, once.
+    func issueCode(
+        for request: AuthorizationRequest, _ scopes: ScopeSet, transaction: Transaction, _ signedIn: SignedIn, _ call: HTTPCall
+    ) async throws(OAuthError) -> HTTPReply {
+        let text = random.token()
+        let user = signedIn.user
+        let code = AuthorizationCode(
+            hash: SecretHash(of: text), clientID: request.clientID, userID: user.id, redirectURI: request.redirectURI, challenge: request.challenge,
+            scopes: scopes, resource: request.resource, keyThumbprint: request.keyThumbprint, nonce: request.nonce,
+            authenticatedAt: signedIn.session.authenticatedAt, expiresAt: clock.now.advanced(by: configuration.codeLifetime))
+        let isFirst = try await stored { try await store.issue(code, consuming: transaction.hash, until: transaction.expiresAt.advanced(by: 60)) }
+        guard isFirst else {
+            record("consent", .denied, call, reason: "transaction_reused", subject: user.id, client: request.clientID)
+            return browser.pages(call, request.locales).error(
+                OAuthError(.invalidRequest, "this page was used already; begin again from the application"), status: .forbidden)
+        }
+        // If the session was ended meanwhile, the code is not sent.
+        guard try await stored({ try await store.session(signedIn.session.hash, at: clock.now) }) != nil else { return browser.stale(call) }
+        record("consent", .allowed, call, subject: user.id, client: request.clientID, scopes: scopes)
+        let location = AuthorizationResponse.code(text, issuer: issuer, redirectURI: request.redirectURI, state: request.state)
+        return PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure)
+    }
+}
