@@ -1,6 +1,6 @@
 // swift-tools-version: 6.2
 // The rooms of the house and the one direction in which imports run:
-// JOSE <- OAuth <- {MCPAuth, MCPAuthorizationServer} <- {MCPServer, adapters} <- mcp-auth.
+// JOSE <- OAuth <- IdentityProviders <- {MCPAuth <- MCPAuthorizationServer} <- {MCPServer, adapters} <- mcp-auth.
 import PackageDescription
 
 /// `MCP_AUTH_CORE=1 swift test --scratch-path .build/core` builds and tests JOSE and OAuth alone, in about a minute.
@@ -60,6 +60,7 @@ var targets: [Target] = [
 
 if !coreOnly {
     products += [
+        .library(name: "IdentityProviders", targets: ["IdentityProviders"]),
         .library(name: "MCPAuth", targets: ["MCPAuth"]),
         .library(name: "MCPAuthorizationServer", targets: ["MCPAuthorizationServer"]),
         .library(name: "MCPServer", targets: ["MCPServer"]),
@@ -87,6 +88,7 @@ if !coreOnly {
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ]
     targets += [
+        tests("IdentityProvidersTests", ["IdentityProviders", "OAuth", "JOSE"]),
         tests("MCPAuthTests", ["MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, log]),
         tests(
             "MCPAuthorizationServerTests",
@@ -107,8 +109,9 @@ if !coreOnly {
                 "MCPAuthHTTPClient", "OAuth", httpTypes, hummingbird, hummingbirdTesting, .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        library("MCPAuth", ["OAuth", "JOSE", httpTypes, log, metrics, tracing, crypto]),
-        library("MCPAuthorizationServer", ["OAuth", "JOSE", "MCPAuth", httpTypes, log, lifecycle, crypto, cryptoExtras]),
+        library("IdentityProviders", ["OAuth", "JOSE"]),
+        library("MCPAuth", ["IdentityProviders", "OAuth", "JOSE", httpTypes, log, metrics, tracing, crypto]),
+        library("MCPAuthorizationServer", ["OAuth", "JOSE", "IdentityProviders", "MCPAuth", httpTypes, log, lifecycle, crypto, cryptoExtras]),
         library("MCPServer", ["MCPAuth", "OAuth", "JOSE", httpTypes, log, metrics, tracing, crypto]),
         library(
             "MCPAuthHummingbird",
