@@ -244,7 +244,8 @@ public final class SQLiteStore: AuthorizationServerStore {
         try await database.write { db in
             for statement in [
                 "DELETE FROM sessions WHERE user_id = ?", "DELETE FROM codes WHERE user_id = ? AND grant_id IS NULL",
-                "DELETE FROM devices WHERE user_id = ?", "DELETE FROM consents WHERE user_id = ?", "DELETE FROM users WHERE id = ?",
+                "DELETE FROM devices WHERE user_id = ?", "DELETE FROM consents WHERE user_id = ?", "DELETE FROM connections WHERE user_id = ?",
+                "DELETE FROM users WHERE id = ?",
             ] { try db.execute(sql: statement, arguments: [id]) }
             try db.execute(sql: "UPDATE grants SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL", arguments: [now.seconds, id])
         }
@@ -397,6 +398,7 @@ public final class SQLiteStore: AuthorizationServerStore {
             var count = 0
             for (table, key, condition, age) in [
                 ("sessions", "hash", "expires_at <= ?", 0), ("transactions", "hash", "expires_at <= ?", 0), ("devices", "hash", "expires_at <= ?", 0),
+                ("pending_sign_ins", "hash", "expires_at <= ?", 0),
                 // A used code is kept for an hour, so that a replay is still detected.
                 ("codes", "hash", "expires_at <= ?", 3600), ("revoked_tokens", "id", "expires_at <= ?", 0),
                 ("earlier_refresh_tokens", "hash", "expires_at <= ?", 86400),
@@ -423,7 +425,7 @@ public final class SQLiteStore: AuthorizationServerStore {
         try await database.write { db in
             try db.execute(
                 literal:
-                    "UPDATE grants SET revoked_at = \(now.seconds) WHERE revoked_at IS NULL; DELETE FROM sessions; DELETE FROM codes; DELETE FROM devices"
+                    "UPDATE grants SET revoked_at = \(now.seconds) WHERE revoked_at IS NULL; DELETE FROM sessions; DELETE FROM codes; DELETE FROM devices; DELETE FROM pending_sign_ins"
             )
         }
     }

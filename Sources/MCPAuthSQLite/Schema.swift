@@ -3,7 +3,7 @@ import MCPAuthorizationServer
 
 /// The tables. A version only adds to the previous one.
 enum Schema {
-    static let version = 6
+    static let version = 7
 
     /// "MCPA".
     private static let applicationID: Int32 = 0x4D43_5041
@@ -25,6 +25,7 @@ enum Schema {
         if found < 4 { try db.execute(sql: fourth) }
         if found < 5 { try db.execute(sql: fifth) }
         if found < 6 { try db.execute(sql: sixth) }
+        if found < 7 { try db.execute(sql: seventh) }
         try db.execute(sql: "PRAGMA user_version = \(version)")
     }
 
@@ -140,5 +141,16 @@ enum Schema {
     private static let sixth = """
         ALTER TABLE users ADD COLUMN recovery_codes TEXT;
         ALTER TABLE sessions ADD COLUMN browser TEXT;
+        """
+
+    /// Sign-ins through identity providers, and the connections of users with them.
+    private static let seventh = """
+        CREATE TABLE pending_sign_ins (hash BLOB PRIMARY KEY NOT NULL, sealed BLOB NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE INDEX pending_sign_ins_by_expiry ON pending_sign_ins (expires_at);
+        CREATE TABLE connections (
+          issuer TEXT NOT NULL, subject TEXT NOT NULL, user_id TEXT NOT NULL, provider TEXT NOT NULL, account_name TEXT, sealed_tokens BLOB,
+          checked_at INTEGER NOT NULL, revision INTEGER NOT NULL, claimed_until INTEGER, PRIMARY KEY (issuer, subject)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX connections_by_user ON connections (user_id);
         """
 }

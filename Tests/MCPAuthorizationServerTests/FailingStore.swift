@@ -47,6 +47,26 @@ final class FailingStore: AuthorizationServerStore {
         meanwhile.withLock { $0 }?(store)
         return store.update(user, expecting: previous, replacing: old, with: session, at: now)
     }
+    func add(_ pending: PendingSignIn, limit: Int, at now: NumericDate) async throws(StoreError) {
+        try check()
+        try store.add(pending, limit: limit, at: now)
+    }
+    func takePendingSignIn(_ hash: SecretHash, at now: NumericDate) async throws(StoreError) -> PendingSignIn? {
+        try check()
+        return store.takePendingSignIn(hash, at: now)
+    }
+    func connection(_ identity: ExternalIdentity) async throws(StoreError) -> Connection? { store.connection(identity) }
+    func connections(ofUser id: String) async throws(StoreError) -> [Connection] { store.connections(ofUser: id) }
+    func save(_ connection: Connection) async throws(StoreError) { try store.save(connection) }
+    func replace(_ connection: Connection, expecting previous: Connection) async throws(StoreError) -> Bool {
+        store.replace(connection, expecting: previous)
+    }
+    func claim(_ connection: Connection, until moment: NumericDate, at now: NumericDate) async throws(StoreError) -> Bool {
+        store.claim(connection, until: moment, at: now)
+    }
+    func deleteConnection(_ identity: ExternalIdentity, ofUser id: String) async throws(StoreError) {
+        store.deleteConnection(identity, ofUser: id)
+    }
     func deleteUser(id: String, at now: NumericDate) async throws(StoreError) { store.deleteUser(id: id, at: now) }
     func sessions(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Session] { store.sessions(ofUser: userID, at: now) }
     func deleteSession(_ hash: SecretHash) async throws(StoreError) { store.deleteSession(hash) }

@@ -90,5 +90,5 @@ public enum StoreConformance {
     // MARK: The checks
 
     /// Every check, to be run each on an empty store of its own.
-    public static let checks: [Check] = clientsAndUsers + codesAndGrants + refreshTokens + keysDevicesUpkeep
+    public static let checks: [Check] = clientsAndUsers + codesAndGrants + refreshTokens + keysDevicesUpkeep + connections
 }

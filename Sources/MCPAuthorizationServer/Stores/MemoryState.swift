@@ -28,6 +28,10 @@ struct MemoryState {
     var issuer: String?
     var oneTimeSteps: [String: Int64] = [:]
     var devices: [SecretHash: MemoryDevice] = [:]
+    var pendingSignIns: [SecretHash: PendingSignIn] = [:]
+    var connections: [ExternalIdentity: Connection] = [:]
+    /// The time until which the refresh of a connection is claimed.
+    var claims: [ExternalIdentity: NumericDate] = [:]
 
     /// Dynamic clients without grant, code and device, oldest first.
     func unusedClients(before moment: NumericDate) -> [ClientID] {

@@ -116,6 +116,7 @@ public final class MemoryStore: AuthorizationServerStore {
         state.withLock { state in
             for grant in state.grants.values where grant.userID == id { state.revoke(grant.id, now) }
             state.consents = state.consents.filter { $0.userID != id }
+            state.connections = state.connections.filter { $0.value.userID != id }
             state.users[id] = nil
             state.oneTimeSteps[id] = nil
         }

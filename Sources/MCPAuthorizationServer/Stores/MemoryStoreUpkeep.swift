@@ -94,6 +94,7 @@ extension MemoryStore {
             state.sessions = [:]
             state.codes = [:]
             state.devices = [:]
+            state.pendingSignIns = [:]
         }
     }
 
@@ -110,6 +111,8 @@ extension MemoryStore {
             let tokens = expired(state.revokedTokens) { $0.until <= now }
             let devices = expired(state.devices) { $0.device.expiresAt <= now }
             for key in devices { state.devices[key] = nil }
+            let signIns = expired(state.pendingSignIns) { $0.expiresAt <= now }
+            for key in signIns { state.pendingSignIns[key] = nil }
             let longestLife = AuthorizationServerConfiguration.maximumAccessTokenLifetime + 120
             let revokedClients = expired(state.revokedClients) { $0.advanced(by: longestLife) <= now }
             for key in revokedClients { state.revokedClients[key] = nil }
@@ -124,7 +127,7 @@ extension MemoryStore {
             }
             let clients = state.unusedClients(before: now.advanced(by: -86400)).prefix(limit)
             for id in clients { state.forgetClient(id) }
-            return clients.count + devices.count + sessions.count + transactions.count + codes.count + tokens.count + grants.count
+            return clients.count + devices.count + signIns.count + sessions.count + transactions.count + codes.count + tokens.count + grants.count
                 + revokedClients.count
         }
     }

@@ -66,7 +66,7 @@ public protocol UserStore: Sendable {
     func update(_ user: User, expecting previous: User) async throws(StoreError) -> Bool
     /// Users ordered by name, those after `name`, at most `limit`. An empty `name` begins with the first.
     func users(after name: String, limit: Int) async throws(StoreError) -> [User]
-    /// Deletes a user with its sessions, consents, and the codes and devices that it approved. Its live grants are
+    /// Deletes a user with its sessions, consents, connections, and the codes and devices that it approved. Its live grants are
     /// revoked at `now` and kept until they are swept, so that resource servers learn of the revocation. Idempotent.
     func deleteUser(id: String, at now: NumericDate) async throws(StoreError)
     /// Consumes a one-time password by its time step (RFC 6238). False when this step or a later one was consumed
@@ -277,8 +277,34 @@ public protocol KeyStore: Sendable {
     func issuer() async throws(StoreError) -> String?
 }
 
+/// Stores sign-ins that wait for an identity provider, and the connections of users with providers.
+public protocol ConnectionStore: Sendable {
+    /// Stores a waiting sign-in. Throws `full` when `limit` unexpired ones exist.
+    func add(_ pending: PendingSignIn, limit: Int, at now: NumericDate) async throws(StoreError)
+    /// Removes and returns a waiting sign-in. At most one caller receives it, across processes and crashes. Nil when
+    /// there is none, or it has expired at `now`.
+    func takePendingSignIn(_ hash: SecretHash, at now: NumericDate) async throws(StoreError) -> PendingSignIn?
+    /// The connection of this identity. Nil when there is none.
+    func connection(_ identity: ExternalIdentity) async throws(StoreError) -> Connection?
+    /// The connections of a user, in the order of the provider.
+    func connections(ofUser id: String) async throws(StoreError) -> [Connection]
+    /// Adds a connection, or replaces the one of the same identity and user. Throws `conflict`, and changes nothing,
+    /// when the identity belongs to another user, as a connection or as `User.identity`, or its user does not exist.
+    func save(_ connection: Connection) async throws(StoreError)
+    /// Replaces a connection if its revision is still that of `previous`, and releases its claim. False, and nothing
+    /// changed, otherwise.
+    func replace(_ connection: Connection, expecting previous: Connection) async throws(StoreError) -> Bool
+    /// Claims the right to refresh the tokens of a connection until a moment. False when another caller has claimed it
+    /// and `now` is before that moment, the revision has changed, or the connection does not exist.
+    func claim(_ connection: Connection, until moment: NumericDate, at now: NumericDate) async throws(StoreError) -> Bool
+    /// Deletes a connection of a user. Idempotent.
+    func deleteConnection(_ identity: ExternalIdentity, ofUser id: String) async throws(StoreError)
+}
+
 /// Everything that an authorization server stores. `StoreConformance` in `MCPAuthTesting` checks an implementation.
-public protocol AuthorizationServerStore: ClientStore, UserStore, SessionStore, GrantStore, ConsentStore, SingleUseStore, DeviceStore, KeyStore {
+public protocol AuthorizationServerStore: ClientStore, UserStore, SessionStore, GrantStore, ConsentStore, SingleUseStore, DeviceStore, KeyStore,
+    ConnectionStore
+{
     /// Deletes expired records, and dynamic clients older than a day that have no grant, code or device. At most
     /// `limit` of each kind. Returns the number of deleted records.
     func sweep(at now: NumericDate, limit: Int) async throws(StoreError) -> Int
