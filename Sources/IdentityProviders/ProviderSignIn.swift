@@ -8,8 +8,17 @@ public struct ProviderSignIn: Sendable {
     public var offlineScopes: [String] = []
     /// The separator of scopes in requests. Answers may separate them by spaces or by this.
     public var scopeSeparator: String = " "
+    /// The scopes that reading organizations or teams needs.
+    public var membershipScopes: [String] = []
     /// Further parameters of the authorization request.
     public var parameters: [(name: String, value: String)] = []
+    /// The same, when the user has to sign in again.
+    public var parametersToSignInAgain: [(name: String, value: String)] = [("prompt", "login")]
+    /// Whether a refresh has to name the scopes again.
+    public var repeatsScopesAtRefresh: Bool = false
+    /// Whether `ProviderPerson.tenant` is a domain that the provider vouches for. A verified e-mail address then does
+    /// not prove that its user belongs to the domain.
+    public var vouchesForDomains: Bool = false
     /// How the provider answers the authorization request.
     public var responseMode: ResponseMode = .query
     /// Whether the provider supports PKCE with S256. It is used whenever it is supported.

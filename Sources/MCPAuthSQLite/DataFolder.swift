@@ -207,7 +207,7 @@ extension AuthorizationServer {
     ///
     /// - Parameter audit: nil records in `audit.jsonl` of the folder; `AuditLog()` records nothing.
     public convenience init(
-        _ issuer: String, configuration: AuthorizationServerConfiguration, in folder: DataFolder, signIn: SignInMethod = .password,
+        _ issuer: String, configuration: AuthorizationServerConfiguration, in folder: DataFolder, signIn: [SignInMethod] = [.password],
         fetcher: (any HTTPFetcher)? = nil, audit: AuditLog? = nil
     ) async throws(OAuthError) {
         try Self.check(issuer, configuration)

@@ -23,6 +23,7 @@ public final class AuthorizationServer: ServerComponent {
     let clients: ClientDirectory
     let revocation: GrantRevocation
     let users: UserDirectory
+    let connections: Connections
     let uses = GrantUses()
     let hasher: PasswordHasher
     /// For the secrets of one-time codes.
@@ -45,7 +46,7 @@ public final class AuthorizationServer: ServerComponent {
     ///   - configuration: Resources, clients, grants, lifetimes and pages.
     ///   - store: Stores everything. It belongs to one issuer and one master key.
     ///   - master: The key from which the keys for sealing are derived. Use the same on every start and every instance.
-    ///   - signIn: The way in which users sign in.
+    ///   - signIn: The ways in which users sign in, in the order of the sign-in page.
     ///   - fetcher: Fetches the documents and keys of clients and identity providers. Without it, no client can be
     ///     identified by the URL of a document.
     ///   - hasher: Hashes passwords on its own threads.
@@ -55,7 +56,8 @@ public final class AuthorizationServer: ServerComponent {
     ///   - logger: Logs failures of the store and of custom sign-in methods.
     public init(
         _ issuer: String, configuration: AuthorizationServerConfiguration, store: any AuthorizationServerStore, master: MasterKey,
-        signIn: SignInMethod = .password, fetcher: (any HTTPFetcher)? = nil, hasher: PasswordHasher = PasswordHasher(), audit: AuditLog = AuditLog(),
+        signIn: [SignInMethod] = [.password], fetcher: (any HTTPFetcher)? = nil, hasher: PasswordHasher = PasswordHasher(),
+        audit: AuditLog = AuditLog(),
         clock: Clock = .system, random: RandomSource = .system, allowedHosts: Set<String> = [],
         logger: Logger = Logger(label: "mcp-auth.authorization-server")
     ) async throws(OAuthError) {
@@ -65,8 +67,9 @@ public final class AuthorizationServer: ServerComponent {
             throw OAuthError(.invalidConfiguration, "the clock of this machine says \(clock.now.iso8601); set it, then start again")
         }
         let issuer = try Issuer(issuer)
+        try SignInChoices.check(signIn, hasFetcher: fetcher != nil)
         let context = ServerContext(
-            issuer: issuer, configuration: configuration, clock: clock, random: random, audit: audit, logger: logger)
+            issuer: issuer, configuration: configuration, signIn: SignInChoices(signIn), clock: clock, random: random, audit: audit, logger: logger)
         self.context = context
         self.store = store
         self.hasher = hasher
@@ -85,9 +88,15 @@ public final class AuthorizationServer: ServerComponent {
         tokens = AccessTokens(
             issuer: issuer, keys: keys, lifetime: configuration.accessTokenLifetime, random: random,
             sharesIdentity: configuration.isOpenIDProvider, sealer: master.sealer(for: "access tokens"))
+        var providers: [ProviderClient] = []
+        for case .provider(let method) in signIn.map(\.kind) {
+            if let fetcher { providers.append(try ProviderClient(method, fetcher: fetcher)) }
+        }
+        connections = Connections(
+            context: context, store: store, providers: providers, sealer: master.sealer(for: "provider tokens"), revocation: revocation)
         endpoints = Endpoints(
             Endpoints.Parts(
-                context: context, store: store, master: master, signIn: signIn, hasher: hasher, clients: clients,
+                context: context, store: store, master: master, signIn: signIn, connections: connections, hasher: hasher, clients: clients,
                 assertionKeys: AssertionKeySets(fetcher),
                 issuance: TokenIssuance(context: context, tokens: tokens, refreshTokens: RefreshTokens(master)),
                 revocation: revocation, users: users, uses: uses))
@@ -110,7 +119,9 @@ public final class AuthorizationServer: ServerComponent {
     /// The response to a request. Nil when the path is not served by this server.
     public func reply(to call: HTTPCall) async -> HTTPReply? {
         guard let route = routes.route(for: call.path) else { return nil }
-        if let violation = transport.violation(call.request), !route.isPublicDocument, !(route.allowsAnyOrigin && isOnlyForeignOrigin(call.request)) {
+        if let violation = transport.violation(call.request), !route.isPublicDocument,
+            !((route.allowsAnyOrigin || route.acceptsForeignForms) && isOnlyForeignOrigin(call.request))
+        {
             return HTTPReply.error(OAuthError("forbidden", violation), status: .forbidden)
         }
         if call.request.method == .options, route.allowsAnyOrigin {

@@ -22,7 +22,7 @@ struct Harness {
 
     init(
         issuer: String = Harness.issuer, store: any AuthorizationServerStore = MemoryStore(), master: MasterKey = .random(),
-        signIn: SignInMethod = .password, fetcher: (any HTTPFetcher)? = nil, time: TestClock = TestClock(),
+        signIn: [SignInMethod] = [.password], fetcher: (any HTTPFetcher)? = nil, time: TestClock = TestClock(),
         configure: (inout AuthorizationServerConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = AuthorizationServerConfiguration(resources: [

@@ -282,7 +282,7 @@ struct OwnAccountTests {
 
     @Test("an account of another table has no password and no codes to change here")
     func external() async throws {
-        let harness = try await Harness(signIn: .custom { name, _ in SignedInPerson(issuer: "https://people.example", subject: name) })
+        let harness = try await Harness(signIn: [.custom { name, _ in SignedInPerson(issuer: "https://people.example", subject: name) }])
         let browser = Browser(harness)
         try await browser.go(.get, "/account")
         try await browser.signIn("lin")

@@ -122,11 +122,13 @@ struct SignInTests {
     func custom() async throws {
         struct Down: Error {}
         let harness = try await Harness(
-            signIn: .custom { name, password in
-                if name == "down" { throw Down() }
-                guard password == "right" else { return nil }
-                return SignedInPerson(issuer: "https://accounts.example", subject: "id-of-\(name)", displayName: "Person <\(name)>")
-            })
+            signIn: [
+                .custom { name, password in
+                    if name == "down" { throw Down() }
+                    guard password == "right" else { return nil }
+                    return SignedInPerson(issuer: "https://accounts.example", subject: "id-of-\(name)", displayName: "Person <\(name)>")
+                }
+            ])
         let client = try await harness.registered()
         func enter(_ name: String, _ password: String) async throws -> Browser {
             let browser = Browser(harness)

@@ -112,10 +112,12 @@ struct PersonTests {
     @Test("P-08: a user of another table is known by what that table says, and by no made-up name")
     func external() async throws {
         let harness = try await Harness(
-            signIn: .custom { name, _ in
-                SignedInPerson(
-                    issuer: "https://people.example", subject: name, displayName: name == "x" ? "Ex" : nil, email: "\(name)@people.example")
-            })
+            signIn: [
+                .custom { name, _ in
+                    SignedInPerson(
+                        issuer: "https://people.example", subject: name, displayName: name == "x" ? "Ex" : nil, email: "\(name)@people.example")
+                }
+            ])
         let client = try await harness.registered()
         for (name, displayed) in [("x", "Ex"), ("y", nil)] as [(String, String?)] {
             let browser = Browser(harness)

@@ -22,6 +22,7 @@ extension IdentityProvider {
         var signIn = ProviderSignIn.openID(emailIsVerified: .domainOwnerVerified)
         signIn.identity = .idToken
         signIn.clientAuthentication = .post
+        signIn.repeatsScopesAtRefresh = true
         if isMultiTenant { signIn.issuers = .tenantTemplate("\(authority)/{tenantid}/v2.0") }
         signIn.revocation = .none
         signIn.person = { documents throws(OAuthError) in

@@ -34,6 +34,7 @@ extension IdentityProvider {
         }
         signIn.clientAuthentication = .post
         signIn.scopeSeparator = ","
+        signIn.membershipScopes = ["read:org"]
         signIn.revocation = .deleteWithJSON(url: "\(api)/applications/{client_id}/grant")
         return IdentityProvider(
             id: "github", name: host == nil ? "GitHub" : "GitHub Enterprise", mark: ProviderMark(letters: "GH", colour: "#24292f"),
@@ -50,6 +51,8 @@ extension IdentityProvider {
         signIn.identity = .idToken
         // A refresh token comes at the first consent only, unless the user is asked again.
         signIn.parameters = [("access_type", "offline"), ("prompt", "consent")]
+        signIn.parametersToSignInAgain = [("access_type", "offline"), ("prompt", "consent select_account")]
+        signIn.vouchesForDomains = true
         signIn.clientAuthentication = .post
         signIn.issuers = .also(["accounts.google.com"])
         signIn.refresh = .stable
@@ -100,7 +103,7 @@ extension IdentityProvider {
                 email: ProviderPerson.text(user["email"]), isEmailVerified: user["verified"]?.bool == true,
                 organizations: documents.profiles["guilds"]?.array?.compactMap { $0["id"]?.string } ?? [])
         }
-        signIn.clientAuthentication = .basic
+        signIn.membershipScopes = ["guilds"]
         return IdentityProvider(
             id: "discord", name: "Discord", mark: ProviderMark(letters: "D", colour: "#5865f2"),
             endpoints: .fixed(

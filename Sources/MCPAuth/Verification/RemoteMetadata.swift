@@ -1,10 +1,10 @@
-import JOSE
-import OAuth
+package import JOSE
+package import OAuth
 import Synchronization
 
 /// The metadata of an issuer. One fetch runs at a time, and not more often than every thirty seconds, whatever requests
 /// arrive. Metadata is cached for ten minutes, and used longer while the issuer cannot be reached.
-final class RemoteMetadata: Sendable {
+package final class RemoteMetadata: Sendable {
     private struct State {
         var metadata: AuthorizationServerMetadata?
         var fetchedAt: NumericDate?
@@ -19,13 +19,13 @@ final class RemoteMetadata: Sendable {
     private let fetcher: any HTTPFetcher
     private let state = Mutex(State())
 
-    init(_ issuer: Issuer, fetcher: any HTTPFetcher) {
+    package init(_ issuer: Issuer, fetcher: any HTTPFetcher) {
         self.issuer = issuer
         self.fetcher = fetcher
     }
 
     /// The metadata. Throws the error of the last attempt when there is none.
-    func current(at now: NumericDate) async throws(OAuthError) -> AuthorizationServerMetadata {
+    package func current(at now: NumericDate) async throws(OAuthError) -> AuthorizationServerMetadata {
         enum Step { case known(AuthorizationServerMetadata), failed(OAuthError), wait(Task<Result<AuthorizationServerMetadata, OAuthError>, Never>) }
         let step: Step = state.withLock { state in
             func isOver(_ seconds: Int64, _ moment: NumericDate?) -> Bool { moment.map { !(-60..<seconds).contains(now.seconds(since: $0)) } ?? true }

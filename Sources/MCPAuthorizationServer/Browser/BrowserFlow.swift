@@ -21,7 +21,7 @@ struct BrowserFlow: ServerComponent {
 
     /// The pages in the language of the request.
     func pages(_ call: HTTPCall?, _ locales: [String] = []) -> Pages {
-        Pages(configuration: configuration, routes: routes, language: configuration.language(locales, call?.request))
+        Pages(configuration: configuration, routes: routes, choices: context.signIn, language: configuration.language(locales, call?.request))
     }
 
     func pageStatus(_ error: OAuthError) -> HTTPResponse.Status {

@@ -27,6 +27,30 @@ struct ConsentFlow: ServerComponent {
         return pages.consent(try browser.transactions.seal(transaction.shown(to: signedIn.session, asking: client)), question)
     }
 
+    /// The consent page for a user who signs in at an identity provider afterwards.
+    func ask(
+        _ request: AuthorizationRequest, _ client: Client, before provider: String, _ transaction: Transaction, _ pages: Pages,
+        isChoosing: Bool = false, ticked: ScopeSet? = nil, problem: String? = nil
+    ) throws(OAuthError) -> HTTPReply {
+        let question = Pages.Question(
+            client: client, user: nil, provider: context.signIn.provider(provider)?.name, scopes: request.scopes, resource: request.resource,
+            redirectURI: request.redirectURI, action: "/consent", isChoosing: isChoosing || request.isChoiceNeeded,
+            ticked: ticked ?? (request.isChoiceNeeded ? [] : request.scopes), problem: problem)
+        var asked = transaction
+        asked.provider = provider
+        asked.clientRevision = client.revision
+        return pages.consent(try browser.transactions.seal(asked), question)
+    }
+
+    /// Returns to the client with `access_denied`. The user has just decided to return, so this redirect is their own.
+    func deny(_ request: AuthorizationRequest, _ client: Client, _ call: HTTPCall, subject: String?) -> HTTPReply {
+        record("consent", .denied, call, reason: "access_denied", subject: subject, client: client.id, scopes: request.scopes)
+        let error = OAuthError(.accessDenied, "the user did not allow it")
+        return PageHeaders.redirect(
+            to: AuthorizationResponse.error(error, issuer: issuer, redirectURI: request.redirectURI, state: request.state),
+            isSecure: issuer.url.isSecure)
+    }
+
     /// Ends a transaction with a code, once.
     func issueCode(
         for request: AuthorizationRequest, _ scopes: ScopeSet, transaction: Transaction, _ signedIn: SignedIn, _ call: HTTPCall

@@ -66,6 +66,8 @@ public struct AuthorizationServerConfiguration: Sendable {
     public var deviceCodeLifetime: Int64 = 600
     /// The number of devices that may wait for approval at the same time.
     public var maximumWaitingDevices = 10_000
+    /// The number of sign-ins that may wait for identity providers at the same time.
+    public var maximumWaitingSignIns = 10_000
     /// The rate limits of the endpoints.
     public var rateLimits = RateLimits()
     /// The appearance of the pages.

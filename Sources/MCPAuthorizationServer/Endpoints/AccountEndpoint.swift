@@ -11,6 +11,7 @@ struct AccountEndpoint: ServerComponent {
     let browser: BrowserFlow
     let revocation: GrantRevocation
     let uses: GrantUses
+    let providers: Connections
 
     func account(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .get else { return .methodNotAllowed("GET") }
@@ -28,6 +29,7 @@ struct AccountEndpoint: ServerComponent {
                 Pages.Account(
                     user: signedIn.user, connections: connections,
                     sessions: try await stored { try await store.sessions(ofUser: signedIn.user.id, at: clock.now) },
+                    accounts: try await accounts(of: signedIn.user),
                     current: signedIn.session.hash, now: clock.now, done: done))
         }
     }
@@ -42,8 +44,35 @@ struct AccountEndpoint: ServerComponent {
             }
             try await revocation.end(grant: grant.id)
             try await stored { try await store.forget(userID: signedIn.user.id, clientID: grant.clientID) }
+            await providers.endIfUnused(signedIn.user.id)
             record("grant.revoked", .allowed, call, reason: "disconnected", subject: signedIn.user.id, client: grant.clientID)
             return browser.toAccount(.disconnected)
+        }
+    }
+
+    private func accounts(of user: User) async throws(OAuthError) -> [Pages.ConnectedAccount] {
+        guard !providers.providers.isEmpty else { return [] }
+        return try await stored { try await providers.store.connections(ofUser: user.id) }.map { connection in
+            Pages.ConnectedAccount(
+                provider: connection.provider, accountName: connection.accountName, hasTokens: connection.sealedTokens != nil,
+                identifier: Self.identifier(of: connection))
+        }
+    }
+
+    private static func identifier(of connection: Connection) -> String {
+        SecretHash(of: connection.identity.issuer + "\n" + connection.identity.subject).shortText
+    }
+
+    /// Ends a connection with an identity provider, here and there.
+    func disconnectProvider(_ call: HTTPCall) async -> HTTPReply {
+        await browser.ownForm(call) { form, signedIn, _, pages throws(OAuthError) in
+            let identifier = try form.single("connection") ?? ""
+            let connections = try await stored { try await providers.store.connections(ofUser: signedIn.user.id) }
+            guard let connection = connections.first(where: { Self.identifier(of: $0) == identifier }) else {
+                return pages.error(OAuthError(.invalidRequest, "there is no such connection"), status: .notFound)
+            }
+            try await providers.disconnect(connection, call)
+            return browser.toAccount(.unlinked)
         }
     }
 

@@ -110,6 +110,11 @@ struct AuthorizeEndpoint: ServerComponent {
             let mustSignInAgain =
                 request.prompt.contains("login") || request.prompt.contains("select_account") || isTooLongAgo
             guard let signedIn, !mustSignInAgain else {
+                var transaction = transaction
+                transaction.mustSignInAgain = mustSignInAgain
+                if let only = context.signIn.onlyProvider {
+                    return cookie.set(on: try consent.ask(request, client, before: only.id, transaction, pages))
+                }
                 return cookie.set(
                     on: pages.signIn(
                         try browser.transactions.seal(transaction), client: client, name: User.normalizedName(request.loginHint ?? "") ?? ""))

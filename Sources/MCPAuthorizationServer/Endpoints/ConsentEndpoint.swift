@@ -9,6 +9,7 @@ struct ConsentEndpoint: ServerComponent {
     let store: any ConsentStore
     let browser: BrowserFlow
     let flow: ConsentFlow
+    let providers: ProviderFlow
 
     /// Shows the consent page (GET, after sign-in) or handles the decision (POST).
     func reply(to call: HTTPCall) async -> HTTPReply {
@@ -17,6 +18,7 @@ struct ConsentEndpoint: ServerComponent {
             guard case .authorize(let request) = transaction.purpose, let client = try await browser.client(of: transaction, call) else {
                 return pages.error(OAuthError(.invalidRequest, "this page belongs to something else"))
             }
+            if transaction.isBeforeSignIn { return try await approve(form, transaction, request, client, pages, call) }
             guard let signedIn = try await browser.signedIn(call), transaction.isShown(to: signedIn.session) else {
                 // Another user signed in meanwhile, or no user is signed in: the user has to sign in again (B-07).
                 var kept = transaction
@@ -43,15 +45,36 @@ struct ConsentEndpoint: ServerComponent {
             case "choose":
                 return try flow.ask(
                     request, client, signedIn, transaction, pages, isChoosing: true, remembers: try form.single("remember") == "yes")
-            case "deny":
-                record("consent", .denied, call, reason: "access_denied", subject: signedIn.user.id, client: client.id, scopes: request.scopes)
-                let error = OAuthError(.accessDenied, "the user did not allow it")
-                // The user has just decided to return, so this redirect is their own.
-                return PageHeaders.redirect(
-                    to: AuthorizationResponse.error(error, issuer: issuer, redirectURI: request.redirectURI, state: request.state),
-                    isSecure: issuer.url.isSecure)
+            case "deny": return flow.deny(request, client, call, subject: signedIn.user.id)
             default: return pages.error(OAuthError(.invalidRequest, "decision is allow, choose or deny"))
             }
+        }
+    }
+
+    /// Handles the decision of a user who has not signed in yet: what is allowed is remembered in the transaction, and
+    /// only then does the browser go to the identity provider (P-02).
+    private func approve(
+        _ form: Form, _ transaction: Transaction, _ request: AuthorizationRequest, _ client: Client, _ pages: Pages, _ call: HTTPCall
+    ) async throws(OAuthError) -> HTTPReply {
+        guard let id = transaction.provider else { return browser.stale(call) }
+        func again(isChoosing: Bool, ticked: ScopeSet?, problem: String? = nil) throws(OAuthError) -> HTTPReply {
+            try flow.ask(request, client, before: id, transaction, pages, isChoosing: isChoosing, ticked: ticked, problem: problem)
+        }
+        switch try form.single("decision") {
+        case "allow":
+            let ticked = try form.tickedScopes()
+            guard transaction.clientRevision == client.revision else { return try again(isChoosing: ticked != nil, ticked: ticked) }
+            guard let scopes = try form.chosenScopes(of: request.scopes, isChoiceNeeded: request.isChoiceNeeded) else {
+                return try again(isChoosing: true, ticked: [], problem: pages.language.words.chooseOne)
+            }
+            var approved = transaction
+            approved.approval = Transaction.Approval(
+                scopes: scopes, clientRevision: client.revision, userID: try await browser.signedIn(call)?.user.id,
+                remembers: try form.single("remember") == "yes" && client.isConfidential)
+            return await providers.begin(id, approved, pages, call)
+        case "choose": return try again(isChoosing: true, ticked: nil)
+        case "deny": return flow.deny(request, client, call, subject: nil)
+        default: return pages.error(OAuthError(.invalidRequest, "decision is allow, choose or deny"))
         }
     }
 
@@ -68,6 +91,13 @@ struct ConsentEndpoint: ServerComponent {
             }
             guard let signedIn = try await browser.signedIn(call), transaction.isShown(to: signedIn.session) else {
                 return pages.signIn(try browser.transactions.seal(transaction), client: client)
+            }
+            // Allowed before the sign-in, to this client as it still is. Another account than before is asked again.
+            if let approval = transaction.approval, approval.clientRevision == client.revision, approval.scopes.isSubset(of: request.scopes),
+                approval.userID == nil || approval.userID == signedIn.user.id
+            {
+                if approval.remembers { try await remember(request, approval.scopes, client, signedIn.user) }
+                return try await flow.issueCode(for: request, approval.scopes, transaction: transaction, signedIn, call)
             }
             return try flow.ask(
                 request, client, signedIn, transaction, pages, isChoosing: transaction.chosen != nil, ticked: transaction.chosen)

@@ -11,6 +11,7 @@ struct RevocationEndpoint: ServerComponent {
     let store: any GrantStore
     let issuance: TokenIssuance
     let revocation: GrantRevocation
+    let connections: Connections
 
     /// The revocation endpoint (RFC 7009). A refresh token revokes its whole grant. An access token is revoked alone.
     /// Unknown and foreign tokens receive 200.
@@ -25,6 +26,7 @@ struct RevocationEndpoint: ServerComponent {
             if let grant = try await grant(ofRefreshToken: text) {
                 if grant.clientID == client.id {
                     try await revocation.end(grant: grant.id)
+                    await connections.endIfUnused(grant.userID)
                     record("grant.revoked", .allowed, call, reason: "refresh_token", subject: grant.userID, client: client.id)
                 }
             } else if let claims = issuance.tokens.claims(of: text, at: clock.now), let tokenID = claims.identifier,

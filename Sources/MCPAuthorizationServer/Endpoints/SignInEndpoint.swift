@@ -7,7 +7,8 @@ import OAuth
 struct SignInEndpoint: ServerComponent {
     let context: ServerContext
     let store: any SessionStore & UserStore
-    let passwords: any PasswordAuthenticator
+    /// Nil if users sign in through identity providers only.
+    let passwords: (any PasswordAuthenticator)?
     let attempts: SignInAttempts
     let secrets: Sealer
     let browser: BrowserFlow
@@ -31,7 +32,7 @@ struct SignInEndpoint: ServerComponent {
                 record("sign_in", .denied, call, reason: "throttled")
                 return try again(pages.language.words.tooManyAttempts.with("\(seconds)"), .tooManyRequests).with(.retryAfter, "\(seconds)")
             }
-            guard let user = try await passwords.user(named: name, password: password, call) else {
+            guard let passwords, let user = try await passwords.user(named: name, password: password, call) else {
                 record("sign_in", .denied, call, reason: "wrong_password")
                 return try again(pages.language.words.wrongPassword, .unauthorized)
             }

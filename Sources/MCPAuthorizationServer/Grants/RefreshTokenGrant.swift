@@ -11,6 +11,7 @@ struct RefreshTokenGrant: TokenGrant {
     let issuance: TokenIssuance
     let revocation: GrantRevocation
     let uses: GrantUses
+    let connections: Connections
 
     private static let refusal = OAuthError(
         .invalidGrant, "the refresh token is unknown, expired, revoked, or belongs to another client or key; sign in again")
@@ -23,6 +24,13 @@ struct RefreshTokenGrant: TokenGrant {
         let requested = try RequestedScopes.named(in: form)
         guard let token = issuance.refreshTokens.reference(of: text), let grantID = try await grantID(of: token) else {
             record("token.refreshed", .denied, call, reason: "unknown_refresh_token", client: client.id)
+            throw Self.refusal
+        }
+        // A user who left the organization, or closed the account at the provider, loses the grants.
+        if !connections.providers.isEmpty, let userID = try await stored({ try await store.grant(grantID) })?.userID,
+            try await !connections.isStillAdmitted(userID)
+        {
+            record("token.refreshed", .denied, call, reason: "no_longer_admitted", subject: userID, client: client.id)
             throw Self.refusal
         }
         let successorText = issuance.refreshTokens.successor(of: text, for: grantID)

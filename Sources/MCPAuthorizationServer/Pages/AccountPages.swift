@@ -10,15 +10,25 @@ extension Pages {
         let client: Client?
     }
 
+    /// An account at an identity provider.
+    struct ConnectedAccount {
+        let provider: String
+        let accountName: String?
+        let hasTokens: Bool
+        /// Identifies the connection in the form.
+        let identifier: String
+    }
+
     /// The change that was made just before the account page is shown, as the query of its URL says.
     enum Done: String {
-        case disconnected, password, codes, noCodes, session
+        case disconnected, password, codes, noCodes, session, connected, unlinked
     }
 
     struct Account {
         let user: User
         let connections: [Connection]
         let sessions: [Session]
+        let accounts: [ConnectedAccount]
         let current: SecretHash
         let now: NumericDate
         var done: Done?
@@ -27,7 +37,7 @@ extension Pages {
     func account(_ transaction: String, _ account: Account) -> HTTPReply {
         let page = page(words.yourAccount)
         let user = account.user
-        return page.reply(isIsolated: true) {
+        return page.reply(leadsAway: !choices.providers.isEmpty, isIsolated: true) {
             HTML.tag("h1") { words.yourAccount }
             if let done = account.done { HTML.tag("p", ["class": "done", "role": "status"]) { text(done) } }
             HTML.tag("p") {
@@ -44,6 +54,13 @@ extension Pages {
             HTML.tag("h2") { words.browsers }
             HTML.tag("ul", ["class": "connections"]) {
                 for session in account.sessions { entry(session, account, transaction, page) }
+            }
+            if !choices.providers.isEmpty {
+                HTML.tag("h2") { words.connectedAccounts }
+                HTML.tag("ul", ["class": "connections"]) {
+                    for connected in account.accounts { entry(connected, transaction, page) }
+                }
+                addButtons(account, transaction, page)
             }
             if user.passwordHash != nil {
                 HTML.tag("h2") { words.security }
@@ -64,6 +81,30 @@ extension Pages {
         }
     }
 
+    private func entry(_ connected: ConnectedAccount, _ transaction: String, _ page: Page) -> HTML {
+        let name = choices.provider(connected.provider)?.name ?? connected.provider
+        return .tag("li") {
+            HTML.tag("strong") { name }
+            if let account = connected.accountName { HTML.tag("p") { account } }
+            if !connected.hasTokens { HTML.tag("p", ["class": "quiet"]) { words.connectAgain } }
+            HTML.tag("form", ["method": "post", "action": routes.path("/account/connection")]) {
+                page.hidden("transaction", transaction)
+                page.hidden("connection", connected.identifier)
+                HTML.tag("button", ["type": "submit", "aria-label": words.disconnectThis.with(name)]) { words.disconnect }
+            }
+        }
+    }
+
+    /// A button for each identity provider that is not connected, or has to be connected again.
+    private func addButtons(_ account: Account, _ transaction: String, _ page: Page) -> HTML {
+        let missing = choices.providers.filter { provider in !account.accounts.contains { $0.provider == provider.id && $0.hasTokens } }
+        guard !missing.isEmpty else { return .empty }
+        return .tag("form", ["method": "post", "action": routes.path("/sign-in/provider"), "class": "providers"]) {
+            page.hidden("transaction", transaction)
+            for provider in missing { providerButton(provider, words.connect.with(provider.name)) }
+        }
+    }
+
     private func text(_ done: Done) -> String {
         switch done {
         case .disconnected: words.doneDisconnected
@@ -71,6 +112,8 @@ extension Pages {
         case .codes: words.doneCodes
         case .noCodes: words.doneNoCodes
         case .session: words.doneSession
+        case .connected: words.doneConnected
+        case .unlinked: words.doneUnlinked
         }
     }
 

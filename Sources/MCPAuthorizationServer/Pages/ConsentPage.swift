@@ -6,7 +6,10 @@ extension Pages {
     /// The content of a consent page, for a browser that came from a client, or for a device.
     struct Question {
         let client: Client
-        let user: User
+        /// Nil before the sign-in at an identity provider.
+        let user: User?
+        /// The name of the identity provider at which the user signs in afterwards.
+        var provider: String?
         let scopes: ScopeSet
         let resource: String
         /// The redirect URI. Nil for a device.
@@ -29,7 +32,7 @@ extension Pages {
         let client = question.client
         let permissions = permissions(question.scopes, resource: question.resource)
         return page.reply(
-            question.problem == nil ? .ok : .badRequest, leadsAway: redirect != nil
+            question.problem == nil ? .ok : .badRequest, leadsAway: redirect != nil || question.provider != nil
         ) {
             HTML.tag("h1") { page.words(words.allowQuestion, displayName(client)) }
             page.problem(question.problem)
@@ -62,13 +65,19 @@ extension Pages {
                     }
                 }
                 HTML.tag("div", ["class": "buttons decision"]) {
-                    HTML.tag("button", ["type": "submit", "name": "decision", "value": "allow", "class": "primary"]) { words.allow }
+                    HTML.tag("button", ["type": "submit", "name": "decision", "value": "allow", "class": "primary"]) {
+                        question.user == nil ? question.provider.map { words.continueWith.with($0) } ?? words.allow : words.allow
+                    }
                     HTML.tag("button", ["type": "submit", "name": "decision", "value": "deny"]) { words.cancel }
                 }
             }
-            HTML.tag("form", ["method": "post", "action": routes.path("/sign-out"), "class": "aside"]) {
-                page.hidden("transaction", transaction)
-                HTML.tag("button", ["type": "submit", "class": "link"]) { words.useAnotherAccount.with(displayName(question.user)) }
+            if question.user != nil || choices.onlyProvider == nil {
+                HTML.tag("form", ["method": "post", "action": routes.path("/sign-out"), "class": "aside"]) {
+                    page.hidden("transaction", transaction)
+                    HTML.tag("button", ["type": "submit", "class": "link"]) {
+                        question.user.map { words.useAnotherAccount.with(displayName($0)) } ?? words.otherWay
+                    }
+                }
             }
         }
     }
@@ -144,8 +153,13 @@ extension Pages {
     /// The user, the server, the duration, and the next step.
     private func facts(_ question: Question, _ redirect: RedirectURI?) -> HTML {
         .tag("dl") {
-            HTML.tag("dt") { words.signedInAs }
-            HTML.tag("dd") { displayName(question.user) }
+            if let user = question.user {
+                HTML.tag("dt") { words.signedInAs }
+                HTML.tag("dd") { displayName(user) }
+            } else if let provider = question.provider {
+                HTML.tag("dt") { words.youSignInWith }
+                HTML.tag("dd") { provider }
+            }
             HTML.tag("dt") { words.atServer }
             HTML.tag("dd") { question.resource }
             if let redirect {

@@ -5,6 +5,35 @@ public struct PageWords: Sendable, Hashable {
     public var signIn = "Sign in"
     /// Sign-in page, below the heading. `{0}`: the name of the application.
     public var toContinueTo = "to continue to {0}"
+    /// Sign-in page and consent page: button that leads to an identity provider. `{0}`: its name.
+    public var continueWith = "Continue with {0}"
+    /// Sign-in page: text between the buttons of identity providers and the password form.
+    public var orWithPassword = "or with a password"
+    /// Consent page, before sign-in: label before the name of the identity provider.
+    public var youSignInWith = "You sign in with"
+    /// Consent page, before sign-in: button that returns to the ways to sign in.
+    public var otherWay = "Sign in another way"
+    /// Account page: heading of the accounts at identity providers.
+    public var connectedAccounts = "Accounts to sign in with"
+    /// Account page: button that connects an account of an identity provider. `{0}`: its name.
+    public var connect = "Connect {0}"
+    /// Account page: note for an account whose tokens the provider no longer accepts.
+    public var connectAgain = "Has to be connected again."
+    /// Account page: message after an account was connected.
+    public var doneConnected = "The account is connected."
+    /// Account page: message after an account was disconnected.
+    public var doneUnlinked = "The account is disconnected."
+    /// Error page after an identity provider, and sign-in page. `{0}`: the name of the provider.
+    public var providerRefused = "{0} did not sign you in. Try again, or sign in another way."
+    /// Error page: an account of an identity provider that may not enter. `{0}`: the name of the provider.
+    public var accountNotAdmitted = "This {0} account may not be used here. Sign in with another account, or ask the operator for access."
+    /// Error page: the identity provider does not answer. `{0}`: its name.
+    public var providerUnavailable = "{0} does not answer at the moment. Your existing connections keep working. Try again in a minute."
+    /// Error page: the server is not set up correctly at the identity provider. `{0}`: its name.
+    public var providerMisconfigured = "Sign-in with {0} is not set up correctly. Tell the operator of this server; the log says what to change."
+    /// Error page: the answer of an identity provider came to another browser, or too late. `{0}`: its name.
+    public var otherBrowser =
+        "This sign-in was begun in another browser or window, or cookies are off. If this page is inside another app, open the application in your browser and begin again."
     /// Sign-in page: label.
     public var userName = "User name"
     /// Label on the sign-in page, and on the pages that set up or manage one-time codes.

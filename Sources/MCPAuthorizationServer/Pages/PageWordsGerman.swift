@@ -4,6 +4,24 @@ extension PageLanguage {
         var words = PageWords()
         words.signIn = "Anmelden"
         words.toContinueTo = "um fortzufahren mit {0}"
+        words.continueWith = "Weiter mit {0}"
+        words.orWithPassword = "oder mit einem Passwort"
+        words.youSignInWith = "Sie melden sich an mit"
+        words.otherWay = "Auf andere Weise anmelden"
+        words.connectedAccounts = "Konten zum Anmelden"
+        words.connect = "{0} verbinden"
+        words.connectAgain = "Muss neu verbunden werden."
+        words.doneConnected = "Das Konto ist verbunden."
+        words.doneUnlinked = "Das Konto ist getrennt."
+        words.providerRefused = "{0} hat Sie nicht angemeldet. Versuchen Sie es noch einmal, oder melden Sie sich auf andere Weise an."
+        words.accountNotAdmitted =
+            "Dieses Konto von {0} darf hier nicht benutzt werden. Melden Sie sich mit einem anderen Konto an, oder bitten Sie den Betreiber um Zugang."
+        words.providerUnavailable =
+            "{0} antwortet im Moment nicht. Ihre bestehenden Verbindungen arbeiten weiter. Versuchen Sie es in einer Minute noch einmal."
+        words.providerMisconfigured =
+            "Die Anmeldung mit {0} ist nicht richtig eingerichtet. Sagen Sie es dem Betreiber dieses Servers; im Protokoll steht, was zu ändern ist."
+        words.otherBrowser =
+            "Diese Anmeldung wurde in einem anderen Browser oder Fenster begonnen, oder Cookies sind ausgeschaltet. Wenn diese Seite in einer anderen App erscheint, öffnen Sie die Anwendung in Ihrem Browser und beginnen Sie neu."
         words.userName = "Benutzername"
         words.password = "Passwort"
         words.oneTimeCode = "Sechs Ziffern aus Ihrer Authenticator-App"

@@ -1,4 +1,5 @@
 import HTTPTypes
+import IdentityProviders
 import JOSE
 import MCPAuth
 import OAuth
@@ -7,6 +8,7 @@ import OAuth
 struct Pages: Sendable {
     let configuration: AuthorizationServerConfiguration
     let routes: Routes
+    let choices: SignInChoices
     let language: PageLanguage
 
     var words: PageWords { language.words }
@@ -21,22 +23,59 @@ struct Pages: Sendable {
 
     func signIn(_ transaction: String, client: Client?, name: String = "", problem: String? = nil, status: HTTPResponse.Status = .ok) -> HTTPReply {
         let page = page(words.signIn)
-        return page.reply(status) {
+        return page.reply(status, leadsAway: !choices.providers.isEmpty) {
             HTML.tag("h1") { words.signIn }
             if let client { HTML.tag("p") { page.words(words.toContinueTo, displayName(client)) } }
             page.problem(problem)
-            HTML.tag("form", ["method": "post", "action": routes.path("/sign-in")]) {
-                page.hidden("transaction", transaction)
-                HTML.tag("label", ["for": "username"]) { words.userName }
-                page.input(
-                    "username", isFocused: name.isEmpty, isWrong: problem != nil,
-                    [
-                        "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", "required": "", "maxlength": "64", "value": name,
-                    ])
-                page.password("password", words.password, autocomplete: "current-password", isFocused: !name.isEmpty, isWrong: problem != nil)
-                HTML.tag("button", ["type": "submit", "class": "primary"]) { words.signIn }
+            providerButtons(transaction, page)
+            if choices.hasPasswords {
+                if !choices.providers.isEmpty { HTML.tag("p", ["class": "or"]) { words.orWithPassword } }
+                HTML.tag("form", ["method": "post", "action": routes.path("/sign-in")]) {
+                    page.hidden("transaction", transaction)
+                    HTML.tag("label", ["for": "username"]) { words.userName }
+                    page.input(
+                        "username", isFocused: name.isEmpty && choices.providers.isEmpty, isWrong: problem != nil,
+                        [
+                            "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", "required": "", "maxlength": "64",
+                            "value": name,
+                        ])
+                    page.password("password", words.password, autocomplete: "current-password", isFocused: !name.isEmpty, isWrong: problem != nil)
+                    HTML.tag("button", ["type": "submit", "class": "primary"]) { words.signIn }
+                }
             }
             help()
+        }
+    }
+
+    /// A button for each identity provider.
+    private func providerButtons(_ transaction: String, _ page: Page) -> HTML {
+        guard !choices.providers.isEmpty else { return .empty }
+        return .tag("form", ["method": "post", "action": routes.path("/sign-in/provider"), "class": "providers"]) {
+            page.hidden("transaction", transaction)
+            for provider in choices.providers {
+                providerButton(provider, words.continueWith.with(provider.name))
+            }
+        }
+    }
+
+    func providerButton(_ provider: SignInChoices.Provider, _ text: String) -> HTML {
+        .tag("button", ["type": "submit", "name": "provider", "value": provider.id, "class": "provider"]) {
+            mark(provider.mark)
+            HTML.tag("span") { text }
+        }
+    }
+
+    /// The mark of a provider, drawn here.
+    private func mark(_ mark: ProviderMark) -> HTML {
+        .tag("svg", ["class": "mark", "viewBox": "0 0 32 32", "width": "24", "height": "24", "aria-hidden": "true"]) {
+            HTML.tag("rect", ["width": "32", "height": "32", "rx": "7", "fill": mark.colour]) { HTML.empty }
+            HTML.tag(
+                "text",
+                [
+                    "x": "16", "y": "21.5", "font-family": "system-ui, sans-serif", "font-size": mark.letters.count > 1 ? "14" : "17",
+                    "font-weight": "700", "text-anchor": "middle", "fill": "#ffffff",
+                ]
+            ) { mark.letters }
         }
     }
 
@@ -118,6 +157,18 @@ struct Pages: Sendable {
                 HTML.tag("p") {
                     HTML.tag("a", ["class": "button", "href": location.url, "rel": "noreferrer"]) { words.returnTo.with(location.host) }
                 }
+            }
+        }
+    }
+
+    /// The same with a sentence of its own, which says what to do.
+    func problem(_ text: String, _ code: OAuthError.Code, status: HTTPResponse.Status) -> HTTPReply {
+        page(words.errorTitle).reply(status) {
+            HTML.tag("h1") { explanation(OAuthError(code, text)) }
+            HTML.tag("p") { text }
+            HTML.tag("dl", ["class": "developer"]) {
+                HTML.tag("dt") { words.forDevelopers }
+                HTML.tag("dd") { HTML.tag("code") { code.rawValue } }
             }
         }
     }

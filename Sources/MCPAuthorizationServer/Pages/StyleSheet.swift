@@ -58,6 +58,11 @@ enum StyleSheet {
         .codes { font-family: ui-monospace, monospace; font-size: 1.05rem; line-height: 1.8; }
         .warning strong { white-space: nowrap; }
         .value { font-family: ui-monospace, monospace; font-size: .85rem; }
+        .providers { display: grid; gap: .6rem; margin-top: 1.25rem; }
+        .provider { display: flex; align-items: center; justify-content: center; gap: .7rem; width: 100%; }
+        .mark { flex: none; }
+        .or { display: flex; align-items: center; gap: .8rem; margin: 1.4rem 0 0; color: var(--quiet); font-size: .95rem; }
+        .or::before, .or::after { content: ""; flex: 1; border-top: 1px solid var(--line); }
         .aside { margin-top: .75rem; }
         .card.wide { max-width: 44rem; }
         h2 { margin: 2rem 0 .5rem; font-size: 1.1rem; }

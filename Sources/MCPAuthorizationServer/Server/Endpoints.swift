@@ -10,6 +10,7 @@ struct Endpoints: Sendable {
     private let authorize: AuthorizeEndpoint
     private let push: PushedAuthorizationEndpoint
     private let signIn: SignInEndpoint
+    private let provider: ProviderSignInEndpoint
     private let consent: ConsentEndpoint
     private let account: AccountEndpoint
     private let credentials: CredentialEndpoint
@@ -27,7 +28,8 @@ struct Endpoints: Sendable {
         let context: ServerContext
         let store: any AuthorizationServerStore
         let master: MasterKey
-        let signIn: SignInMethod
+        let signIn: [SignInMethod]
+        let connections: Connections
         let hasher: PasswordHasher
         let clients: ClientDirectory
         let assertionKeys: AssertionKeySets
@@ -53,7 +55,8 @@ struct Endpoints: Sendable {
             .authorizationCode: AuthorizationCodeGrant(
                 context: context, store: store, users: users, clients: clients, issuance: issuance, revocation: revocation),
             .refreshToken: RefreshTokenGrant(
-                context: context, store: store, limits: limits, issuance: issuance, revocation: revocation, uses: parts.uses),
+                context: context, store: store, limits: limits, issuance: issuance, revocation: revocation, uses: parts.uses,
+                connections: parts.connections),
             .clientCredentials: ClientCredentialsGrant(context: context, store: store, clients: clients, issuance: issuance),
             .deviceCode: DeviceCodeGrant(context: context, store: store, users: users, clients: clients, issuance: issuance),
             .tokenExchange: TokenExchangeGrant(context: context, issuance: issuance, activeGrants: activeGrants),
@@ -63,7 +66,8 @@ struct Endpoints: Sendable {
             context: context, pipeline: pipeline, limits: limits, clients: authentication, proofs: proofs, grants: grants,
             workloads: WorkloadAssertionGrant(context: context, proofs: proofs, assertions: assertions))
         self.revocation = RevocationEndpoint(
-            context: context, pipeline: pipeline, limits: limits, clients: authentication, store: store, issuance: issuance, revocation: revocation)
+            context: context, pipeline: pipeline, limits: limits, clients: authentication, store: store, issuance: issuance, revocation: revocation,
+            connections: parts.connections)
         introspection = IntrospectionEndpoint(
             context: context, pipeline: pipeline, limits: limits, clients: authentication, tokens: issuance.tokens, activeGrants: activeGrants,
             uses: parts.uses)
@@ -91,20 +95,28 @@ struct Endpoints: Sendable {
         let attempts = SignInAttempts(context: context, limits: limits, cookies: browser.cookies, browsers: browsers)
         let sessions = SessionIssuance(context: context, store: store, browser: browser, browsers: browsers)
         let secrets = OneTimePasswords.sealer(master)
-        let passwords: any PasswordAuthenticator =
-            switch parts.signIn {
+        let passwords = parts.signIn.lazy.compactMap { method -> (any PasswordAuthenticator)? in
+            switch method.kind {
             case .password: StoredPasswords(context: context, store: store, hasher: parts.hasher)
             case .custom(let check): CustomPasswords(context: context, users: users, check: check)
+            case .provider: nil
             }
+        }.first
         signIn = SignInEndpoint(
             context: context, store: store, passwords: passwords, attempts: attempts, secrets: secrets, browser: browser, sessions: sessions)
         let consentFlow = ConsentFlow(context: context, store: store, browser: browser)
+        let providerFlow = ProviderFlow(
+            context: context, store: store, connections: parts.connections, sealer: master.sealer(for: "waiting sign-ins"), browser: browser)
+        provider = ProviderSignInEndpoint(
+            context: context, limits: limits, connections: parts.connections, users: users, browser: browser, sessions: sessions,
+            flow: providerFlow, consent: consentFlow)
         authorize = AuthorizeEndpoint(
             context: context, store: store, limits: limits, clients: clients, validation: validation, requests: requests, browser: browser,
             consent: consentFlow)
-        consent = ConsentEndpoint(context: context, store: store, browser: browser, flow: consentFlow)
+        consent = ConsentEndpoint(context: context, store: store, browser: browser, flow: consentFlow, providers: providerFlow)
         account = AccountEndpoint(
-            context: context, store: store, clients: clients, browser: browser, revocation: revocation, uses: parts.uses)
+            context: context, store: store, clients: clients, browser: browser, revocation: revocation, uses: parts.uses,
+            providers: parts.connections)
         credentials = CredentialEndpoint(
             context: context, store: store, limits: limits, attempts: attempts, hasher: parts.hasher, secrets: secrets, browser: browser,
             revocation: revocation)
@@ -121,10 +133,13 @@ struct Endpoints: Sendable {
         case .authorize: await authorize.reply(to: call)
         case .push: await push.reply(to: call)
         case .signIn: await signIn.reply(to: call)
+        case .providerStart: await provider.start(call)
+        case .providerAnswer: await provider.answer(call)
         case .consent: await consent.reply(to: call)
         case .signOut: await signIn.signOut(call)
         case .account: await account.account(call)
         case .disconnect: await account.disconnect(call)
+        case .disconnectProvider: await account.disconnectProvider(call)
         case .endSession: await account.endSession(call)
         case .endSessions: await account.endSessions(call)
         case .password: await credentials.changePassword(call)

@@ -5,7 +5,8 @@ import OAuth
 struct Routes: Sendable {
     enum Route: Sendable {
         case metadata, keys, authorize, push, signIn, consent, signOut, account, disconnect, endSession, endSessions, password, oneTimeCodes,
-            changeCodes, device, deviceDecision, style, logo, icon
+            changeCodes, device, deviceDecision, style, logo, icon, providerStart, providerAnswer,
+            disconnectProvider
         case token, deviceAuthorization, revoke, introspect, userInfo, register, registeredClient
 
         /// Whether the response is the same for every client, and may be read from any host and origin.
@@ -20,11 +21,20 @@ struct Routes: Sendable {
         var answersGet: Bool {
             switch self {
             case .authorize, .signIn, .consent, .signOut, .account, .disconnect, .endSession, .endSessions, .password, .oneTimeCodes, .changeCodes,
-                .device, .deviceDecision, .style, .logo, .icon, .userInfo,
+                .device, .deviceDecision, .style, .logo, .icon, .userInfo, .providerStart, .providerAnswer, .disconnectProvider,
                 .registeredClient:
                 true
             // Public documents know the method themselves.
             case .metadata, .keys, .push, .token, .deviceAuthorization, .revoke, .introspect, .register: false
+            }
+        }
+
+        /// Whether a form of another site may be posted to it: the answer of an identity provider, which is used only in
+        /// the browser that began the sign-in.
+        var acceptsForeignForms: Bool {
+            switch self {
+            case .providerAnswer: true
+            default: false
             }
         }
 
@@ -41,11 +51,18 @@ struct Routes: Sendable {
     let issuer: Issuer
 
     /// Only features that are on have a path.
-    init(_ issuer: Issuer, _ configuration: AuthorizationServerConfiguration) {
+    init(_ issuer: Issuer, _ configuration: AuthorizationServerConfiguration, _ signIn: SignInChoices) {
         self.issuer = issuer
         let base = issuer.trimmedPath
         var routes: [String: Route] = [:]
         for (path, route, isOn) in Self.table(configuration) where isOn { routes[base + path] = route }
+        if configuration.grantTypes.contains(.authorizationCode) || configuration.grantTypes.contains(.deviceCode) {
+            if !signIn.providers.isEmpty {
+                routes[base + "/sign-in/provider"] = .providerStart
+                routes[base + "/account/connection"] = .disconnectProvider
+            }
+            for provider in signIn.providers { routes[base + "/sign-in/callback/" + provider.id] = .providerAnswer }
+        }
         for url in issuer.metadataURLs { if let path = WebURL(url)?.path { routes[path] = .metadata } }
         self.routes = routes
     }

@@ -10,21 +10,24 @@ final class ServerContext: Sendable {
     let issuer: Issuer
     let configuration: AuthorizationServerConfiguration
     let routes: Routes
+    let signIn: SignInChoices
     let clock: Clock
     let random: RandomSource
     let audit: AuditLog
     let logger: Logger
 
     init(
-        issuer: Issuer, configuration: AuthorizationServerConfiguration, clock: Clock, random: RandomSource, audit: AuditLog, logger: Logger
+        issuer: Issuer, configuration: AuthorizationServerConfiguration, signIn: SignInChoices, clock: Clock, random: RandomSource, audit: AuditLog,
+        logger: Logger
     ) {
         self.issuer = issuer
         self.configuration = configuration
+        self.signIn = signIn
         self.clock = clock
         self.random = random
         self.audit = audit
         self.logger = logger
-        routes = Routes(issuer, configuration)
+        routes = Routes(issuer, configuration, signIn)
     }
 }
 

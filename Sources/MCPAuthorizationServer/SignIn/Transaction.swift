@@ -30,6 +30,12 @@ struct Transaction: Sendable {
     var chosen: ScopeSet?
     /// The secret of one-time codes that are being set up.
     var newOneTimeSecret: [UInt8]?
+    /// The identity provider with which the user wants to sign in.
+    var provider: String?
+    /// The consent of the user, given before the sign-in at the provider.
+    var approval: Approval?
+    /// Whether the user has to sign in again at the provider.
+    var mustSignInAgain = false
     let expiresAt: NumericDate
 
     /// The first step of a sign-in: the user, the typed name, and a fingerprint of the password.
@@ -37,6 +43,16 @@ struct Transaction: Sendable {
         let userID: String
         let name: String
         let credential: String
+    }
+
+    /// A consent that was given before the sign-in.
+    struct Approval: Sendable, Equatable {
+        let scopes: ScopeSet
+        /// The metadata of the client that the user saw.
+        let clientRevision: SecretHash
+        /// The user who was signed in, if one was.
+        let userID: String?
+        let remembers: Bool
     }
 
     /// Fifteen minutes, enough to find a password.
@@ -64,8 +80,13 @@ struct Transaction: Sendable {
             id: id, purpose: purpose, browser: browser, session: session.hash, userID: session.userID, clientRevision: client?.revision,
             expiresAt: expiresAt)
         shown.chosen = chosen
+        shown.provider = provider
+        shown.approval = approval
         return shown
     }
+
+    /// Whether it belongs to a consent page that was shown before the sign-in at an identity provider.
+    var isBeforeSignIn: Bool { provider != nil && session == nil && clientRevision != nil }
 
     /// Whether it was shown to this session, or to another one of the same user in this browser, such as the one before
     /// the user signed in again in another tab.
@@ -108,6 +129,16 @@ struct TransactionSealer: Sendable {
         json["revision"] = transaction.clientRevision.map { .string(Base64URL.encode($0.bytes)) }
         json["chosen"] = transaction.chosen.map { .string($0.text) }
         json["one_time_secret"] = transaction.newOneTimeSecret.map { .string(Base64URL.encode($0)) }
+        json["provider"] = transaction.provider.map { .string($0) }
+        if transaction.mustSignInAgain { json["again"] = true }
+        if let approval = transaction.approval {
+            var member: JSONObject = [
+                "scope": .string(approval.scopes.text), "revision": .string(Base64URL.encode(approval.clientRevision.bytes)),
+                "remembers": .bool(approval.remembers),
+            ]
+            member["user"] = approval.userID.map { .string($0) }
+            json["approval"] = .object(member)
+        }
         switch transaction.purpose {
         case .account: break
         case .authorize(let request): json["request"] = request.json
@@ -137,6 +168,14 @@ struct TransactionSealer: Sendable {
             halfSignedIn: json["half"].flatMap(Transaction.Half.init(json:)),
             clientRevision: Self.hash(json["revision"]), expiresAt: NumericDate(seconds: Int64(expiry)))
         transaction.chosen = json["chosen"]?.string.flatMap { ScopeSet(request: $0) }
+        transaction.provider = json["provider"]?.string
+        transaction.mustSignInAgain = json["again"]?.bool ?? false
+        if let approval = json["approval"], let scopes = approval["scope"]?.string.flatMap({ ScopeSet(request: $0) }),
+            let revision = Self.hash(approval["revision"])
+        {
+            transaction.approval = Transaction.Approval(
+                scopes: scopes, clientRevision: revision, userID: approval["user"]?.string, remembers: approval["remembers"]?.bool ?? false)
+        }
         transaction.newOneTimeSecret = json["one_time_secret"]?.string.flatMap { try? Base64URL.decode($0) }
         return transaction
     }

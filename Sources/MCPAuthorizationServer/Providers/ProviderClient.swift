@@ -1,0 +1,362 @@
+import HTTPTypes
+import IdentityProviders
+import JOSE
+import MCPAuth
+import OAuth
+
+/// Talks to one identity provider.
+final class ProviderClient: Sendable {
+    let method: ProviderMethod
+    let signIn: ProviderSignIn
+    private let fetcher: any HTTPFetcher
+    private let metadata: RemoteMetadata?
+    private let keys: (any KeySource)?
+
+    var provider: IdentityProvider { method.provider }
+
+    static let maximumAnswerBytes = 256 * 1024
+    private static let timeout: Duration = .seconds(10)
+
+    /// Throws `invalid_configuration`.
+    init(_ method: ProviderMethod, fetcher: any HTTPFetcher) throws(OAuthError) {
+        try method.check()
+        guard let signIn = method.provider.signIn else { throw OAuthError(.invalidConfiguration, "no sign-in") }
+        self.method = method
+        self.signIn = signIn
+        self.fetcher = fetcher
+        switch method.provider.endpoints {
+        case .discovered(let issuer, let fixed):
+            let issuer = try Issuer(issuer)
+            metadata = RemoteMetadata(issuer, fetcher: fetcher)
+            keys = fixed.keys.flatMap(WebURL.init).map { RemoteKeySet(.url($0), fetcher: fetcher) } ?? RemoteKeySet(.issuer(issuer), fetcher: fetcher)
+        case .fixed(_, let fixed):
+            metadata = nil
+            keys = fixed.keys.flatMap(WebURL.init).map { RemoteKeySet(.url($0), fetcher: fetcher) }
+        }
+    }
+
+    // MARK: Endpoints
+
+    private enum Endpoint { case authorization, token, userInfo, revocation }
+
+    private var fixed: FixedEndpoints {
+        switch provider.endpoints {
+        case .discovered(_, let fixed), .fixed(_, let fixed): fixed
+        }
+    }
+
+    private func url(_ endpoint: Endpoint, at now: NumericDate) async throws(ProviderFailure) -> WebURL? {
+        let known: String? =
+            switch endpoint {
+            case .authorization: fixed.authorization
+            case .token: fixed.token
+            case .userInfo: fixed.userInfo
+            case .revocation: fixed.revocation
+            }
+        if let known { return WebURL(known) }
+        guard let document = try await document(at: now) else { return nil }
+        return switch endpoint {
+        case .authorization: document.authorizationEndpoint
+        case .token: document.tokenEndpoint
+        case .userInfo: document.document.root["userinfo_endpoint"]?.string.flatMap(WebURL.init)
+        case .revocation: document.document.root["revocation_endpoint"]?.string.flatMap(WebURL.init)
+        }
+    }
+
+    private func document(at now: NumericDate) async throws(ProviderFailure) -> AuthorizationServerMetadata? {
+        guard let metadata else { return nil }
+        do throws(OAuthError) { return try await metadata.current(at: now) } catch {
+            throw error.code == .invalidMetadata ? .misconfigured(error.message) : .unavailable(error.message)
+        }
+    }
+
+    // MARK: The authorization request
+
+    /// The URL at the provider to which the browser goes.
+    func authorizationURL(
+        state: String, nonce: String, challenge: CodeChallenge, redirectURI: String, mustSignInAgain: Bool, at now: NumericDate
+    ) async throws(ProviderFailure) -> String {
+        guard let url = try await url(.authorization, at: now) else { throw .misconfigured("\(provider.name) has no authorization endpoint") }
+        var form = Form([
+            ("response_type", "code"), ("client_id", method.clientID), ("redirect_uri", redirectURI),
+            ("scope", method.scopes(signIn).joined(separator: signIn.scopeSeparator)), ("state", state),
+        ])
+        if signIn.usesIDToken { form.append("nonce", nonce) }
+        if signIn.supportsPKCE {
+            form.append("code_challenge", challenge.text)
+            form.append("code_challenge_method", "S256")
+        }
+        if signIn.responseMode == .formPost { form.append("response_mode", "form_post") }
+        for (name, value) in mustSignInAgain ? signIn.parametersToSignInAgain : signIn.parameters { form.append(name, value) }
+        return url.text + (url.query == nil ? "?" : "&") + form.encoded
+    }
+
+    /// The `iss` of the provider's answer must be the provider (RFC 9207 §2.4).
+    func checkIssuer(_ stated: String?, at now: NumericDate) async throws(ProviderFailure) {
+        if let stated {
+            guard stated.utf8.elementsEqual(provider.issuer.utf8) || signIn.admits(issuer: stated, tenant: nil, of: provider.issuer) else {
+                throw .invalid("the answer names another issuer: \(stated.prefix(200))")
+            }
+            return
+        }
+        guard try await document(at: now)?.document.root["authorization_response_iss_parameter_supported"]?.bool != true else {
+            throw .invalid("iss is missing from the answer, although the provider's metadata promises it")
+        }
+    }
+
+    // MARK: The token endpoint
+
+    func exchange(code: String, verifier: CodeVerifier, redirectURI: String, at now: NumericDate) async throws(ProviderFailure) -> (
+        tokens: ProviderTokens, idToken: String?
+    ) {
+        var form = Form([("grant_type", "authorization_code"), ("code", code), ("redirect_uri", redirectURI)])
+        if signIn.supportsPKCE { form.append("code_verifier", verifier.text) }
+        return try tokens(try await post(form, at: now), previous: nil, at: now)
+    }
+
+    func refresh(_ tokens: ProviderTokens, at now: NumericDate) async throws(ProviderFailure) -> ProviderTokens {
+        guard let refreshToken = tokens.refreshToken else { throw .rejected("there is no refresh token") }
+        var form = Form([("grant_type", "refresh_token"), ("refresh_token", refreshToken)])
+        // Without it, some providers answer with a token for another audience.
+        if signIn.repeatsScopesAtRefresh { form.append("scope", method.scopes(signIn).joined(separator: signIn.scopeSeparator)) }
+        return try self.tokens(try await post(form, at: now), previous: tokens, at: now).0
+    }
+
+    private func post(_ form: Form, at now: NumericDate) async throws(ProviderFailure) -> JSONValue {
+        guard let url = try await url(.token, at: now) else { throw .misconfigured("\(provider.name) has no token endpoint") }
+        var form = form
+        var fields: HTTPFields = [.contentType: "application/x-www-form-urlencoded", .accept: "application/json"]
+        let secret: String
+        do throws(OAuthError) { secret = try method.secretText(at: now) } catch { throw .misconfigured(error.message) }
+        switch signIn.clientAuthentication {
+        case .basic: fields[.authorization] = Self.basic(method.clientID, secret)
+        case .post:
+            form.append("client_id", method.clientID)
+            form.append("client_secret", secret)
+        }
+        let reply = try await send(OutboundRequest(.post, url, fields: fields, body: Array(form.encoded.utf8), timeout: Self.timeout))
+        let json = try? JSONValue(parsing: reply.body, limits: JSONLimits(maximumBytes: Self.maximumAnswerBytes, maximumDepth: 32))
+        // Some providers answer 200 with an error.
+        let error = json?["error"]?.string ?? (json?["ok"]?.bool == false ? "not ok" : nil)
+        if reply.response.status == .ok, let json, json.object != nil, error == nil { return json }
+        throw failure(error, json?["error_description"]?.string, reply)
+    }
+
+    private func failure(_ error: String?, _ description: String?, _ reply: HTTPReply) -> ProviderFailure {
+        let status = reply.response.status.code
+        let words =
+            "\(provider.name) answers \(status)" + (error.map { ", \(DisplayText.clean($0, limit: 80))" } ?? "")
+            + (description.map { ": \(DisplayText.clean($0, limit: 300))" } ?? "")
+        if Self.isTransient(reply) { return .unavailable(words) }
+        switch error {
+        case "invalid_grant", "bad_verification_code", "bad_refresh_token", "token_expired", "invalid_code", "code_already_used", "token_revoked":
+            return .rejected(words)
+        case "invalid_client", "unauthorized_client", "incorrect_client_credentials", "invalid_client_id", "bad_client_secret":
+            return .misconfigured("\(words). Check the client ID and the client secret of \(provider.name)")
+        case "redirect_uri_mismatch", "bad_redirect_uri":
+            return .misconfigured("\(words). Register the redirect URI of this server at \(provider.name)")
+        case "temporarily_unavailable", "server_error", "slow_down", "ratelimited": return .unavailable(words)
+        case .some: return .misconfigured(words)
+        case nil: return .unavailable(words)
+        }
+    }
+
+    /// Whether an answer says nothing about the user or the token: limits, and failures of the provider.
+    static func isTransient(_ reply: HTTPReply) -> Bool {
+        let status = reply.response.status.code
+        return status >= 500 || status == 429 || status == 408 || reply.response.headerFields[.retryAfter] != nil
+            || reply.response.headerFields[.rateLimitRemaining] == "0"
+    }
+
+    private func tokens(_ json: JSONValue, previous: ProviderTokens?, at now: NumericDate) throws(ProviderFailure) -> (ProviderTokens, String?) {
+        guard let access = json["access_token"]?.string, Self.isToken(access) else {
+            throw .invalid("the answer of \(provider.name) has no usable access_token")
+        }
+        let refresh = json["refresh_token"]?.string
+        if let refresh {
+            guard Self.isToken(refresh) else { throw .invalid("the refresh_token of \(provider.name) has characters that no token has") }
+        }
+        var expiresAt: NumericDate?
+        if let stated = json["expires_in"], !stated.isNull {
+            // A text is accepted, as some providers send it. Other values count as unknown, which a refresh resolves.
+            let seconds = stated.int ?? stated.string.flatMap { Int($0) }
+            guard let seconds, (1...315_360_000).contains(seconds) else {
+                throw .invalid("expires_in of \(provider.name) is not a number of seconds")
+            }
+            expiresAt = now.advanced(by: Int64(seconds))
+        }
+        let separators = Set(" ,".utf8).intersection(Set((signIn.scopeSeparator + " ").utf8))
+        let scopes = json["scope"]?.string.map { $0.utf8.split { separators.contains($0) }.map { String(decoding: $0, as: UTF8.self) } }
+        let tokens = ProviderTokens(
+            accessToken: access, refreshToken: refresh ?? previous?.refreshToken, expiresAt: expiresAt,
+            scopes: scopes ?? previous?.scopes ?? method.scopes(signIn))
+        return (tokens, json["id_token"]?.string)
+    }
+
+    /// Visible ASCII, so that a token cannot break a header.
+    private static func isToken(_ text: String) -> Bool {
+        (1...16_384).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+    }
+
+    static func basic(_ id: String, _ secret: String) -> String {
+        "Basic " + Base64.encode(Array("\(Form.encode(id)):\(Form.encode(secret))".utf8))
+    }
+
+    private func send(_ request: OutboundRequest) async throws(ProviderFailure) -> HTTPReply {
+        do throws(OAuthError) { return try await fetcher.fetch(request) } catch { throw .unavailable("\(provider.name): \(error.message)") }
+    }
+
+    // MARK: The user
+
+    /// The user of new tokens.
+    func person(_ tokens: ProviderTokens, idToken: String?, nonce: String?, at now: NumericDate) async throws(ProviderFailure) -> ProviderPerson {
+        var documents = ProviderDocuments()
+        switch signIn.identity {
+        case .idToken: documents.idToken = try await claims(idToken, nonce: nonce, at: now)
+        case .idTokenAndUserInfo:
+            documents.idToken = try await claims(idToken, nonce: nonce, at: now)
+            // A failure is not fatal: who the user is, is known. Rules that need more reject the user.
+            if let url = try await url(.userInfo, at: now) { documents.userInfo = (try? await profile(url, tokens)) ?? .null }
+        case .userInfo:
+            guard let url = try await url(.userInfo, at: now) else { throw .misconfigured("\(provider.name) has no userinfo endpoint") }
+            documents.userInfo = try await profile(url, tokens)
+        case .requests(let requests):
+            for request in requests where !request.isForMembership || method.admission.needsMembership {
+                guard let url = WebURL(request.url) else { throw .misconfigured("\(request.url) is no URL") }
+                documents.profiles[request.name] = try await profile(url, tokens)
+            }
+        }
+        do throws(OAuthError) { return try signIn.person(documents) } catch { throw .invalid(error.message) }
+    }
+
+    /// The user of tokens that were obtained before, without an ID token. Nil when the provider has no way to ask.
+    func personAgain(_ tokens: ProviderTokens, subject: String, at now: NumericDate) async throws(ProviderFailure) -> ProviderPerson? {
+        switch signIn.identity {
+        case .idToken: return nil
+        case .idTokenAndUserInfo, .userInfo:
+            guard let url = try await url(.userInfo, at: now) else { return nil }
+            let documents = ProviderDocuments(userInfo: try await profile(url, tokens))
+            do throws(OAuthError) { return try signIn.person(documents) } catch { throw .invalid(error.message) }
+        case .requests: return try await person(tokens, idToken: nil, nonce: nil, at: now)
+        }
+    }
+
+    private func profile(_ url: WebURL, _ tokens: ProviderTokens) async throws(ProviderFailure) -> JSONValue {
+        let fields: HTTPFields = [.accept: "application/json", .authorization: "Bearer \(tokens.accessToken)", .userAgent: "mcp-auth"]
+        let reply = try await send(
+            OutboundRequest(.get, url, fields: fields, maximumBytes: Self.maximumAnswerBytes, timeout: Self.timeout))
+        let words = "\(url.hostForURL)\(url.path) answers \(reply.response.status.code)"
+        if reply.response.status != .ok, Self.isTransient(reply) { throw .unavailable(words) }
+        switch reply.response.status.code {
+        case 200:
+            guard let json = try? JSONValue(parsing: reply.body, limits: JSONLimits(maximumBytes: Self.maximumAnswerBytes, maximumDepth: 32)) else {
+                throw .invalid("\(url.hostForURL)\(url.path) answers with something that is not JSON")
+            }
+            return json
+        case 401: throw .rejected(words)
+        case 403: throw .misconfigured("\(words); the client may need further permissions at \(provider.name)")
+        default: throw .unavailable(words)
+        }
+    }
+
+    /// The claims of an ID token, validated (OpenID Connect Core §3.1.3.7).
+    private func claims(_ text: String?, nonce: String?, at now: NumericDate) async throws(ProviderFailure) -> JSONValue {
+        guard let text else { throw .misconfigured("\(provider.name) sent no ID token; request the scope openid") }
+        guard let keys else { throw .misconfigured("\(provider.name) has no key set") }
+        let jws: CompactJWS
+        let claims: JWTClaims
+        do throws(JOSEError) {
+            jws = try CompactJWS(parsing: text)
+            claims = try JWTClaims(parsing: jws.payload)
+        } catch { throw .invalid("the ID token is malformed: \(error.message)") }
+        guard let issuer = claims.issuer, signIn.admits(issuer: issuer, tenant: claims["tid"]?.string, of: provider.issuer) else {
+            throw .invalid("the ID token names another issuer: \(claims.issuer?.prefix(200) ?? "none")")
+        }
+        let requirements = JWTRequirements(
+            issuer: issuer, audiences: [method.clientID], type: .absentOrJWT(or: []), leeway: 60, maximumLifetime: 30 * 86400)
+        if let violation = requirements.violation(header: jws.header, claims: claims, now: now) {
+            throw .invalid("the ID token is not acceptable: \(violation.rawValue)")
+        }
+        if let party = claims["azp"]?.string {
+            guard party.utf8.elementsEqual(method.clientID.utf8) else { throw .invalid("the ID token was issued to another client (azp)") }
+        } else if claims.audience.count > 1 {
+            throw .invalid("the ID token has several audiences and no azp")
+        }
+        if let nonce {
+            guard let stated = claims["nonce"]?.string, ConstantTime.areEqual(Array(stated.utf8), Array(nonce.utf8)) else {
+                throw .invalid("the nonce of the ID token is not the one that was sent")
+            }
+        }
+        do throws(OAuthError) {
+            try await AssertionKeySets.verify(jws, with: keys, algorithms: SigningAlgorithm.asymmetric, at: now)
+        } catch {
+            throw error.code == .temporarilyUnavailable
+                ? .unavailable("the keys of \(provider.name) cannot be fetched") : .invalid("the signature of the ID token does not verify")
+        }
+        return claims.document.root.value
+    }
+
+    // MARK: Leaving
+
+    /// Revokes the tokens at the provider. Failures are not fatal: the tokens are deleted here in any case.
+    func revoke(_ tokens: ProviderTokens, at now: NumericDate) async throws(ProviderFailure) {
+        let secret: String
+        do throws(OAuthError) { secret = try method.secretText(at: now) } catch { throw .misconfigured(error.message) }
+        switch signIn.revocation {
+        case .none: return
+        case .standard:
+            guard let url = try await url(.revocation, at: now) else { return }
+            var form = Form([("token", tokens.refreshToken ?? tokens.accessToken)])
+            var fields: HTTPFields = [.contentType: "application/x-www-form-urlencoded", .accept: "application/json"]
+            switch signIn.clientAuthentication {
+            case .basic: fields[.authorization] = Self.basic(method.clientID, secret)
+            case .post:
+                form.append("client_id", method.clientID)
+                form.append("client_secret", secret)
+            }
+            let reply = try await send(OutboundRequest(.post, url, fields: fields, body: Array(form.encoded.utf8), timeout: Self.timeout))
+            guard reply.response.status.kind == .successful else { throw .unavailable("\(provider.name) answers \(reply.response.status.code)") }
+        case .deleteWithJSON(let template):
+            guard let url = WebURL(template.replacing("{client_id}", with: Form.encode(method.clientID))) else { return }
+            let body = JSONValue.object(["access_token": .string(tokens.accessToken)]).serialized
+            let fields: HTTPFields = [
+                .contentType: "application/json", .accept: "application/json", .authorization: Self.basic(method.clientID, secret),
+                .userAgent: "mcp-auth",
+            ]
+            let reply = try await send(OutboundRequest(.delete, url, fields: fields, body: body, timeout: Self.timeout))
+            // 404: the user has revoked it there already.
+            guard reply.response.status.kind == .successful || reply.response.status == .notFound else {
+                throw .unavailable("\(provider.name) answers \(reply.response.status.code)")
+            }
+        }
+    }
+}
+
+extension ProviderSignIn {
+    var usesIDToken: Bool {
+        switch identity {
+        case .idToken, .idTokenAndUserInfo: true
+        case .userInfo, .requests: false
+        }
+    }
+
+    /// Whether an ID token may name this issuer.
+    func admits(issuer: String, tenant: String?, of expected: String) -> Bool {
+        switch issuers {
+        case .exact: return issuer.utf8.elementsEqual(expected.utf8)
+        case .also(let others): return ([expected] + others).contains { $0.utf8.elementsEqual(issuer.utf8) }
+        case .tenantTemplate(let template):
+            guard let tenant, Self.isUUID(tenant) else { return false }
+            return template.replacing("{tenantid}", with: tenant).utf8.elementsEqual(issuer.utf8)
+        }
+    }
+
+    private static func isUUID(_ text: String) -> Bool {
+        let parts = text.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
+        return parts.map(\.count) == [8, 4, 4, 4, 12] && parts.allSatisfy { $0.allSatisfy { URLBytes.hexValue($0) != nil } }
+    }
+}
+
+extension HTTPField.Name {
+    static let rateLimitRemaining = HTTPField.Name("X-RateLimit-Remaining")!
+}
