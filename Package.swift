@@ -92,7 +92,7 @@ if !coreOnly {
         tests("MCPAuthTests", ["MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, log]),
         tests(
             "MCPAuthorizationServerTests",
-            ["MCPAuthorizationServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto]),
+            ["IdentityProviders", "MCPAuthorizationServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto]),
         tests("MCPAuthSQLiteTests", ["MCPAuthSQLite", "MCPAuthorizationServer", "MCPAuthTesting", "OAuth", "JOSE", grdb]),
         tests("MCPServerTests", ["MCPServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto, log]),
         tests(
@@ -130,7 +130,7 @@ if !coreOnly {
             ]),
         library("MCPAuthSQLite", ["MCPAuthorizationServer", "MCPAuth", "OAuth", "JOSE", grdb, log]),
         library("MCPAuthMetrics", ["OAuth", hummingbird, httpTypes, metrics, lifecycle, log]),
-        library("MCPAuthTesting", ["MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, crypto]),
+        library("MCPAuthTesting", ["IdentityProviders", "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, crypto]),
         .executableTarget(
             name: "mcp-auth",
             dependencies: [

@@ -277,6 +277,7 @@ final class ProviderClient: Sendable {
         if let violation = requirements.violation(header: jws.header, claims: claims, now: now) {
             throw .invalid("the ID token is not acceptable: \(violation.rawValue)")
         }
+        guard claims.subject?.isEmpty == false else { throw .invalid("the ID token has no subject") }
         if let party = claims["azp"]?.string {
             guard party.utf8.elementsEqual(method.clientID.utf8) else { throw .invalid("the ID token was issued to another client (azp)") }
         } else if claims.audience.count > 1 {

@@ -1,0 +1,130 @@
+import HTTPTypes
+import IdentityProviders
+import JOSE
+import MCPAuthTesting
+import MCPAuthorizationServer
+import OAuth
+import Testing
+
+/// A provider as the server knows it, and the simulator of what it really does.
+struct ProviderCase: Sendable, CustomTestStringConvertible {
+    let name: String
+    let provider: IdentityProvider
+    let behaviour: ProviderBehaviour
+    /// The subject under which ada is known here.
+    var subject = "1001"
+    var hasRefresh = true
+    var hasRevocation = true
+    var hasNonce = true
+    var hasPKCE = true
+    var isEmailVerified = true
+
+    var testDescription: String { name }
+
+    static let tenant = "9a8b7c6d-1111-2222-3333-444455556666"
+
+    static let all: [ProviderCase] = [
+        ProviderCase(name: "GitHub", provider: .github(), behaviour: .github(), hasRefresh: false, hasNonce: false),
+        ProviderCase(name: "GitHub with tokens that expire", provider: .github(), behaviour: .github(expires: true), hasNonce: false),
+        ProviderCase(name: "Google", provider: .google(), behaviour: .google()),
+        ProviderCase(name: "Apple", provider: .apple(), behaviour: .apple(), hasPKCE: false),
+        ProviderCase(
+            name: "Entra", provider: .entra(tenant: tenant), behaviour: .entra(tenant: tenant), subject: "\(tenant).1001", hasRevocation: false,
+            isEmailVerified: false),
+        ProviderCase(
+            name: "Entra, several tenants", provider: .entra(tenant: "organizations"), behaviour: .entra(tenant: tenant, isMultiTenant: true),
+            subject: "\(tenant).1001", hasRevocation: false, isEmailVerified: false),
+        ProviderCase(name: "Slack", provider: .slack(), behaviour: .slack(), hasRefresh: false, hasRevocation: false, hasPKCE: false),
+        ProviderCase(name: "Discord", provider: .discord(), behaviour: .discord(), hasNonce: false),
+        ProviderCase(name: "LinkedIn", provider: .linkedIn(), behaviour: .linkedIn(), hasRefresh: false, hasRevocation: false, hasPKCE: false),
+        ProviderCase(name: "Bitbucket", provider: .bitbucket(), behaviour: .bitbucket(), hasRevocation: false, hasNonce: false, hasPKCE: false),
+        ProviderCase(
+            name: "Cognito",
+            provider: .cognito(region: "eu-central-1", pool: "eu-central-1_AbCdEfGhI", domain: "acme.auth.eu-central-1.amazoncognito.com"),
+            behaviour: .cognito()),
+        ProviderCase(name: "Zitadel", provider: .zitadel(instance: "acme.zitadel.cloud"), behaviour: .zitadel()),
+        ProviderCase(name: "Keycloak", provider: .keycloak(url: "https://id.example.com", realm: "acme"), behaviour: .keycloak()),
+        ProviderCase(name: "Auth0", provider: .auth0(domain: "acme.eu.auth0.com"), behaviour: .openID(issuer: "https://acme.eu.auth0.com/")),
+        ProviderCase(name: "Okta", provider: .okta(domain: "acme.okta.com"), behaviour: .openID(issuer: "https://acme.okta.com/oauth2/default")),
+        ProviderCase(
+            name: "authentik", provider: .authentik(host: "id.example.com", application: "mcp"),
+            behaviour: .openID(issuer: "https://id.example.com/application/o/mcp/")),
+        ProviderCase(
+            name: "any OpenID", provider: .openID(issuer: "https://id.example.com"), behaviour: .openID(issuer: "https://id.example.com")),
+    ]
+
+    static let openID = all.last!
+}
+
+/// A server whose users sign in at a simulated provider.
+struct ProviderHarness {
+    let kind: ProviderCase
+    let provider: SimulatedProvider
+    let harness: Harness
+    let client: String
+
+    static let ada = SimulatedAccount(
+        "1001", name: "Ada Lovelace", userName: "ada", email: "ada@acme.example", tenant: ProviderCase.tenant, organizations: ["acme"],
+        teams: ["acme/engines"], groups: ["engineers"])
+    static let grace = SimulatedAccount(
+        "1002", name: "Grace Hopper", userName: "grace", email: "grace@navy.example", tenant: ProviderCase.tenant, organizations: ["navy"])
+
+    init(
+        _ kind: ProviderCase = .openID, admission: Admission = .everyone, alsoPasswords: Bool = false,
+        store: any AuthorizationServerStore = MemoryStore(),
+        secret: ProviderSecret = "provider-secret-canary", accounts: [SimulatedAccount] = [ada, grace],
+        configure: (inout AuthorizationServerConfiguration) -> Void = { _ in }
+    ) async throws {
+        self.kind = kind
+        let time = TestClock()
+        provider = try SimulatedProvider(kind.behaviour, accounts: accounts, clock: time.clock)
+        let method = SignInMethod.provider(kind.provider, clientID: "client-at-provider", clientSecret: secret, admission: admission)
+        harness = try await Harness(
+            store: store, signIn: alsoPasswords ? [method, .password] : [method], fetcher: provider, time: time, configure: configure)
+        client = try await harness.registered()
+    }
+
+    var id: String { kind.provider.id }
+
+    /// Opens the authorization request and allows the application. The URL at the provider.
+    func depart(_ browser: Browser, _ change: [(String, String?)] = []) async throws -> String {
+        try await browser.open(harness.parameters(client, change))
+        if browser.page.contains("/sign-in/provider") { try await browser.submit("/sign-in/provider", [("provider", id)]) }
+        let reply = try await browser.decide("allow")
+        return try #require(reply.response.headerFields[.location], "no departure: \(reply.text)")
+    }
+
+    /// The account signs in at the provider, and the browser returns.
+    @discardableResult
+    func `return`(_ browser: Browser, _ url: String, as subject: String = "1001", denies: Bool = false) async throws -> HTTPReply {
+        switch try provider.authorize(url, as: subject, denies: denies) {
+        case .redirect(let location): return try await browser.go(.get, target(location))
+        case .post(let location, let body):
+            // A form of another site comes without the cookies of this one.
+            var fields: HTTPFields = [.contentType: "application/x-www-form-urlencoded", .origin: "https://appleid.apple.com"]
+            fields[HTTPField.Name("Sec-Fetch-Site")!] = "cross-site"
+            let reply = try await harness.send(.post, target(location), fields, body: body)
+            #expect(reply.status == 303 && reply.response.headerFields[.setCookie] == nil)
+            return try await browser.go(.get, try #require(reply.response.headerFields[.location]))
+        }
+    }
+
+    func target(_ location: String) -> String { String(location.dropFirst(Harness.issuer.count)) }
+
+    /// A code, gained as a person would.
+    func code(_ browser: Browser? = nil, as subject: String = "1001", _ change: [(String, String?)] = []) async throws -> String {
+        let browser = browser ?? Browser(harness)
+        let reply = try await self.return(browser, try await depart(browser, change), as: subject)
+        return try #require(reply.location?["code"], "no code: \(reply.status) \(reply.text)")
+    }
+
+    func tokens(as subject: String = "1001") async throws -> Harness.Tokens {
+        let reply = try await harness.redeem(client, try await code(as: subject))
+        return Harness.Tokens(access: try #require(reply.json["access_token"]?.string), refresh: try #require(reply.json["refresh_token"]?.string))
+    }
+
+    func user(_ tokens: Harness.Tokens) throws -> String {
+        let parts = tokens.access.split(separator: ".")
+        return try JSONValue(parsing: Base64URL.decode(String(parts[1])))["sub"]?.string ?? ""
+    }
+}

@@ -1,0 +1,465 @@
+import HTTPTypes
+import IdentityProviders
+import JOSE
+import MCPAuth
+import MCPAuthTesting
+import MCPAuthorizationServer
+import OAuth
+import Testing
+
+@Suite("Sign-in through identity providers, each as it really behaves")
+struct ProviderTests {
+    @Test("an application is allowed, the user signs in at the provider, and the application gets tokens", arguments: ProviderCase.all)
+    func signIn(_ kind: ProviderCase) async throws {
+        let world = try await ProviderHarness(kind)
+        let browser = Browser(world.harness)
+        let url = try await world.depart(browser)
+        #expect(url.contains("code_challenge") == (kind.hasPKCE || kind.provider.signIn!.supportsPKCE))
+        let reply = try await world.return(browser, url)
+        let code = try #require(reply.location?["code"], "\(reply.status) \(reply.text) \(world.harness.events.events.map { $0.detail ?? "" })")
+        let tokens = try await world.harness.redeem(world.client, code, [], [:])
+        #expect(tokens.status == 200)
+        let identity = ExternalIdentity(issuer: kind.provider.issuer, subject: kind.subject)
+        let connection = try #require(try await world.harness.store.connection(identity))
+        let user = try #require(try await world.harness.store.user(id: connection.userID))
+        #expect(user.email == "ada@acme.example" && user.isEmailVerified == kind.isEmailVerified)
+        #expect(connection.provider == kind.provider.id && connection.sealedTokens != nil)
+        // The same account is the same user.
+        _ = try await world.code()
+        #expect(try await world.harness.store.connection(identity)?.userID == user.id)
+        // Another account is another user.
+        _ = try await world.code(as: "1002")
+        #expect(try await world.harness.server.allUsers().count == 4)
+    }
+
+    @Test("tokens of the provider are refreshed where it has refresh tokens, and the grant goes on", arguments: ProviderCase.all)
+    func refresh(_ kind: ProviderCase) async throws {
+        let world = try await ProviderHarness(kind)
+        var tokens = try await world.tokens()
+        for round in 1...3 {
+            world.harness.time.advance(by: kind.behaviour.lifetime.map { max(4000, $0 + 10) } ?? 4000)
+            // Where the provider has no refresh tokens, its token has expired, and the user has to sign in again.
+            let reply = try await world.harness.refresh(world.client, tokens.refresh)
+            if !kind.hasRefresh, kind.behaviour.lifetime != nil {
+                #expect(reply.status == 400 && reply.error == "invalid_grant")
+                return
+            }
+            #expect(reply.status == 200, "\(reply.text) \(world.harness.events.events.compactMap(\.detail))")
+            tokens = Harness.Tokens(access: "", refresh: try #require(reply.json["refresh_token"]?.string))
+            if kind.hasRefresh { #expect(world.provider.tokenRequests("refresh_token") == round) }
+        }
+    }
+
+    @Test("the provider's tokens are revoked with the last grant, where the provider has a way", arguments: ProviderCase.all)
+    func revocation(_ kind: ProviderCase) async throws {
+        let world = try await ProviderHarness(kind)
+        let first = try await world.tokens()
+        let second = try await world.tokens()
+        _ = try await world.harness.post("/revoke", [("token", first.refresh), ("client_id", world.client)])
+        #expect(world.provider.revokedTokens.isEmpty, "another grant needs them")
+        _ = try await world.harness.post("/revoke", [("token", second.refresh), ("client_id", world.client)])
+        #expect(world.provider.revokedTokens.isEmpty != kind.hasRevocation)
+        let identity = ExternalIdentity(issuer: kind.provider.issuer, subject: kind.subject)
+        #expect(try await world.harness.store.connection(identity)?.sealedTokens == nil)
+    }
+
+    @Test("two refusals: the user says no, and the account is not one that may enter", arguments: ProviderCase.all)
+    func refusals(_ kind: ProviderCase) async throws {
+        let world = try await ProviderHarness(kind, admission: Admission(condition: { $0.subject != kind.subject }))
+        let browser = Browser(world.harness)
+        let denied = try await world.return(browser, try await world.depart(browser), denies: true)
+        #expect(denied.location?["error"] == "access_denied" && denied.location?["state"] == "st" && denied.location?["iss"] == Harness.issuer)
+        let refused = try await world.return(browser, try await world.depart(browser))
+        #expect(refused.status == 403 && refused.location == nil && refused.text.contains("may not be used here"))
+        #expect(world.harness.events.contains("sign_in", "not_admitted"))
+        #expect(try await world.harness.server.allUsers().count == 2, "nobody was added")
+        #expect(try await world.code(as: "1002").isEmpty == false)
+    }
+
+    @Test("a wrong client secret is the operator's mistake: the page says so, the log names what to check", arguments: ProviderCase.all)
+    func wrongSecret(_ kind: ProviderCase) async throws {
+        let world = try await ProviderHarness(kind, secret: "another secret")
+        let browser = Browser(world.harness)
+        let reply = try await world.return(browser, try await world.depart(browser))
+        #expect(reply.text.contains("not set up correctly") || reply.text.contains("did not sign you in"), "\(reply.text)")
+        #expect(reply.location == nil && !reply.text.contains("another secret"))
+    }
+}
+
+@Suite("Sign-in through a provider, attacked")
+struct ProviderAttackTests {
+    @Test("P-02: who finishes a sign-in that another browser began gets nothing, and nothing is asked of the provider")
+    func otherBrowser() async throws {
+        let world = try await ProviderHarness()
+        let (attacker, victim) = (Browser(world.harness), Browser(world.harness))
+        let url = try await world.depart(attacker)
+        try await victim.go(.get, "/account")
+        let before = world.provider.requests.count
+        let reply = try await world.return(victim, url)
+        #expect(reply.status == 403 && reply.location == nil && reply.text.contains("another browser"))
+        #expect(world.provider.requests.count == before)
+        #expect(try await world.harness.server.allUsers().count == 2)
+        #expect(world.harness.events.contains("sign_in", "other_browser"))
+        #expect(try await world.return(attacker, url).status == 400, "nor does the browser that began it: the state is used up")
+    }
+
+    @Test("P-02: a browser that lost its cookies is told to begin again in a real browser")
+    func lostCookies() async throws {
+        let world = try await ProviderHarness()
+        let browser = Browser(world.harness)
+        let url = try await world.depart(browser)
+        browser.cookies = [:]
+        let reply = try await world.return(browser, url)
+        #expect(reply.status == 403 && reply.text.contains("open the application in your browser"))
+    }
+
+    @Test("P-03: before the application is allowed there is no state and no departure")
+    func beforeConsent() async throws {
+        let world = try await ProviderHarness(alsoPasswords: true)
+        let browser = Browser(world.harness)
+        try await browser.open(world.harness.parameters(world.client))
+        let reply = try await browser.submit("/sign-in/provider", [("provider", "oidc")])
+        #expect(reply.status == 200 && reply.text.contains("value=\"allow\"") && reply.response.headerFields[.location] == nil)
+        for state in ["", "x", String(repeating: "A", count: 43)] {
+            #expect(try await browser.go(.get, "/sign-in/callback/oidc?code=code-1&state=\(state)").status == 400)
+        }
+        #expect(world.provider.tokenRequests("authorization_code") == 0)
+        let denied = try await browser.go(.get, "/authorize?" + Form(world.harness.parameters(world.client)).encoded)
+        #expect(denied.status == 200)
+    }
+
+    @Test("P-04: a state that is missing, wrong, used, too old or of another provider is refused before anything is asked")
+    func state() async throws {
+        let world = try await ProviderHarness()
+        let browser = Browser(world.harness)
+        guard case .redirect(let answer) = try world.provider.authorize(try await world.depart(browser), as: "1001") else { throw Unexpected() }
+        let target = world.target(answer)
+        let state = try #require(try Form(queryOf: target).single("state"))
+        let asked = world.provider.tokenRequests("authorization_code")
+        for wrong in ["/sign-in/callback/oidc?code=code-1", "/sign-in/callback/oidc?code=code-1&state=https://evil.example"] {
+            #expect(try await browser.go(.get, wrong).status == 400)
+        }
+        #expect(try await browser.go(.get, "/sign-in/callback/oidc?code=code-1&state=\(state)&state=\(state)").status == 400)
+        #expect(world.provider.tokenRequests("authorization_code") == asked)
+        #expect(try await browser.go(.get, target).location?["code"] != nil)
+        #expect(try await browser.go(.get, target).status == 400, "used")
+        guard case .redirect(let second) = try world.provider.authorize(try await world.depart(Browser(world.harness)), as: "1001") else {
+            throw Unexpected()
+        }
+        world.harness.time.advance(by: 660)
+        #expect(try await browser.go(.get, world.target(second)).status == 400, "eleven minutes")
+        #expect(world.provider.tokenRequests("authorization_code") == asked + 1)
+    }
+
+    @Test("P-06: no secret of the provider reaches a client, a page, the audit log or the store in the clear")
+    func secrets() async throws {
+        let world = try await ProviderHarness(alsoPasswords: true)
+        let browser = Browser(world.harness)
+        let reply = try await world.return(browser, try await world.depart(browser))
+        let tokens = try await world.harness.redeem(world.client, try #require(reply.location?["code"]))
+        let account = try await browser.go(.get, "/account")
+        var texts = [reply.text, tokens.text, account.text, browser.page]
+        texts.append(
+            tokens.json["access_token"]?.string.map {
+                String(decoding: (try? Base64URL.decode(String($0.split(separator: ".")[1]))) ?? [], as: UTF8.self)
+            } ?? "")
+        texts += world.harness.events.events.map { "\($0)" }
+        let connections = try await world.harness.store.connections(
+            ofUser: try #require(try await world.harness.server.allUsers().first { $0.displayName == "Ada Lovelace" }).id)
+        texts += connections.map { String(decoding: $0.sealedTokens ?? [], as: UTF8.self) }
+        for text in texts { #expect(!text.contains("canary"), "\(text.prefix(200))") }
+        #expect(connections.count == 1)
+    }
+
+    @Test(
+        "P-07: an ID token with a wrong nonce, audience, party, issuer, time or subject signs nobody in",
+        arguments: ["nonce", "aud", "azp", "iss", "exp", "iat", "sub", "no nonce", "two audiences"])
+    func idToken(_ wrong: String) async throws {
+        let world = try await ProviderHarness()
+        let now = world.harness.time.now
+        world.provider.setFaults { faults in
+            faults.claims = { claims in
+                switch wrong {
+                case "nonce": claims["nonce"] = "another"
+                case "no nonce": claims["nonce"] = nil
+                case "aud": claims["aud"] = "another-client"
+                case "two audiences": claims["aud"] = ["client-at-provider", "another-client"]
+                case "azp": claims["azp"] = "another-client"
+                case "iss": claims["iss"] = "https://evil.example"
+                case "exp": claims["exp"] = .int(now.advanced(by: -3600).seconds)
+                case "iat": claims["iat"] = .int(now.advanced(by: 3600).seconds)
+                default: claims["sub"] = nil
+                }
+            }
+        }
+        let browser = Browser(world.harness)
+        let reply = try await world.return(browser, try await world.depart(browser))
+        #expect(reply.status == 403 && reply.location == nil, "\(reply.text)")
+        #expect(world.harness.events.contains("sign_in", "provider_answer_invalid"))
+        #expect(try await world.harness.server.allUsers().count == 2)
+    }
+
+    @Test("P-07: an ID token of another key, or without a signature, signs nobody in", arguments: ["none", "other"])
+    func signature(_ kind: String) async throws {
+        let world = try await ProviderHarness()
+        let other = try SigningKey.generate(.rs256, keyID: "simulated")
+        let now = world.harness.time.now
+        world.provider.setFaults { faults in
+            faults.answer = { answer in
+                let claims: JSONValue = [
+                    "iss": "https://id.example.com", "aud": "client-at-provider", "sub": "1001", "iat": .int(now.seconds),
+                    "exp": .int(now.advanced(by: 60).seconds),
+                ]
+                let unsigned = Base64URL.encode(Array(#"{"alg":"none"}"#.utf8)) + "." + Base64URL.encode(claims.serialized) + "."
+                answer["id_token"] = .string(kind == "none" ? unsigned : (try? CompactJWS.sign(claims.serialized, type: "JWT", with: other)) ?? "")
+            }
+        }
+        let browser = Browser(world.harness)
+        #expect(try await world.return(browser, try await world.depart(browser)).status == 403)
+    }
+
+    @Test("P-07: with several tenants, the issuer is that of the token's own tenant, which is a UUID")
+    func tenants() async throws {
+        let kind = try #require(ProviderCase.all.first { $0.name == "Entra, several tenants" })
+        for (tid, issuer) in [
+            ("11111111-2222-3333-4444-555555555555", "https://login.microsoftonline.com/\(ProviderCase.tenant)/v2.0"),
+            ("../evil", "https://login.microsoftonline.com/../evil/v2.0"), ("", "https://login.microsoftonline.com//v2.0"),
+        ] {
+            let world = try await ProviderHarness(kind)
+            world.provider.setFaults { faults in
+                faults.claims = { claims in
+                    claims["tid"] = .string(tid)
+                    claims["iss"] = .string(issuer)
+                }
+            }
+            let browser = Browser(world.harness)
+            #expect(try await world.return(browser, try await world.depart(browser)).status == 403, "\(tid)")
+        }
+        let world = try await ProviderHarness(kind, admission: Admission(tenants: ["another-tenant"]))
+        let browser = Browser(world.harness)
+        #expect(try await world.return(browser, try await world.depart(browser)).status == 403, "a tenant that is not listed")
+    }
+
+    @Test("P-08: an account is who the provider says by issuer and subject, whatever its e-mail address says")
+    func identity() async throws {
+        let world = try await ProviderHarness()
+        let first = try world.user(try await world.tokens())
+        var renamed = ProviderHarness.ada
+        renamed.email = "grace@navy.example"
+        renamed.userName = "grace"
+        world.provider.setAccount(renamed)
+        #expect(try world.user(try await world.tokens()) == first, "the same person with another address")
+        var other = ProviderHarness.grace
+        other.email = "ada@acme.example"
+        world.provider.setAccount(other)
+        #expect(try world.user(try await world.tokens(as: "1002")) != first, "another person with ada's address")
+        world.provider.setAccount(SimulatedAccount("caf\u{E9}", name: "One", userName: "one", email: "one@acme.example"))
+        world.provider.setAccount(SimulatedAccount("cafe\u{301}", name: "Two", userName: "two", email: "two@acme.example"))
+        let (nfc, nfd) = (try await world.tokens(as: "caf\u{E9}"), try await world.tokens(as: "cafe\u{301}"))
+        #expect(try world.user(nfc) != world.user(nfd), "compared as bytes")
+    }
+
+    @Test("P-08: users are admitted by verified addresses and domains that the provider vouches for only")
+    func domains() async throws {
+        var unverified = ProviderHarness.ada
+        unverified.isEmailVerified = false
+        for (kind, admission, account, enters) in [
+            (ProviderCase.openID, Admission(domains: ["acme.example"]), ProviderHarness.ada, true),
+            (.openID, Admission(domains: ["acme.example"]), unverified, false),
+            (.openID, Admission(emails: ["ADA@acme.example"]), ProviderHarness.ada, true),
+            (.openID, Admission(emails: ["ada@acme.example"]), unverified, false),
+            // Google vouches for a domain by hd. A personal account with an address of the domain is none of it.
+            (ProviderCase.all[2], Admission(domains: ["acme.example"]), ProviderHarness.ada, false),
+            (ProviderCase.all[2], Admission(domains: [ProviderCase.tenant]), ProviderHarness.ada, true),
+            (ProviderCase.all[0], Admission(organizations: ["acme"]), ProviderHarness.ada, true),
+            (ProviderCase.all[0], Admission(organizations: ["acme"]), ProviderHarness.grace, false),
+            (ProviderCase.all[0], Admission(teams: ["acme/engines"]), ProviderHarness.ada, true),
+            (ProviderCase.all[0], Admission(teams: ["acme/owners"]), ProviderHarness.ada, false),
+            (.openID, Admission(groups: ["engineers"]), ProviderHarness.ada, true),
+            (.openID, Admission(groups: ["owners"]), ProviderHarness.ada, false),
+        ] {
+            let world = try await ProviderHarness(kind, admission: admission, accounts: [account])
+            let browser = Browser(world.harness)
+            let reply = try await world.return(browser, try await world.depart(browser), as: account.subject)
+            #expect((reply.location?["code"] != nil) == enters, "\(kind.name) \(admission) \(reply.text.prefix(300))")
+        }
+    }
+
+    @Test("P-09: a hundred people who sign in at once are each themselves")
+    func crowd() async throws {
+        let accounts = (1...100).map { SimulatedAccount("\($0)", name: "Person \($0)", userName: "p\($0)", email: "p\($0)@acme.example") }
+        let world = try await ProviderHarness(accounts: accounts)
+        let subjects = try await withThrowingTaskGroup(of: (String, String).self) { group in
+            for account in accounts {
+                group.addTask {
+                    let browser = Browser(world.harness)
+                    browser.peer = "198.51.100.\(account.subject)"
+                    let url = try await world.depart(browser)
+                    try await Task.sleep(for: .milliseconds(Int.random(in: 0...30)))
+                    let reply = try await world.return(browser, url, as: account.subject)
+                    let tokens = try await world.harness.redeem(world.client, try #require(reply.location?["code"]))
+                    let parts = try #require(tokens.json["access_token"]?.string).split(separator: ".")
+                    let user = try JSONValue(parsing: Base64URL.decode(String(parts[1])))["sub"]?.string ?? ""
+                    return (account.subject, user)
+                }
+            }
+            return try await group.reduce(into: [String: String]()) { $0[$1.0] = $1.1 }
+        }
+        #expect(Set(subjects.values).count == 100)
+        for (subject, user) in subjects {
+            #expect(try await world.harness.store.connection(ExternalIdentity(issuer: "https://id.example.com", subject: subject))?.userID == user)
+        }
+    }
+
+    @Test(
+        "P-11: an outage, a limit or nonsense of the provider is no verdict about the user",
+        arguments: ["429", "500", "unreachable", "html", "200 with an error", "expires -1", "expires x", "expires 1e300", "CRLF"])
+    func outages(_ fault: String) async throws {
+        let world = try await ProviderHarness()
+        let tokens = try await world.tokens()
+        world.provider.setFaults { faults in
+            switch fault {
+            case "429": faults.tokenReply = HTTPReply(.tooManyRequests, [.retryAfter: "60"], body: Array(#"{"error":"invalid_grant"}"#.utf8))
+            case "500": faults.tokenReply = HTTPReply(.internalServerError)
+            case "unreachable": faults.isUnreachable = true
+            case "html": faults.tokenReply = HTTPReply(.ok, [.contentType: "text/html"], body: Array("<html>".utf8))
+            case "200 with an error": faults.tokenReply = .json(["error": "server_error"])
+            case "expires -1": faults.answer = { $0["expires_in"] = -1 }
+            case "expires x": faults.answer = { $0["expires_in"] = "x" }
+            case "expires 1e300": faults.answer = { $0["expires_in"] = .number(JSONNumber(1e300)!) }
+            default: faults.answer = { $0["access_token"] = "a\r\nX-Evil: 1" }
+            }
+        }
+        let browser = Browser(world.harness)
+        if fault != "unreachable" {
+            let reply = try await world.return(browser, try await world.depart(browser))
+            #expect(reply.location == nil && [403, 500, 503].contains(reply.status), "\(reply.status)")
+            if reply.status == 503 { #expect(reply.response.headerFields[.retryAfter] != nil) }
+        }
+        world.harness.time.advance(by: 4000)
+        let refreshed = try await world.harness.refresh(world.client, tokens.refresh)
+        #expect(refreshed.status == 200, "our grant goes on: \(refreshed.text)")
+        #expect(try await world.harness.store.connection(ExternalIdentity(issuer: "https://id.example.com", subject: "1001"))?.sealedTokens != nil)
+    }
+
+    @Test("P-12: an account that was closed, or left the organization, loses its grants within the hour")
+    func closed() async throws {
+        for isClosed in [true, false] {
+            let kind = ProviderCase.all[0]
+            let world = try await ProviderHarness(kind, admission: Admission(organizations: ["acme"]))
+            let tokens = try await world.tokens()
+            if isClosed {
+                world.provider.setFaults { $0.closedAccounts = ["1001"] }
+            } else {
+                var left = ProviderHarness.ada
+                left.organizations = []
+                world.provider.setAccount(left)
+            }
+            let soon = try await world.harness.refresh(world.client, tokens.refresh)
+            #expect(soon.status == 200, "asked hourly at most")
+            world.harness.time.advance(by: 3601)
+            let late = try await world.harness.refresh(world.client, try #require(soon.json["refresh_token"]?.string))
+            #expect(late.status == 400 && late.error == "invalid_grant")
+            #expect(world.harness.events.contains("sessions.ended", "no_longer_admitted"))
+            #expect(try await !world.harness.accepts(try #require(soon.json["access_token"]?.string)), "access tokens too")
+        }
+    }
+
+    @Test("P-10: twenty refreshes at once ask the provider once, where its refresh tokens rotate")
+    func flight() async throws {
+        let world = try await ProviderHarness()
+        var grants: [Harness.Tokens] = []
+        for _ in 0..<20 { grants.append(try await world.tokens()) }
+        world.provider.setFaults { $0.delay = .milliseconds(50) }
+        let asked = world.provider.tokenRequests("refresh_token")
+        world.harness.time.advance(by: 4000)
+        let all = grants
+        let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+            for tokens in all { group.addTask { try await world.harness.refresh(world.client, tokens.refresh).status } }
+            return try await group.reduce(into: [Int]()) { $0.append($1) }
+        }
+        #expect(statuses.allSatisfy { $0 == 200 }, "\(statuses)")
+        #expect(world.provider.tokenRequests("refresh_token") == asked + 1)
+    }
+
+    @Test("an account of a provider is added to an account by its signed-in user only, shortly after signing in, and never to two")
+    func linking() async throws {
+        let world = try await ProviderHarness(alsoPasswords: true)
+        let browser = Browser(world.harness)
+        try await browser.go(.get, "/account")
+        try await browser.signIn("ada")
+        #expect(browser.page.contains("Connect id.example.com"))
+        var url = try #require(try await browser.submit("/sign-in/provider", [("provider", "oidc")]).response.headerFields[.location])
+        try await world.return(browser, url)
+        #expect(browser.page.contains("The account is connected.") || browser.page.contains("ada@acme.example"))
+        let ada = try #require(try await world.harness.server.user(named: "ada"))
+        #expect(try await world.harness.store.connections(ofUser: ada.id).map(\.identity.subject) == ["1001"])
+        // It signs in as the same user now.
+        let signed = try await world.harness.redeem(world.client, try await world.code())
+        let parts = try #require(signed.json["access_token"]?.string).split(separator: ".")
+        #expect(try JSONValue(parsing: Base64URL.decode(String(parts[1])))["sub"]?.string == ada.id)
+        // Grace cannot take it.
+        let other = Browser(world.harness)
+        try await other.go(.get, "/account")
+        try await other.signIn("grace")
+        url = try #require(try await other.submit("/sign-in/provider", [("provider", "oidc")]).response.headerFields[.location])
+        #expect(try await world.return(other, url).status == 403)
+        #expect(try await world.harness.store.connections(ofUser: ada.id).count == 1)
+        // Long after signing in, the password is asked for first.
+        world.harness.time.advance(by: 1000)
+        try await other.go(.get, "/account")
+        #expect(try await other.submit("/sign-in/provider", [("provider", "oidc")]).status == 403)
+        // Disconnected: gone here and there.
+        try await browser.go(.get, "/account")
+        let identifier = try #require(browser.page.firstMatch(of: /name="connection" value="([^"]*)"/)).1
+        try await browser.submit("/account/connection", [("connection", String(identifier))])
+        #expect(try await world.harness.store.connections(ofUser: ada.id).isEmpty && !world.provider.revokedTokens.isEmpty)
+    }
+
+    @Test("another account than the one that allowed is asked again")
+    func otherAccount() async throws {
+        let world = try await ProviderHarness()
+        let browser = Browser(world.harness)
+        _ = try await world.code(browser)
+        let url = try await world.depart(browser, [("prompt", "login")])
+        let reply = try await world.return(browser, url, as: "1002")
+        #expect(reply.status == 200 && reply.text.contains("Signed in as") && reply.text.contains("Grace Hopper"))
+        #expect(try await browser.decide("allow").location?["code"] != nil)
+    }
+
+    @Test("iss of the provider's answer is compared, and required where its metadata promises it")
+    func issuer() async throws {
+        var kind = ProviderCase.openID
+        var behaviour = kind.behaviour
+        behaviour.metadataMembers = ["authorization_response_iss_parameter_supported": true]
+        kind = ProviderCase(name: "promises iss", provider: kind.provider, behaviour: behaviour)
+        let world = try await ProviderHarness(kind)
+        for (suffix, isGood) in [("", false), ("&iss=https%3A%2F%2Fevil.example", false), ("&iss=https%3A%2F%2Fid.example.com", true)] {
+            let browser = Browser(world.harness)
+            guard case .redirect(let answer) = try world.provider.authorize(try await world.depart(browser), as: "1001") else { throw Unexpected() }
+            let reply = try await browser.go(.get, world.target(answer) + suffix)
+            #expect((reply.location?["code"] != nil) == isGood, "\(suffix)")
+        }
+    }
+
+    @Test("configurations that cannot work are named at the start")
+    func configuration() async throws {
+        func message(_ methods: [SignInMethod], fetcher: (any HTTPFetcher)? = ScriptedFetcher { _ in HTTPReply(.notFound) }) async -> String {
+            do {
+                _ = try await Harness(signIn: methods, fetcher: fetcher)
+                return ""
+            } catch { return "\(error)" }
+        }
+        let github = SignInMethod.github(clientID: "id", clientSecret: "secret")
+        #expect(await message([github, .github(clientID: "id", clientSecret: "secret")]).contains("two sign-in methods have the id github"))
+        #expect(await message([github], fetcher: nil).contains("fetcher: GuardedHTTPClient.shared"))
+        #expect(await message([.github(clientID: "id", clientSecret: "")]).contains("client secret"))
+        #expect(await message([.password, .custom { _, _ in nil }]).contains("not with both"))
+        #expect(await message([]).contains("at least one"))
+        #expect(await message([.provider(.firebase(project: "p"), clientID: "id", clientSecret: "s")]).contains("cannot sign in through Firebase"))
+        #expect(await message([github, .password]).isEmpty)
+        #expect("\(ProviderSecret("canary"))" == "ProviderSecret")
+    }
+}
+
+struct Unexpected: Error {}
