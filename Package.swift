@@ -89,7 +89,7 @@ if !coreOnly {
     ]
     targets += [
         tests("IdentityProvidersTests", ["IdentityProviders", "OAuth", "JOSE"]),
-        tests("MCPAuthTests", ["MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, log]),
+        tests("MCPAuthTests", ["IdentityProviders", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, log]),
         tests(
             "MCPAuthorizationServerTests",
             ["IdentityProviders", "MCPAuthorizationServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto]),
