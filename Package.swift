@@ -94,7 +94,9 @@ if !coreOnly {
             "MCPAuthorizationServerTests",
             ["IdentityProviders", "MCPAuthorizationServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto]),
         tests("MCPAuthSQLiteTests", ["MCPAuthSQLite", "MCPAuthorizationServer", "MCPAuthTesting", "OAuth", "JOSE", grdb]),
-        tests("MCPServerTests", ["MCPServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto, log]),
+        tests(
+            "MCPServerTests",
+            ["MCPServer", "IdentityProviders", "MCPAuthorizationServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto, log]),
         tests(
             "MCPAuthHummingbirdTests",
             [
@@ -135,8 +137,8 @@ if !coreOnly {
             name: "mcp-auth",
             dependencies: [
                 .product(name: "NIOCore", package: "swift-nio"),
-                "MCPAuth", "MCPAuthorizationServer", "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite", "MCPAuthMetrics",
-                "OAuth", "JOSE", hummingbird, log, metrics, lifecycle, grdb, httpTypes,
+                "IdentityProviders", "MCPAuth", "MCPAuthorizationServer", "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite",
+                "MCPAuthMetrics", "MCPAuthTesting", "OAuth", "JOSE", hummingbird, log, metrics, lifecycle, grdb, httpTypes,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

@@ -7,11 +7,12 @@ extension Trust {
     /// Operations are recorded as the last use of the grant.
     public static func local(_ server: AuthorizationServer) -> Trust {
         var trust = Trust(authorizationServers: [server.issuer.text]) { context throws(OAuthError) in LocalVerifier(server, context.resource) }
-        trust.localIssuers = [
+        var local =
             LocalIssuer(
                 issuer: server.issuer.text, audit: server.context.audit, resources: server.configuration.resources.map(\.identifier.text),
                 scopes: { server.scopes(of: $0) }, isServed: { server.isServed })
-        ]
+        if !server.connections.providers.isEmpty { local.upstreamTokens = server.connections }
+        trust.localIssuers = [local]
         return trust
     }
 }

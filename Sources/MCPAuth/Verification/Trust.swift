@@ -81,6 +81,8 @@ public struct Trust: Sendable {
         package let scopes: @Sendable (_ resource: String) -> ScopeSet
         /// Whether an application routes requests to the server.
         package let isServed: @Sendable () -> Bool
+        /// The tokens of identity providers through which its users sign in. Nil: there are none.
+        package var upstreamTokens: (any UpstreamTokens)?
 
         package init(
             issuer: String, audit: AuditLog, resources: [String], scopes: @escaping @Sendable (String) -> ScopeSet,

@@ -89,6 +89,8 @@ public final class SimulatedProvider: HTTPFetcher {
 
     /// Every request of the authorization server, in order.
     public var requests: [OutboundRequest] { state.withLock { $0.requests } }
+    /// The accounts, ordered by name.
+    public var accounts: [SimulatedAccount] { state.withLock { Array($0.accounts.values) }.sorted { $0.name < $1.name } }
     /// The tokens that were revoked.
     public var revokedTokens: [String] { state.withLock { $0.revoked } }
     /// The number of requests to the token endpoint with a grant type.

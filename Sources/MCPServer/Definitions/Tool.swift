@@ -53,7 +53,7 @@ public struct Tool: Sendable {
     let outputSchema: Result<JSONValue?, JOSEError>
     /// The arguments that clients repeat in headers (`x-mcp-header`), or the mistake in how they are marked.
     let mirroredArguments: Result<[MirroredArgument], MirroredArgument.Mistake>
-    let run: @Sendable (JSONValue, Principal?, MessageSink) async throws -> ToolResult
+    let run: @Sendable (JSONValue, Principal?, CallServices) async throws -> ToolResult
 
     /// A tool with typed input and output. Their JSON Schemas are derived from the types. A `String` result is text.
     /// Other results are structured.
@@ -127,7 +127,7 @@ public struct Tool: Sendable {
     private init(
         _ name: String, _ description: String, _ requirement: Requirement?, _ annotations: Annotations?, _ inputSchema: Result<JSONValue, JOSEError>,
         _ outputSchema: Result<JSONValue?, JOSEError>, isOpen: Bool = false,
-        _ run: @escaping @Sendable (JSONValue, Principal?, MessageSink) async throws -> ToolResult
+        _ run: @escaping @Sendable (JSONValue, Principal?, CallServices) async throws -> ToolResult
     ) {
         self.isOpen = isOpen
         func timer(_ outcome: String) -> Metrics.Timer {

@@ -5,7 +5,25 @@ public import MCPAuth
 public struct ToolCall: Sendable {
     /// The caller: the user or the client of a valid token.
     public let principal: Principal
-    let messages: MessageSink
+    let messages: CallServices
+
+    /// An access token of the user at an identity provider, for requests to its API. It is valid now: it was refreshed
+    /// if that was necessary. The client of this call never sees it.
+    ///
+    /// Throws a `ToolError` that tells the user where to connect the provider, or to try again later. It can leave the
+    /// handler as it is.
+    ///
+    /// - Parameters:
+    ///   - provider: The identifier of the provider, such as `github`.
+    ///   - scopes: The scopes of the provider that the request needs.
+    public func upstreamToken(for provider: String, scopes: [String] = []) async throws(ToolError) -> UpstreamToken {
+        guard let source = messages.upstreamTokens else {
+            throw ToolError("This server has no tokens of \(provider): its users do not sign in through an authorization server in the same process.")
+        }
+        do throws(UpstreamTokenError) { return try await source.token(of: principal, from: provider, scopes: scopes) } catch {
+            throw ToolError(error.advice)
+        }
+    }
 
     /// Reports progress to the client, if the client asked for it. `total` is nil when it is not known; `progress` must
     /// increase.
@@ -19,7 +37,7 @@ public struct ToolCall: Sendable {
 public struct OpenCall: Sendable {
     /// The caller. Nil when the request had no token.
     public let principal: Principal?
-    let messages: MessageSink
+    let messages: CallServices
 
     /// Reports progress to the client, if the client asked for it. `total` is nil when it is not known; `progress` must
     /// increase.
@@ -46,13 +64,15 @@ public enum LogLevel: String, Sendable, Hashable, CaseIterable, Comparable {
     }
 }
 
-/// Sends the notifications of one call, if the client accepts them.
-struct MessageSink: Sendable {
+/// What the server does for one call: sends its notifications, if the client accepts them, and obtains tokens of
+/// identity providers.
+struct CallServices: Sendable {
     let progressToken: JSONValue?
     let minimumLevel: LogLevel?
     let send: @Sendable (JSONValue) -> Void
+    var upstreamTokens: (any UpstreamTokens)?
 
-    static let nowhere = MessageSink(progressToken: nil, minimumLevel: nil, send: { _ in })
+    static let nowhere = CallServices(progressToken: nil, minimumLevel: nil, send: { _ in })
 
     func progress(_ progress: Double, _ total: Double?, _ message: String?) {
         guard let progressToken, let number = JSONNumber(progress) else { return }

@@ -74,7 +74,9 @@ struct Dispatcher: Sendable {
 
     // MARK: Methods
 
-    func run(_ method: String, _ params: JSONValue, caller: Caller, wire: Wire, messages: MessageSink) async -> Outcome {
+    func run(_ method: String, _ params: JSONValue, caller: Caller, wire: Wire, messages: CallServices) async -> Outcome {
+        var messages = messages
+        messages.upstreamTokens = resourceServer?.upstreamTokens(for: caller)
         do throws(RPCError) {
             switch method {
             case "tools/list":
@@ -120,7 +122,7 @@ struct Dispatcher: Sendable {
         result["cacheScope"] = "private"
     }
 
-    private func call(_ params: JSONValue, _ caller: Caller, _ messages: MessageSink) async throws(RPCError) -> JSONObject {
+    private func call(_ params: JSONValue, _ caller: Caller, _ messages: CallServices) async throws(RPCError) -> JSONObject {
         guard let name = params["name"]?.string else { throw RPCError(.invalidParams, "name is missing") }
         guard let tool = server.toolsByName[Array(name.utf8)] else { throw RPCError(.invalidParams, "Unknown tool: \(name.prefix(100))") }
         let arguments = params["arguments"] ?? [:]
@@ -145,7 +147,7 @@ struct Dispatcher: Sendable {
         return result.json
     }
 
-    private func read(_ params: JSONValue, _ caller: Caller, _ wire: Wire, _ messages: MessageSink) async throws(RPCError) -> JSONObject {
+    private func read(_ params: JSONValue, _ caller: Caller, _ wire: Wire, _ messages: CallServices) async throws(RPCError) -> JSONObject {
         guard let uri = params["uri"]?.string else { throw RPCError(.invalidParams, "uri is missing") }
         let missing = RPCError(.invalidParams, "Unknown resource", data: ["uri": .string(String(uri.prefix(500)))])
         guard let (resource, variables) = server.resources.lazy.compactMap({ resource in resource.match(uri).map { (resource, $0) } }).first,
@@ -163,7 +165,7 @@ struct Dispatcher: Sendable {
         return result
     }
 
-    private func prompt(_ params: JSONValue, _ caller: Caller, _ messages: MessageSink) async throws(RPCError) -> JSONObject {
+    private func prompt(_ params: JSONValue, _ caller: Caller, _ messages: CallServices) async throws(RPCError) -> JSONObject {
         guard let name = params["name"]?.string, let prompt = server.prompts.first(where: { $0.name.utf8.elementsEqual(name.utf8) }),
             let principal = caller.principal
         else { throw RPCError(.invalidParams, "Unknown prompt") }

@@ -77,7 +77,7 @@ public struct StdioTransport: Sendable {
                     output(error.json(id: id).serialized)
                     continue
                 }
-                let sink = MessageSink(progressToken: params["_meta"]?["progressToken"], minimumLevel: minimumLevel) { output($0.serialized) }
+                let sink = CallServices(progressToken: params["_meta"]?["progressToken"], minimumLevel: minimumLevel) { output($0.serialized) }
                 let call = RunningCall(canStream: false)
                 running.calls.withLock { $0[id.text] = call }
                 call.begin {

@@ -307,7 +307,7 @@ public final class StreamableHTTP: Sendable {
         if let session { sessions.register(running, key, in: session, at: resourceServer.clock.now) }
         let isAlive: @Sendable () -> Bool = { [resourceServer] in caller.principal.map(resourceServer.stillAccepts) ?? true }
         let beat = heartbeats.add(running, isAlive: isAlive)
-        let messages = MessageSink(progressToken: params["_meta"]?["progressToken"], minimumLevel: level, send: running.say)
+        let messages = CallServices(progressToken: params["_meta"]?["progressToken"], minimumLevel: level, send: running.say)
         departure?.whenGone { running.cancel() }
         running.begin { [self] in
             let outcome = await run(method, params, caller, wire, messages, session: session)
@@ -326,7 +326,7 @@ public final class StreamableHTTP: Sendable {
     }
 
     private func run(
-        _ method: String, _ params: JSONValue, _ caller: Caller, _ wire: Dispatcher.Wire, _ messages: MessageSink, session: SessionContents?
+        _ method: String, _ params: JSONValue, _ caller: Caller, _ wire: Dispatcher.Wire, _ messages: CallServices, session: SessionContents?
     ) async -> Dispatcher.Outcome {
         if let session, method == "logging/setLevel" {
             do throws(RPCError) {

@@ -9,6 +9,7 @@ import MCPAuthHTTPClient
 import MCPAuthHummingbird
 import MCPAuthMetrics
 import MCPAuthSQLite
+import MCPAuthTesting
 import MCPAuthorizationServer
 import MCPServer
 import Metrics
@@ -33,6 +34,15 @@ struct DemoCommand: AsyncParsableCommand {
             EXAMPLES
               mcp-auth demo --port 8001 --data data/second
               mcp-auth demo --initial-scope read:tasks     try step-up authorization
+              mcp-auth demo --sign-in simulated            try sign-in through a provider
+              mcp-auth demo --sign-in github --sign-in password --admit-organization acme
+
+            SIGN-IN
+              --sign-in takes password, simulated, or a provider: github, google,
+              entra, okta, auth0, keycloak, oidc and others (see docs/providers.md).
+              A provider reads GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET, and its
+              settings, such as AUTH0_DOMAIN. The error names those that are missing.
+              simulated needs no account: a provider on this machine, to see the flow.
             """)
 
     @Option(help: "The port to listen on.")
@@ -63,6 +73,18 @@ struct DemoCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Web origin that may call the server (CORS). Repeatable.", valueName: "origin"))
     var allowOrigin: [String] = []
+
+    @Option(help: ArgumentHelp("How users sign in: password, simulated, or a provider. Repeatable. Default: password.", valueName: "method"))
+    var signIn: [String] = []
+
+    @Option(help: ArgumentHelp("With a provider: only users of this domain. Repeatable.", valueName: "domain"))
+    var admitDomain: [String] = []
+
+    @Option(help: ArgumentHelp("With a provider: only members of this organization. Repeatable.", valueName: "name"))
+    var admitOrganization: [String] = []
+
+    @Option(help: ArgumentHelp("With a provider: only this verified e-mail address. Repeatable.", valueName: "address"))
+    var admitEmail: [String] = []
 
     @Flag(help: "Apply rate limits to requests from this machine too.")
     var rateLimitLoopback = false
@@ -140,10 +162,11 @@ struct DemoCommand: AsyncParsableCommand {
 
     /// The address is part of what is stored, so the data of one port cannot be used with another one.
     private func authorizationServer(
-        _ origin: String, _ configuration: AuthorizationServerConfiguration, _ folder: DataFolder, _ audit: AuditLog
+        _ origin: String, _ configuration: AuthorizationServerConfiguration, _ folder: DataFolder, _ signIn: DemoSignIn, _ audit: AuditLog
     ) async throws(OAuthError) -> AuthorizationServer {
         do throws(OAuthError) {
-            return try await AuthorizationServer(origin, configuration: configuration, in: folder, fetcher: GuardedHTTPClient.shared, audit: audit)
+            return try await AuthorizationServer(
+                origin, configuration: configuration, in: folder, signIn: signIn.methods, fetcher: signIn.fetcher, audit: audit)
         } catch {
             guard error.code == .invalidConfiguration, error.message.hasPrefix("the data belongs to") else { throw error }
             throw OAuthError(error.code, error.message + " (\(Started.otherData)), or start with an empty store (--new-store)")
@@ -157,7 +180,11 @@ struct DemoCommand: AsyncParsableCommand {
         let resource = origin + "/mcp"
         if let certificate, let host = WebURL(origin)?.host { try certificate.check(covers: host) }
         _ = try (Issuer(origin), ResourceIdentifier(resource))
-        try DemoUsers.check()
+        let signIn = try DemoSignIn(
+            signIn.isEmpty ? ["password"] : signIn, origin: origin,
+            admission: Admission(domains: admitDomain, emails: admitEmail, organizations: admitOrganization),
+            environment: ProcessInfo.processInfo.environment)
+        if signIn.hasPasswords { try DemoUsers.check() }
         let folder = try DataFolder(data, insecureAllowReadableKey: insecureAllowReadableKey)
         let audit = try folder.auditLog()
         if newStore {
@@ -168,8 +195,8 @@ struct DemoCommand: AsyncParsableCommand {
 
         var configuration = try DemoConfiguration.make(origin, resource, folder, tokenLifetime)
         configuration.rateLimits.countsLoopback = rateLimitLoopback
-        let issuer = try await authorizationServer(origin, configuration, folder, audit)
-        let passwords = try await DemoUsers.create(on: issuer)
+        let issuer = try await authorizationServer(origin, configuration, folder, signIn, audit)
+        let passwords = signIn.hasPasswords ? try await DemoUsers.create(on: issuer) : []
 
         var policy = TaskServer.policy
         policy.initialScopes = initialScope.flatMap { ScopeSet($0) }
@@ -189,8 +216,17 @@ struct DemoCommand: AsyncParsableCommand {
                 guard auth.transport.violation(request.head) == nil else { return Response(status: .forbidden) }
                 return metrics.response
             }
+            if let provider = signIn.simulated {
+                router.get("simulated/authorize") { request, _ in
+                    guard auth.transport.violation(request.head) == nil, let reply = provider.reply(to: HTTPCall(request.head)) else {
+                        return Response(status: .forbidden)
+                    }
+                    return Response(
+                        status: reply.response.status, headers: reply.response.headerFields, body: .init(byteBuffer: ByteBuffer(bytes: reply.body)))
+                }
+            }
         } onRunning: { [data] _ in
-            DemoWelcome.print(origin: origin, data: data, passwords: passwords)
+            DemoWelcome.print(origin: origin, data: data, passwords: passwords, signIn: signIn)
         }
         try await MCPApplication.run(application)
     }

@@ -4,7 +4,7 @@ import Foundation
 enum DemoWelcome {
     private static var program: String { CommandLine.arguments[0] }
 
-    static func print(origin: String, data: String, passwords: [(name: String, password: String)]) {
+    static func print(origin: String, data: String, passwords: [(name: String, password: String)], signIn: DemoSignIn) {
         var text = """
 
             \(Console.bold("Tasks, protected.", on: .output))  Stop with Ctrl-C.
@@ -15,7 +15,15 @@ enum DemoWelcome {
               Data              \(URL(fileURLWithPath: data).path)  (audit.jsonl records every decision)
 
             """
-        if passwords.isEmpty {
+        if !signIn.providers.isEmpty {
+            text += "\n\(Console.bold("Users sign in with", on: .output)) \(signIn.providers.map(\.name).joined(separator: ", ")).\n"
+            for provider in signIn.providers where provider.id != DemoSignIn.simulatedID {
+                text += "  Register this redirect URI at \(provider.name): \(origin)/sign-in/callback/\(provider.id)\n"
+            }
+        }
+        if !signIn.hasPasswords {
+            // Nobody has a password here.
+        } else if passwords.isEmpty {
             text += "\n  The users are ada and grace, with the passwords of the first start. To set a new one:\n"
             text += "    \(program) users password ada --data \(data)\n"
         } else {

@@ -1,0 +1,61 @@
+public import JOSE
+
+/// An access token of an identity provider, for requests of a tool to its API. Its description does not contain it.
+public struct UpstreamToken: Sendable, CustomStringConvertible, CustomReflectable {
+    /// The token, for the header `Authorization: Bearer`.
+    public let text: String
+    /// The time until which it is valid. Nil: the provider does not say.
+    public let expiresAt: NumericDate?
+    /// The scopes that the provider granted.
+    public let scopes: [String]
+
+    /// A token.
+    public init(text: String, expiresAt: NumericDate?, scopes: [String]) {
+        self.text = text
+        self.expiresAt = expiresAt
+        self.scopes = scopes
+    }
+
+    public var description: String { "UpstreamToken" }
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// The reason why there is no token of an identity provider.
+public enum UpstreamTokenError: Error, Sendable, Hashable {
+    /// The user has not connected the provider, or the provider no longer accepts the connection. The user can connect
+    /// it at `url`.
+    case notConnected(provider: String, url: String)
+    /// The user has not granted these scopes. The user can connect the provider again at `url`.
+    case missingScopes([String], provider: String, url: String)
+    /// The provider cannot be reached, or asks to wait. The connection is kept.
+    case unavailable(provider: String)
+    /// The provider is not one of this server's, or the principal is not a user.
+    case unsupported(String)
+
+    /// What to do next, in words for the user.
+    public var advice: String {
+        switch self {
+        case .notConnected(let provider, let url): "Connect your \(provider) account first: open \(url), then try again."
+        case .missingScopes(let scopes, let provider, let url):
+            "This needs more permissions at \(provider) (\(scopes.joined(separator: ", "))): connect it again at \(url), then try again."
+        case .unavailable(let provider): "\(provider) does not answer at the moment. Your connection is kept; try again in a minute."
+        case .unsupported(let text): text
+        }
+    }
+}
+
+/// Obtains access tokens of identity providers for the users of a resource server. An authorization server in the same
+/// process does (`Trust.local`).
+public protocol UpstreamTokens: Sendable {
+    /// A valid token of the user behind a principal.
+    func token(of principal: Principal, from provider: String, scopes: [String]) async throws(UpstreamTokenError) -> UpstreamToken
+}
+
+extension ResourceServer {
+    /// The source of tokens for a caller: that of the authorization server in this process which issued the caller's
+    /// token. Nil when there is none.
+    package func upstreamTokens(for caller: Caller) -> (any UpstreamTokens)? {
+        guard let principal = caller.principal else { return nil }
+        return localIssuers.first { $0.issuer.utf8.elementsEqual(principal.issuer.utf8) }?.upstreamTokens
+    }
+}
