@@ -1,0 +1,238 @@
+"""Sign-in through identity providers: the simulated one, a provider that others wrote, and another server of ours.
+
+In front is the official Python SDK, unmodified. The person at the browser follows the pages of both servers.
+"""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+from sdk2 import connect
+from support import (
+    Browser, Client, Failure, Forms, Server, check, claims_of, equal, free_port, main, new_verifier, query_of, send, test, visible_text,
+)
+
+SIMULATED = ("--sign-in", "simulated", "--sign-in", "password")
+
+
+class Person(Browser):
+    """Signs in with a provider, whatever the pages of the provider ask for."""
+
+    def __init__(self, provider, account="Ada Lovelace", at_provider=None, **options):
+        super().__init__(**options)
+        self.provider = provider
+        self.account = account
+        self.at_provider = at_provider  # another browser of the same person, where the provider is a server of ours
+        self.departures = []
+
+    def answer(self, url, reply):
+        check(reply.status == 200, lambda: f"{url.split('?')[0]} answered {reply.status}: {visible_text(reply.text)[:300]}")
+        if "/simulated/authorize" in url:
+            self.departures.append(url)
+            check("cookie" not in str(reply.headers).lower() or not reply.header("Set-Cookie"), "the provider sets a cookie")
+            links = dict(re.findall(r'<a href="([^"]+)"><strong>([^<]+)', reply.text))
+            link = next(link for link, name in links.items() if name == self.account)
+            target = urllib.parse.urljoin(url, link.replace("&amp;", "&"))
+            return target, self.get(target)
+        forms = Forms(reply.text).forms
+        for form in forms:
+            if any(name == "provider" and value == self.provider for name, value in form["buttons"]):
+                return url, self.submit(url, form, {"provider": self.provider})
+        # The form of oidc-provider-mock asks for a subject.
+        for form in forms:
+            if "sub" in form["types"]:
+                self.departures.append(url)
+                return url, self.request("POST", urllib.parse.urljoin(url, form["action"] or url), {**form["fields"], "sub": self.account})
+        return super().answer(url, reply)
+
+
+def whoami(url, browser):
+    async def go():
+        async with connect(url, browser) as client:
+            return await client.call("whoami")
+
+    return asyncio.run(go())
+
+
+simulated = None
+
+
+def demo():
+    global simulated
+    if simulated is None:
+        simulated = Server(*SIMULATED)
+    return simulated
+
+
+@test("the official client, through our consent and a provider: the tool knows the user, and the same account is the same user")
+def _():
+    first = whoami(demo().url, Person("simulated"))
+    check(first["subject"].startswith("user-"), first)
+    equal(whoami(demo().url, Person("simulated"))["subject"], first["subject"], "the same account again")
+    check(whoami(demo().url, Person("simulated", "Grace Hopper"))["subject"] != first["subject"], "another account")
+
+
+@test("P-02, P-03: the application is allowed before the browser leaves, and another browser cannot finish")
+def _():
+    server = demo()
+    client = Client(server)
+    person = Person("simulated")
+    url = client.authorization_url(new_verifier())
+    reply = person.get(url)
+    form = next(form for form in Forms(reply.text).forms if any(name == "provider" for name, _ in form["buttons"]))
+    reply = person.submit(url, form, {"provider": "simulated"})
+    equal(reply.status, 200, "the consent page")
+    form = next(form for form in Forms(reply.text).forms if any(name == "decision" for name, _ in form["buttons"]))
+    reply = person.submit(url, form, {"decision": "allow"})
+    equal(reply.status, 303, "the departure")
+    departure = reply.header("Location")
+    check(departure.startswith(server.origin + "/simulated/authorize?"), departure)
+    sent = query_of(departure)
+    equal((sent["code_challenge_method"], sent["response_type"]), ("S256", "code"), "PKCE")
+    check(len(sent["state"]) == 43 and sent["nonce"] != sent["state"] and "resource" not in sent, sent)
+    page = person.get(departure)
+    link = urllib.parse.urljoin(departure, re.search(r'href="([^"]+1001)"', page.text)[1].replace("&amp;", "&"))
+    answer = person.get(link).header("Location")
+    stranger = Browser()
+    stranger.get(server.origin + "/account")
+    equal(stranger.get(answer).status, 403, "another browser")
+    equal(person.get(answer).status, 400, "used up")
+    equal(person.get(server.origin + "/sign-in/callback/simulated?code=code-1&state=" + "A" * 43).status, 400, "a state that nobody gave")
+
+
+@test("P-12: who says no at the provider returns to the application with access_denied, state and iss")
+def _():
+    server = demo()
+    client = Client(server)
+
+    class Unwilling(Person):
+        def answer(self, url, reply):
+            if "/simulated/authorize" in url:
+                target = urllib.parse.urljoin(url, re.search(r'href="([^"]+simulated_account=-)"', reply.text)[1].replace("&amp;", "&"))
+                return target, self.get(target)
+            return super().answer(url, reply)
+
+    answer = query_of(Unwilling("simulated").authorize(client.authorization_url(new_verifier(), state="st")))
+    equal((answer["error"], answer["state"], answer["iss"]), ("access_denied", "st", server.origin), "the answer")
+
+
+@test("P-06: no secret of the provider is in a page, an answer, a token, a log or the database")
+def _():
+    server = demo()
+    client = Client(server)
+    person = Person("simulated")
+    verifier = new_verifier()
+    answer = query_of(person.authorize(client.authorization_url(verifier)))
+    reply = client.redeem(answer["code"], verifier)
+    equal(reply.status, 200, "tokens")
+    texts = {
+        "the token answer": reply.text, "the claims": json.dumps(claims_of(reply.json["access_token"])),
+        "the account page": person.get(server.origin + "/account").text, "the output": server.output(),
+    }
+    for name in os.listdir(server.data):
+        with open(os.path.join(server.data, name), "rb") as file:
+            texts[name] = file.read().decode("latin-1")
+    for what, text in texts.items():
+        check("canary" not in text, f"a secret of the provider is in {what}")
+
+
+@test("only whom the operator admits: a verified address of the domain, and nobody else")
+def _():
+    server = Server("--sign-in", "simulated", "--admit-domain", "acme.example")
+    try:
+        check(whoami(server.url, Person("simulated"))["subject"], "ada")
+        for account in ("Grace Hopper", "Lin Unverified"):
+            try:
+                Person("simulated", account).authorize(Client(server).authorization_url(new_verifier()))
+                raise AssertionError(f"{account} entered")
+            except Failure as failure:
+                check("may not be used here" in str(failure), str(failure))
+        check([event for event in server.audit() if event.get("reason") == "not_admitted"], "the audit log says why")
+    finally:
+        server.remove()
+
+
+@test("a provider that others wrote (authlib): discovery, PKCE, nonce, ID token and userinfo")
+def _():
+    port = free_port()
+    venvs = os.environ.get("MCP_AUTH_VENVS", ".build/venvs")
+    process = subprocess.Popen(
+        [os.path.join(venvs, "providers/bin/oidc-provider-mock"), "--port", str(port), "--require-nonce", "true"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        issuer = f"http://127.0.0.1:{port}"
+        for _ in range(100):
+            try:
+                if send("GET", issuer + "/.well-known/openid-configuration").status == 200:
+                    break
+            except OSError:
+                pass
+            time.sleep(0.1)
+        issuer = send("GET", issuer + "/.well-known/openid-configuration").json["issuer"].rstrip("/")
+        os.environ.update(OIDC_ISSUER=issuer, OIDC_CLIENT_ID="any", OIDC_CLIENT_SECRET="any", OIDC_NAME="Mock")
+        server = Server("--sign-in", "oidc")
+        try:
+            first = whoami(server.url, Person("oidc", "person-1"))
+            equal(whoami(server.url, Person("oidc", "person-1"))["subject"], first["subject"], "the same person")
+            check(whoami(server.url, Person("oidc", "person-2"))["subject"] != first["subject"], "another person")
+        finally:
+            server.remove()
+    finally:
+        for name in ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_NAME"):
+            os.environ.pop(name, None)
+        process.kill()
+        process.wait()
+
+
+@test("our own authorization server is the provider of another one")
+def _():
+    upstream = Server()
+    try:
+        reply = send(
+            "POST", upstream.origin + "/register",
+            json.dumps({
+                "client_name": "the other server", "redirect_uris": ["http://127.0.0.1/sign-in/callback/oidc"],
+                "token_endpoint_auth_method": "client_secret_basic",
+            }).encode(), {"Content-Type": "application/json"})
+        equal(reply.status, 201, "registration")
+        os.environ.update(
+            AUTH_ISSUER=upstream.origin, AUTH_CLIENT_ID=reply.json["client_id"], AUTH_CLIENT_SECRET=reply.json["client_secret"], OIDC_NAME="Upstream")
+        server = Server("--sign-in", "oidc")
+        try:
+            first = whoami(server.url, Person("oidc"))
+            check(first["subject"].startswith("user-"), first)
+            check(whoami(server.url, Person("oidc", user="grace"))["subject"] != first["subject"], "another user of the upstream server")
+        finally:
+            server.remove()
+    finally:
+        for name in ("AUTH_ISSUER", "AUTH_CLIENT_ID", "AUTH_CLIENT_SECRET", "OIDC_NAME"):
+            os.environ.pop(name, None)
+        upstream.remove()
+
+
+@test("what is missing for a provider is one line with the variables and the steps; nothing is left behind")
+def _():
+    folder = tempfile.mkdtemp(prefix="mcp-auth-test-")
+    for arguments, words in (
+        (["--sign-in", "github"], ["GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET", "/sign-in/callback/github"]),
+        (["--sign-in", "auth0"], ["AUTH0_DOMAIN", "acme.eu.auth0.com"]),
+        (["--sign-in", "githb"], ["did you mean github?"]),
+        (["--sign-in", "simulated", "--origin", "https://tasks.example.com"], ["anybody could sign in as anybody"]),
+    ):
+        data = os.path.join(folder, "data")
+        done = subprocess.run([sys.argv[1], "demo", "--port", str(free_port()), "--data", data, *arguments], capture_output=True, text=True, timeout=30)
+        equal(done.returncode, 78, str(arguments))
+        equal(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        for word in words:
+            check(word in done.stderr, f"{word} is not in {done.stderr}")
+        check(not os.path.exists(data), "a folder was left behind")
+
+
+if __name__ == "__main__":
+    main("providers")
