@@ -3,7 +3,8 @@ public import OAuth
 /// What is known of an identity provider, as data: its endpoints, how it names users, and what its tokens look like.
 ///
 /// A provider is used in two ways. A resource server trusts its access tokens (`accessTokens`), or an authorization
-/// server signs users in through it (`signIn`). Every value can be changed before use, for an installation that differs.
+/// server signs users in through it (`signIn`). Every value can be changed before use, for an installation that
+/// differs.
 public struct IdentityProvider: Sendable {
     /// A short name in paths, commands and logs, such as `github`: lower-case ASCII letters, digits and hyphens.
     public var id: String

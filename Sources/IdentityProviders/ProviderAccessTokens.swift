@@ -17,8 +17,8 @@ public struct ProviderAccessTokens: Sendable, Hashable {
         case idToken
         /// A text that the provider introspects (RFC 7662), with credentials for that.
         case introspected
-        /// A text whose audience cannot be verified. Tokens of this provider must not be trusted: any other service that
-        /// receives one could use it here. Sign users in through the provider instead.
+        /// A text whose audience cannot be verified. Tokens of this provider must not be trusted: any other service
+        /// that receives one could use it here. Sign users in through the provider instead.
         case opaque
     }
 

@@ -30,7 +30,7 @@ struct MCPAuthCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             DemoCommand.self, InitCommand.self, UsersCommand.self, ClientsCommand.self, GrantsCommand.self, KeysCommand.self, AuditCommand.self,
-            StoreCommand.self, CompletionsCommand.self, ManCommand.self,
+            StoreCommand.self, ProvidersCommand.self, DoctorCommand.self, CompletionsCommand.self, ManCommand.self,
         ])
 
     /// Errors of every command in one voice: `mcp-auth: what is wrong`, on standard error, with an exit code of

@@ -1,3 +1,4 @@
+import Foundation
 import IdentityProviders
 import JOSE
 import OAuth
@@ -29,5 +30,20 @@ struct CatalogTests {
         for host in ["a b", "a\"b", ""] {
             #expect(throws: OAuthError.self) { try Catalog.entry("auth0")?.provider(["domain": host]) }
         }
+    }
+}
+
+@Suite("The documentation of the catalog")
+struct CatalogDocumentTests {
+    @Test("docs/providers.md is what the data says; to renew it: mcp-auth providers --markdown > docs/providers.md")
+    func current() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let text = try String(contentsOf: root.appending(path: "docs/providers.md"), encoding: .utf8)
+        #expect(text == CatalogDocument.markdown)
+    }
+
+    @Test("every provider has a section with its redirect URI or the reason why there is none")
+    func sections() {
+        for entry in Catalog.entries { #expect(CatalogDocument.markdown.contains("\n## \(entry.name)\n"), "\(entry.id)") }
     }
 }

@@ -118,7 +118,7 @@ async def mcp2(url, person, traffic, **options):
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
 
-    from test_sdk2 import Connected, provider
+    from sdk2 import Connected, provider
 
     auth = provider(url, person)
     async with httpx2.AsyncClient(auth=auth, timeout=TIMEOUT, event_hooks=traffic.hooks) as http:

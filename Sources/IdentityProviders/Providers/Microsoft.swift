@@ -64,7 +64,8 @@ extension IdentityProvider {
         return provider
     }
 
-    /// Azure AD B2C. The issuer of a policy differs from its authority and is copied from the policy's metadata document.
+    /// Azure AD B2C. The issuer of a policy differs from its authority and is copied from the policy's metadata
+    /// document.
     ///
     /// - Parameters:
     ///   - tenant: The name of the tenant, such as `acme`.

@@ -18,8 +18,8 @@ extension IdentityProvider {
     ///
     /// - Parameters:
     ///   - issuer: A URL that names the provider. Users are stored under it, so it must never change.
-    ///   - subject: The member of the userinfo answer that identifies the user and never changes. Its value is a text or
-    ///     a whole number.
+    ///   - subject: The member of the userinfo answer that identifies the user and never changes. Its value is a text
+    ///     or a whole number.
     public static func oauth2(
         issuer: String, authorization: String, token: String, userInfo: String, scopes: [String], subject: String = "id", id: String = "oauth2",
         name: String? = nil

@@ -2,11 +2,11 @@ public import OAuth
 import JOSE
 
 extension IdentityProvider {
-    /// GitHub, with an OAuth app or a GitHub App. Users are identified by their numeric `id`, because a login name can be
-    /// renamed and reused.
+    /// GitHub, with an OAuth app or a GitHub App. Users are identified by their numeric `id`, because a login name can
+    /// be renamed and reused.
     ///
-    /// - Parameter host: The host of a GitHub Enterprise Server, such as `github.example.com`, or of data residency, such
-    ///   as `acme.ghe.com`. Nil: github.com.
+    /// - Parameter host: The host of a GitHub Enterprise Server, such as `github.example.com`, or of data residency,
+    ///   such as `acme.ghe.com`. Nil: github.com.
     public static func github(host: String? = nil) -> IdentityProvider {
         let web = host ?? "github.com"
         let isResident = web.hasSuffix(".ghe.com")

@@ -15,8 +15,8 @@ extension Trust {
     ///   - clients: The client identifiers that are checked in place of an audience, for providers whose access tokens
     ///     have none (Cognito, Clerk).
     ///   - leeway: The tolerated clock difference in seconds.
-    ///   - insecureAllowIDTokens: Whether ID tokens serve as access tokens, for providers that have no others (Firebase).
-    ///     Every other server of the same project then has tokens that are valid here.
+    ///   - insecureAllowIDTokens: Whether ID tokens serve as access tokens, for providers that have no others
+    ///     (Firebase). Every other server of the same project then has tokens that are valid here.
     public static func provider(
         _ provider: IdentityProvider, audience: String? = nil, clients: [String] = [], leeway: Int64 = 30, insecureAllowIDTokens: Bool = false
     ) -> Trust {

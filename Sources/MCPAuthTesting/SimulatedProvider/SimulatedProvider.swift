@@ -105,8 +105,8 @@ public final class SimulatedProvider: HTTPFetcher {
 
     // MARK: The browser
 
-    /// The authorization endpoint, for a user who signs in with an account at once, or says no. Throws `invalid_request`
-    /// with the mistake of a request that the provider would reject.
+    /// The authorization endpoint, for a user who signs in with an account at once, or says no. Throws
+    /// `invalid_request` with the mistake of a request that the provider would reject.
     public func authorize(_ url: String, as subject: String, denies: Bool = false) throws(OAuthError) -> Answer {
         func fail(_ message: String) -> OAuthError { OAuthError(.invalidRequest, "\(message) in \(url)") }
         guard let parsed = WebURL(url), url.utf8.starts(with: behaviour.authorization.utf8) else { throw fail("another endpoint") }

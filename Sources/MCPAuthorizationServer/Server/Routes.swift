@@ -29,8 +29,8 @@ struct Routes: Sendable {
             }
         }
 
-        /// Whether a form of another site may be posted to it: the answer of an identity provider, which is used only in
-        /// the browser that began the sign-in.
+        /// Whether a form of another site may be posted to it: the answer of an identity provider, which is used only
+        /// in the browser that began the sign-in.
         var acceptsForeignForms: Bool {
             switch self {
             case .providerAnswer: true

@@ -66,8 +66,9 @@ public protocol UserStore: Sendable {
     func update(_ user: User, expecting previous: User) async throws(StoreError) -> Bool
     /// Users ordered by name, those after `name`, at most `limit`. An empty `name` begins with the first.
     func users(after name: String, limit: Int) async throws(StoreError) -> [User]
-    /// Deletes a user with its sessions, consents, connections, and the codes and devices that it approved. Its live grants are
-    /// revoked at `now` and kept until they are swept, so that resource servers learn of the revocation. Idempotent.
+    /// Deletes a user with its sessions, consents, connections, and the codes and devices that it approved. Its live
+    /// grants are revoked at `now` and kept until they are swept, so that resource servers learn of the revocation.
+    /// Idempotent.
     func deleteUser(id: String, at now: NumericDate) async throws(StoreError)
     /// Consumes a one-time password by its time step (RFC 6238). False when this step or a later one was consumed
     /// before, or the user does not exist.

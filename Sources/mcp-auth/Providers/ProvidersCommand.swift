@@ -1,0 +1,82 @@
+import ArgumentParser
+import Foundation
+import IdentityProviders
+import JOSE
+import OAuth
+
+struct ProvidersCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "providers",
+        abstract: "Show the identity providers that are known by name.",
+        discussion: """
+            Without an argument, the list. With the identifier of a provider: its
+            variables, what to click in its console, and what it cannot do.
+
+            EXAMPLES
+              mcp-auth providers
+              mcp-auth providers github
+            """)
+
+    @Argument(help: ArgumentHelp("The identifier of a provider, such as github.", valueName: "id"))
+    var id: String?
+
+    @Option(help: ArgumentHelp("The URL of your authorization server, for the redirect URI.", valueName: "url"))
+    var issuer = "https://mcp.example.com"
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @Flag(help: .hidden)
+    var markdown = false
+
+    func run() throws {
+        if markdown {
+            print(CatalogDocument.markdown, terminator: "")
+            return
+        }
+        guard let id else { return list() }
+        guard let entry = Catalog.entry(id) else {
+            throw Console.failure(
+                OAuthError(
+                    .invalidRequest, "there is no provider \(id)\(NearestName.hint(id, among: Catalog.entries.map(\.id))); see mcp-auth providers"))
+        }
+        try show(entry)
+    }
+
+    private func list() {
+        if json {
+            print(JSONValue.array(Catalog.entries.map { ["id": .string($0.id), "name": .string($0.name)] }).text)
+            return
+        }
+        let width = Catalog.entries.map(\.id.count).max() ?? 0
+        for entry in Catalog.entries { print("\(entry.id.padding(toLength: width + 2, withPad: " ", startingAt: 0))\(entry.name)") }
+    }
+
+    private func show(_ entry: CatalogEntry) throws {
+        let callback = "\(issuer)/sign-in/callback/\(entry.id)"
+        let canSignIn = (try? entry.example())?.signIn != nil
+        let credentials = canSignIn ? [entry.variable("client-id"), entry.variable("client-secret")] : []
+        if json {
+            print(
+                JSONValue.object([
+                    "id": .string(entry.id), "name": .string(entry.name), "sign_in": .bool(canSignIn), "redirect_uri": .string(callback),
+                    "variables": .strings(entry.settings.map { entry.variable($0.name) } + credentials),
+                    "steps": .strings(entry.steps.map { $0.replacing("{callback}", with: callback) }), "notes": .strings(entry.notes),
+                ]).text)
+            return
+        }
+        print(Console.bold(entry.name, on: .output))
+        if canSignIn { print("\nRedirect URI\n  \(callback)") }
+        print("\nVariables")
+        for setting in entry.settings {
+            print(
+                "  \(entry.variable(setting.name))  \(setting.meaning) \(setting.defaultValue.map { "Default: \($0)" } ?? "Example: \(setting.example)")"
+            )
+        }
+        for name in credentials { print("  \(name)") }
+        print("\nSteps")
+        for (index, step) in entry.steps.enumerated() { print("  \(index + 1). \(step.replacing("{callback}", with: callback))") }
+        if !entry.notes.isEmpty { print("\nNotes") }
+        for note in entry.notes { print("  - \(note)") }
+    }
+}
