@@ -266,6 +266,38 @@ def _(chromium):
         chromium.command("Emulation.setScriptExecutionDisabled", value=False)
 
 
+@first_party("pages: from a client to its code through an identity provider, without JavaScript, with nothing but a keyboard")
+def _(chromium):
+    server = Server("--sign-in", "simulated", "--sign-in", "password")
+    callback = Callback()
+    try:
+        client = Client(server, callback.origin + "/callback", client_name="Through a provider")
+        chromium.command("Network.clearBrowserCookies")
+        chromium.command("Emulation.setScriptExecutionDisabled", value=True)
+        chromium.look(390, 844)
+        chromium.go(client.authorization_url(verifier=new_verifier()))
+        width = chromium.evaluate("document.documentElement.scrollWidth")
+        check(width <= 390, f"the sign-in page is {width} pixels wide on a phone")
+        chromium.focus_by_tab("button.provider")
+        chromium.submit_by_enter()
+        check(chromium.evaluate("document.body.innerText").find("You sign in with") >= 0, "the consent page names the provider")
+        chromium.focus_by_tab("button[value=allow]")
+        chromium.submit_by_enter()
+        check("/simulated/authorize" in chromium.evaluate("location.pathname"), "the browser is at the provider")
+        chromium.focus_by_tab("a")
+        chromium.submit_by_enter()
+        equal(len(callback.codes), 1, "a code came back")
+        SECRETS.add(callback.codes[-1])
+        chromium.go(server.origin + "/account")
+        check("Accounts to sign in with" in chromium.evaluate("document.body.innerText"), "the account page lists the connected account")
+        blocked = [event["params"]["entry"]["text"] for event in chromium.events if event.get("method") == "Log.entryAdded"]
+        equal([text for text in blocked if "Content Security Policy" in text], [], "nothing is blocked")
+    finally:
+        chromium.command("Emulation.setScriptExecutionDisabled", value=False)
+        chromium.look()
+        server.remove()
+
+
 @first_party("B-02, B-03, W-02: nothing that strangers call themselves becomes markup, on any page")
 def _(chromium):
     server = lab().server

@@ -204,7 +204,7 @@ def _():
                 if not path or line.startswith(("mcp-auth demo", "mcp-auth users add backend")):
                     continue  # the first page only names commands; the demo has tests of its own
                 line = line.replace("grant-3q2", grant).replace("/var/lib/notes", server.data).replace("/var/backups/notes-2026-11-26", os.path.join(folder, f"backup{seen}")).replace("~/.local/share/man/man1", "man1")
-                line = re.sub(r" [|>] .*", "", line)
+                line = re.sub(r" [|>] .*", "", line).replace("https://id.example.com", server.origin).replace("http://127.0.0.1:8000", server.origin)
                 environment = {**os.environ, "MCP_AUTH_DATA": server.data, "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"]}
                 text_of_stdin = "another good password\n"
                 # What an earlier example removed is there again for the next one.
@@ -231,6 +231,23 @@ def _():
                 check(done.returncode in allowed, f"{line}: {done.returncode} {done.stderr}")
                 seen += 1
         check(seen > 30, f"only {seen} examples were found")
+
+
+@test("doctor and providers: findings with stable codes, exit codes that mean something, JSON for machines")
+def _():
+    server = lab()
+    report = json.loads(good(server, "doctor", "--issuer", server.origin, "--json"))
+    equal((report["usable"], report["keys"]), (True, 1), "our own server")
+    equal([finding["code"] for finding in report["findings"] if finding["severity"] == "error"], [], "errors")
+    other = command(server, "doctor", "--issuer", server.origin + "/elsewhere", "--json")
+    equal((other.returncode, [finding["code"] for finding in json.loads(other.stdout)["findings"]]), (65, ["metadata_not_found"]), "another path")
+    check(command(server, "doctor", "--issuer", "no url").returncode not in (0, 65), "no URL")
+    names = [entry["id"] for entry in json.loads(good(server, "providers", "--json"))]
+    check({"github", "google", "entra", "auth0", "keycloak", "okta"} <= set(names) and len(names) > 30, names)
+    github = json.loads(good(server, "providers", "github", "--json", "--issuer", "https://mcp.acme.com"))
+    equal(github["redirect_uri"], "https://mcp.acme.com/sign-in/callback/github", "the redirect URI")
+    equal(github["variables"], ["GITHUB_HOST", "GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"], "the variables")
+    refused(server, 64, "did you mean github", "providers", "githb")
 
 
 @test("completion scripts and manual pages are written by a command, and know users and clients")

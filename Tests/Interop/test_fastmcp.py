@@ -1,5 +1,6 @@
 """FastMCP 4.0.11 as a client, unmodified except that its browser is ours."""
 
+import asyncio
 import warnings
 from contextlib import asynccontextmanager
 
@@ -7,8 +8,9 @@ from fastmcp import Client
 from fastmcp.client.auth import OAuth
 from mcp.shared.auth import AuthorizationCodeResult
 
+from provider_person import Person
 from sdk_scenarios import Connection, ToolFailed, callback_parameters, define
-from support import MODERN, free_port, main
+from support import MODERN, Server, check, free_port, main, test
 
 warnings.filterwarnings("ignore")  # it warns that tokens are kept in memory, which is what tests want
 
@@ -53,6 +55,22 @@ async def connect(url, browser):
 
 
 define(connect, MODERN)
+
+
+@test("fastmcp, through our consent and an identity provider: the tool knows the user")
+def _():
+    server = Server("--sign-in", "simulated")
+
+    async def whoami(account):
+        async with connect(server.url, Person("simulated", account)) as client:
+            return (await client.call("whoami"))["subject"]
+
+    try:
+        ada = asyncio.run(whoami("Ada Lovelace"))
+        check(ada.startswith("user-") and ada != asyncio.run(whoami("Grace Hopper")), ada)
+    finally:
+        server.remove()
+
 
 if __name__ == "__main__":
     main("fastmcp")
