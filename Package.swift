@@ -128,7 +128,7 @@ if !coreOnly {
             [
                 "OAuth", "MCPAuth", asyncHTTPClient, httpTypes, log,
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         library("MCPAuthSQLite", ["MCPAuthorizationServer", "MCPAuth", "OAuth", "JOSE", grdb, log]),
         library("MCPAuthMetrics", ["OAuth", hummingbird, httpTypes, metrics, lifecycle, log]),

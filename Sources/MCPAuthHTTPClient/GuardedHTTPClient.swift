@@ -4,6 +4,7 @@ public import MCPAuth
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 public import OAuth
 import Synchronization
 
@@ -11,23 +12,41 @@ import Synchronization
 ///
 /// It resolves the name first. If the policy forbids any of the addresses, it does not connect. Otherwise it connects
 /// to an address that was checked, even if the name resolves to another one a moment later. It follows no redirects,
-/// decodes no content codings, keeps no cookies, and uses no proxies from the environment. Size and time of the whole
-/// exchange are bounded.
+/// decodes no content codings, keeps no cookies, and uses no proxies from the environment unless it is made by
+/// `environment(_:policy:)`. Size and time of the whole exchange are bounded.
+///
+/// With a proxy, the proxy resolves names and connects. Scheme, literal addresses, redirects, size and time are still
+/// checked here. Which address a name leads to is then the proxy's decision, so the proxy has to keep requests away
+/// from internal services.
 public final class GuardedHTTPClient: HTTPFetcher {
     /// Resolves the addresses of a host within a time.
     package typealias Resolve = @Sendable (_ host: String, _ port: Int, _ timeout: Duration) async throws -> [(text: String, value: IPAddress)]
 
     private let policy: OutboundPolicy
     private let resolve: Resolve
-    private let clients = ClientCache()
+    private let clients: ClientCache
+    private let route: OutboundRoute
 
     /// A client with its own connections, by default for https to public addresses only. Call `shutdown()` when it is
     /// no longer needed.
     public convenience init(_ policy: OutboundPolicy = .strict) { self.init(policy, resolve: Resolver.addresses(of:port:within:)) }
 
-    package init(_ policy: OutboundPolicy, resolve: @escaping Resolve) {
+    /// A client that goes through a proxy, or trusts further certificate authorities.
+    public convenience init(_ policy: OutboundPolicy = .strict, route: OutboundRoute) {
+        self.init(policy, route: route, resolve: Resolver.addresses(of:port:within:))
+    }
+
+    package init(_ policy: OutboundPolicy, route: OutboundRoute = OutboundRoute(), resolve: @escaping Resolve) {
         self.policy = policy
         self.resolve = resolve
+        self.route = route
+        clients = ClientCache(route: route)
+    }
+
+    /// A client for the route that the environment names; see `OutboundRoute.init(environment:)`. Throws
+    /// `invalid_configuration`.
+    public static func environment(_ environment: [String: String], policy: OutboundPolicy = .strict) throws(OAuthError) -> GuardedHTTPClient {
+        GuardedHTTPClient(policy, route: try OutboundRoute(environment: environment))
     }
 
     /// A client for https to public addresses only, which lives as long as the process.
@@ -71,6 +90,9 @@ public final class GuardedHTTPClient: HTTPFetcher {
     }
 
     private func exchange(_ request: OutboundRequest) async throws -> HTTPReply {
+        if route.usesProxy(for: request.url) {
+            return try await clients.withClient(for: request.url.host, pinnedTo: nil) { try await self.exchange(request, by: $0) }
+        }
         let address = try await checkedAddress(of: request.url, within: request.timeout)
         return try await clients.withClient(for: request.url.host, pinnedTo: address) { try await self.exchange(request, by: $0) }
     }
@@ -123,7 +145,10 @@ private actor ClientCache {
     }
 
     private var entries: [Entry] = []
+    private let route: OutboundRoute
     private static let capacity = 64
+
+    init(route: OutboundRoute) { self.route = route }
 
     deinit {
         // AsyncHTTPClient traps when a client is released that was not shut down. The process may exit before the
@@ -144,11 +169,12 @@ private actor ClientCache {
         }
     }
 
-    /// Clients in use are kept, whatever the capacity. Of the others, the least recently used are shut down.
+    /// `address` is nil for requests through the proxy. Clients in use are kept, whatever the capacity. Of the others,
+    /// the least recently used are shut down.
     nonisolated func withClient<Result: Sendable>(
-        for host: String, pinnedTo address: String, _ body: @Sendable (HTTPClient) async throws -> Result
+        for host: String, pinnedTo address: String?, _ body: @Sendable (HTTPClient) async throws -> Result
     ) async throws -> Result {
-        let key = "\(host) \(address)"
+        let key = "\(host) \(address ?? "by proxy")"
         let client = await begin(key, host, address)
         do {
             let result = try await body(client)
@@ -160,7 +186,7 @@ private actor ClientCache {
         }
     }
 
-    private func begin(_ key: String, _ host: String, _ address: String) -> HTTPClient {
+    private func begin(_ key: String, _ host: String, _ address: String?) -> HTTPClient {
         if let index = entries.firstIndex(where: { $0.key == key }) {
             var found = entries.remove(at: index)
             found.uses += 1
@@ -169,9 +195,18 @@ private actor ClientCache {
         }
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow, timeout: .init(connect: .seconds(3)), decompression: .disabled)
-        // In every spelling that the library may look up.
-        configuration.dnsOverride[host] = address
-        configuration.dnsOverride[host.lowercased()] = address
+        if let address {
+            // In every spelling that the library may look up.
+            configuration.dnsOverride[host] = address
+            configuration.dnsOverride[host.lowercased()] = address
+        } else if let proxy = route.proxy {
+            configuration.proxy = .server(host: proxy.host, port: proxy.effectivePort)
+        }
+        if let file = route.certificateAuthorities {
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.trustRoots = .file(file)
+            configuration.tlsConfiguration = tls
+        }
         configuration.httpVersion = .http1Only
         // A tracer would add headers that strangers can read.
         configuration.tracing.tracer = nil

@@ -4,12 +4,17 @@ In front is the official Python SDK, unmodified. The person at the browser follo
 """
 
 import asyncio
+import http.server
 import json
 import os
 import re
+import select
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -202,6 +207,87 @@ def _():
         for word in words:
             check(word in done.stderr, f"{word} is not in {done.stderr}")
         check(not os.path.exists(data), "a folder was left behind")
+
+
+@test("a corporate proxy with a certificate authority of its own: HTTPS_PROXY and SSL_CERT_FILE; without either, nothing is reached")
+def _():
+    folder = tempfile.mkdtemp(prefix="mcp-auth-test-")
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
+
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Corp CA", "-days", "30")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=id.corp.test")
+    with open(os.path.join(folder, "names"), "w") as file:
+        file.write("subjectAltName=DNS:id.corp.test\n")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "server.pem", "-days", "30", "-extfile", "names")
+
+    class Issuer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            documents = {
+                "/.well-known/oauth-authorization-server": {
+                    "issuer": "https://id.corp.test", "authorization_endpoint": "https://id.corp.test/authorize",
+                    "token_endpoint": "https://id.corp.test/token", "jwks_uri": "https://id.corp.test/keys", "code_challenge_methods_supported": ["S256"],
+                },
+                "/keys": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "1", "alg": "EdDSA"}]},
+            }
+            body = json.dumps(documents.get(self.path, {})).encode()
+            self.send_response(200 if self.path in documents else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    issuer = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(folder, "server.pem"), os.path.join(folder, "server.key"))
+    issuer.socket = context.wrap_socket(issuer.socket, server_side=True)
+    asked = []
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def do_CONNECT(self):
+            asked.append(self.path)
+            upstream = socket.create_connection(("127.0.0.1", issuer.server_port))
+            self.send_response(200)
+            self.end_headers()
+            sockets = [self.connection, upstream]
+            while True:
+                ready, _, _ = select.select(sockets, [], [], 10)
+                if not ready:
+                    break
+                for one in ready:
+                    data = one.recv(65536)
+                    if not data:
+                        return
+                    (upstream if one is self.connection else self.connection).sendall(data)
+
+        def log_message(self, *_):
+            pass
+
+    proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    for server in (issuer, proxy):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def doctor(**environment):
+        done = subprocess.run(
+            [sys.argv[1], "doctor", "--issuer", "https://id.corp.test", "--json"], capture_output=True, text=True, timeout=60,
+            env={**os.environ, **environment})
+        return done.returncode, json.loads(done.stdout)
+
+    route = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.server_port}"}
+    code, report = doctor(**route, SSL_CERT_FILE=os.path.join(folder, "ca.pem"))
+    equal((code, report["keys"]), (0, 1), str(report))
+    equal(set(asked), {"id.corp.test:443"}, "what the proxy was asked for")
+    equal(doctor(**route)[0], 65, "another certificate authority is not trusted")
+    asked.clear()
+    equal(doctor(SSL_CERT_FILE=os.path.join(folder, "ca.pem"))[0], 65, "the name leads nowhere without the proxy")
+    equal(doctor(**route, SSL_CERT_FILE=os.path.join(folder, "ca.pem"), NO_PROXY="corp.test")[0], 65, "NO_PROXY")
+    equal(asked, [], "the proxy was not asked")
+    for server in (issuer, proxy):
+        server.shutdown()
 
 
 if __name__ == "__main__":

@@ -365,6 +365,21 @@ struct ProviderAttackTests {
         }
     }
 
+    @Test("P-12: disconnecting is no way around the rules: without a connection or a password, everything ends")
+    func disconnected() async throws {
+        let world = try await ProviderHarness(ProviderCase.all[0], admission: Admission(organizations: ["acme"]))
+        let browser = Browser(world.harness)
+        let code = try await world.code(browser)
+        let tokens = try await world.harness.redeem(world.client, code)
+        try await browser.go(.get, "/account")
+        let identifier = try #require(browser.page.firstMatch(of: /name="connection" value="([^"]*)"/)).1
+        try await browser.submit("/account/connection", [("connection", String(identifier))])
+        let refreshed = try await world.harness.refresh(world.client, try #require(tokens.json["refresh_token"]?.string))
+        #expect(refreshed.status == 400 && refreshed.error == "invalid_grant")
+        #expect(try await !world.harness.accepts(try #require(tokens.json["access_token"]?.string)))
+        #expect(try await browser.go(.get, "/account").text.contains("Continue with GitHub"), "signed out")
+    }
+
     @Test("P-10: twenty refreshes at once ask the provider once, where its refresh tokens rotate")
     func flight() async throws {
         let world = try await ProviderHarness()

@@ -72,6 +72,10 @@ struct AccountEndpoint: ServerComponent {
                 return pages.error(OAuthError(.invalidRequest, "there is no such connection"), status: .notFound)
             }
             try await providers.disconnect(connection, call)
+            // The last way in ends what was let in by it.
+            guard try await providers.isStillAdmitted(signedIn.user.id) else {
+                return browser.withoutSession(pages.signedOut(pages.language.words.everythingEnded))
+            }
             return browser.toAccount(.unlinked)
         }
     }

@@ -137,7 +137,16 @@ struct Connections: ServerComponent {
     func isStillAdmitted(_ userID: String) async throws(OAuthError) -> Bool {
         guard !providers.isEmpty else { return true }
         let connections = try await stored { try await store.connections(ofUser: userID) }
-        guard !connections.isEmpty else { return true }
+        guard !connections.isEmpty else {
+            // Nobody can be asked about a user who came from a provider and has ended the connection: the user has to
+            // sign in again, so that disconnecting is no way around the rules.
+            let user = try await stored { try await store.user(id: userID) }
+            guard let user, user.passwordHash == nil, let identity = user.identity,
+                providers.contains(where: { $0.provider.issuer.utf8.elementsEqual(identity.issuer.utf8) })
+            else { return true }
+            try await end(userID, because: "the connection was ended")
+            return false
+        }
         var refusals: [String] = []
         for connection in connections {
             if clock.now.seconds(since: connection.checkedAt) < Self.checkInterval {
@@ -149,10 +158,14 @@ struct Connections: ServerComponent {
         // Another way in is enough.
         guard refusals.count == connections.count else { return true }
         if let user = try await stored({ try await store.user(id: userID) }), user.passwordHash != nil { return true }
+        try await end(userID, because: refusals.joined(separator: "; "))
+        return false
+    }
+
+    private func end(_ userID: String, because reason: String) async throws(OAuthError) {
         try await stored { try await store.deleteSessions(ofUser: userID) }
         try await revocation.endGrants(ofUser: userID)
-        record("sessions.ended", .denied, nil, reason: "no_longer_admitted", detail: refusals.joined(separator: "; "), subject: userID)
-        return false
+        record("sessions.ended", .denied, nil, reason: "no_longer_admitted", detail: reason, subject: userID)
     }
 
     private func refusal(of connection: Connection) async -> String? {

@@ -53,9 +53,10 @@ struct DemoSignIn: Sendable {
         self.providers = providers
         hasPasswords = names.contains("password")
         self.simulated = simulated
+        let strict = try GuardedHTTPClient.environment(environment)
         let outside: any HTTPFetcher =
             local.isEmpty
-            ? GuardedHTTPClient.shared : LocalProviders(origins: local, local: GuardedHTTPClient(.development), others: GuardedHTTPClient.shared)
+            ? strict : LocalProviders(origins: local, local: GuardedHTTPClient(.development), others: strict)
         fetcher = simulated.map { InProcessProvider(provider: $0, others: outside) } ?? outside
     }
 

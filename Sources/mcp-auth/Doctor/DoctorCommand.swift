@@ -12,6 +12,7 @@ struct DoctorCommand: AsyncParsableCommand {
             Reads the metadata of the issuer and its key set, and says what MCP clients
             and resource servers will miss. It registers nothing and signs nobody in.
             Each finding has a stable code. Exit code 0: usable. 65: there is an error.
+            HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE are used.
 
             EXAMPLES
               mcp-auth doctor --issuer https://id.example.com
@@ -32,7 +33,10 @@ struct DoctorCommand: AsyncParsableCommand {
         do throws(OAuthError) { issuer = try Issuer(self.issuer) } catch { throw Console.failure(error) }
         let policy = OutboundPolicy(
             insecureAllowHTTP: issuer.url.isLoopback, allowsLoopback: issuer.url.isLoopback, allowPrivateNetworks: allowPrivateNetworks)
-        let client = GuardedHTTPClient(policy)
+        let client: GuardedHTTPClient
+        do throws(OAuthError) { client = try .environment(ProcessInfo.processInfo.environment, policy: policy) } catch {
+            throw Console.failure(error)
+        }
         let examination = await IssuerExamination.examine(issuer, with: client)
         await client.shutdown()
         if json { report(examination) } else { show(examination) }
