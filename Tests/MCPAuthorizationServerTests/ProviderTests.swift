@@ -431,6 +431,21 @@ struct ProviderAttackTests {
         #expect(try await world.harness.store.connections(ofUser: ada.id).isEmpty && !world.provider.revokedTokens.isEmpty)
     }
 
+    @Test("users of providers have names that operators recognize, and a name that is taken takes nobody's place")
+    func names() async throws {
+        let twin = SimulatedAccount("7", name: "Another Ada", userName: "ada", email: "other@acme.example")
+        let odd = SimulatedAccount("8", name: "Odd", userName: "x y<z>", email: "odd@acme.example")
+        let world = try await ProviderHarness(accounts: [ProviderHarness.ada, twin, odd])
+        let first = try world.user(try await world.tokens())
+        let second = try world.user(try await world.tokens(as: "7"))
+        let third = try world.user(try await world.tokens(as: "8"))
+        let users = try await world.harness.server.allUsers()
+        #expect(users.first { $0.id == first }?.name == "ada@oidc")
+        for id in [second, third] { #expect(users.first { $0.id == id }?.name.hasPrefix("external.") == true) }
+        #expect(Set([first, second, third]).count == 3)
+        #expect(try await world.harness.server.connections(ofUser: first).map(\.accountName) == ["ada"])
+    }
+
     @Test("another account than the one that allowed is asked again")
     func otherAccount() async throws {
         let world = try await ProviderHarness()

@@ -88,6 +88,11 @@ extension AuthorizationServer {
         try await stored { try await store.sessions(ofUser: id, at: clock.now) }
     }
 
+    /// The connections of a user with identity providers. Throws `temporarily_unavailable`.
+    public func connections(ofUser id: String) async throws(OAuthError) -> [Connection] {
+        try await stored { try await store.connections(ofUser: id) }
+    }
+
     /// Requires the password only from now on, and deletes the recovery codes. Throws `invalid_request` or
     /// `temporarily_unavailable`.
     public func dropOneTimePasswords(ofUser name: String) async throws(OAuthError) {

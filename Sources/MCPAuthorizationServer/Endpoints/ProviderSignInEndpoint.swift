@@ -161,7 +161,8 @@ struct ProviderSignInEndpoint: ServerComponent {
             user = try await users.user(
                 SignedInPerson(
                     issuer: identity.issuer, subject: identity.subject, displayName: person.name ?? person.userName, email: person.email,
-                    isEmailVerified: person.isEmailVerified), call)
+                    isEmailVerified: person.isEmailVerified),
+                label: (person.userName ?? person.email).map { $0 + "@" + client.provider.id }, call)
         }
         guard let user, try await connections.save(person, tokens, of: client, userID: user.id) else {
             record("sign_in", .denied, call, reason: "user_disabled", detail: client.provider.id)

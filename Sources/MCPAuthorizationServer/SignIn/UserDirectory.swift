@@ -14,12 +14,27 @@ struct UserDirectory: ServerComponent {
     }
 
     /// The user for a person of another table, created at the first sign-in. Nil for a disabled user.
-    func user(_ person: SignedInPerson, _ call: HTTPCall?) async throws(OAuthError) -> User? {
+    ///
+    /// - Parameter label: The name by which operators find the user, if it is free. It identifies nobody: users who come
+    ///   from elsewhere have no password, and are found by their identity.
+    func user(_ person: SignedInPerson, label: String? = nil, _ call: HTTPCall?) async throws(OAuthError) -> User? {
         let identity = person.identity
         if let known = try await stored({ try await store.user(identity) }) { return known.isDisabled ? nil : known }
+        let unique = "external." + SecretHash(of: identity.issuer + "\n" + identity.subject).shortText
+        var name = label.flatMap(User.normalizedName) ?? unique
+        if name != unique, try await stored({ try await store.user(named: name) }) != nil { name = unique }
+        do throws(OAuthError) { return try await add(person, named: name, call) } catch {
+            // Another user took the name a moment ago.
+            guard name != unique, error.code == .temporarilyUnavailable else { throw error }
+            return try await add(person, named: unique, call)
+        }
+    }
+
+    private func add(_ person: SignedInPerson, named name: String, _ call: HTTPCall?) async throws(OAuthError) -> User? {
+        let identity = person.identity
         let user = User(
-            id: "user-" + random.token(bytes: 12), name: "external." + SecretHash(of: identity.issuer + "\n" + identity.subject).shortText,
-            displayName: person.displayName.map { DisplayText.clean($0) }, email: person.email.flatMap(User.validEmail),
+            id: "user-" + random.token(bytes: 12), name: name, displayName: person.displayName.map { DisplayText.clean($0) },
+            email: person.email.flatMap(User.validEmail),
             isEmailVerified: person.isEmailVerified, passwordHash: nil, identity: identity, createdAt: clock.now)
         do throws(StoreError) { try await store.add(user) } catch {
             // A concurrent request created the user.

@@ -55,6 +55,7 @@ struct UsersCommand: AsyncParsableCommand {
                 let user = try await server.existingUser(named.name)
                 let sessions = try await server.sessions(ofUser: user.id)
                 let grants = try await server.liveGrants(ofUser: user.name)
+                let connections = try await server.connections(ofUser: user.id)
                 let names = Names(server)
                 var applications: [JSONValue] = []
                 for grant in grants {
@@ -65,7 +66,11 @@ struct UsersCommand: AsyncParsableCommand {
                     "name": .string(user.name), "display_name": JSONValue(user.displayName), "email": JSONValue(user.email),
                     "email_verified": .bool(user.isEmailVerified), "subject": .string(user.id),
                     "identity": JSONValue(user.identity.map { "\($0.issuer) \($0.subject)" }), "active": .bool(!user.isDisabled),
-                    "password": .bool(user.passwordHash != nil), "one_time_codes": .bool(user.sealedOneTimeSecret != nil),
+                    "providers": .strings(
+                        connections.map {
+                            "\($0.provider) \($0.accountName ?? $0.identity.subject), checked \($0.checkedAt.iso8601)"
+                                + ($0.sealedTokens == nil ? ", has to be connected again" : "")
+                        }), "password": .bool(user.passwordHash != nil), "one_time_codes": .bool(user.sealedOneTimeSecret != nil),
                     "recovery_codes": .int(Int64(user.recoveryCodes.count)), "created": .string(user.createdAt.iso8601),
                     "sessions": .strings(sessions.map { "\($0.browser ?? "unknown browser") since \($0.authenticatedAt.iso8601)" }),
                     "applications": .array(applications),
