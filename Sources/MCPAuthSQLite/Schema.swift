@@ -148,7 +148,7 @@ enum Schema {
         CREATE TABLE pending_sign_ins (hash BLOB PRIMARY KEY NOT NULL, sealed BLOB NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
         CREATE INDEX pending_sign_ins_by_expiry ON pending_sign_ins (expires_at);
         CREATE TABLE connections (
-          issuer TEXT NOT NULL, subject TEXT NOT NULL, user_id TEXT NOT NULL, provider TEXT NOT NULL, account_name TEXT, sealed_tokens BLOB,
+          issuer TEXT NOT NULL, subject TEXT NOT NULL, user_id TEXT NOT NULL, provider TEXT NOT NULL, account_name TEXT, sealed_tokens BLOB, permissions TEXT,
           checked_at INTEGER NOT NULL, revision INTEGER NOT NULL, claimed_until INTEGER, PRIMARY KEY (issuer, subject)
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX connections_by_user ON connections (user_id);

@@ -72,13 +72,15 @@ struct ProviderHarness {
     init(
         _ kind: ProviderCase = .openID, admission: Admission = .everyone, alsoPasswords: Bool = false,
         store: any AuthorizationServerStore = MemoryStore(),
-        secret: ProviderSecret = "provider-secret-canary", accounts: [SimulatedAccount] = [ada, grace],
+        secret: ProviderSecret = "provider-secret-canary", permissions: (@Sendable (ProviderPerson) -> ScopeSet)? = nil,
+        accounts: [SimulatedAccount] = [ada, grace],
         configure: (inout AuthorizationServerConfiguration) -> Void = { _ in }
     ) async throws {
         self.kind = kind
         let time = TestClock()
         provider = try SimulatedProvider(kind.behaviour, accounts: accounts, clock: time.clock)
-        let method = SignInMethod.provider(kind.provider, clientID: "client-at-provider", clientSecret: secret, admission: admission)
+        let method = SignInMethod.provider(
+            kind.provider, clientID: "client-at-provider", clientSecret: secret, admission: admission, permissions: permissions)
         harness = try await Harness(
             store: store, signIn: alsoPasswords ? [method, .password] : [method], fetcher: provider, time: time, configure: configure)
         client = try await harness.registered()

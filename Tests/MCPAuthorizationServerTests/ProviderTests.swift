@@ -431,6 +431,38 @@ struct ProviderAttackTests {
         #expect(try await world.harness.store.connections(ofUser: ada.id).isEmpty && !world.provider.revokedTokens.isEmpty)
     }
 
+    @Test("groups at the provider decide which scopes a user can allow, and again when the provider is asked again")
+    func permissions() async throws {
+        let byGroup: @Sendable (ProviderPerson) -> ScopeSet = { $0.groups.contains("engineers") ? ["read", "write"] : ["read"] }
+        let kind = ProviderCase.all.first { $0.name == "Keycloak" }!
+        let world = try await ProviderHarness(kind, permissions: byGroup)
+        func scopes(_ subject: String) async throws -> String {
+            let reply = try await world.harness.redeem(world.client, try await world.code(nil, as: subject, [("scope", "read write")]))
+            return reply.json["scope"]?.string ?? ""
+        }
+        #expect(try await scopes("1001") == "read write")
+        #expect(try await scopes("1002") == "read")
+        let browser = Browser(world.harness)
+        let refused = try await world.return(browser, try await world.depart(browser, [("scope", "write")]), as: "1002")
+        #expect(refused.status == 403 && refused.location == nil && world.harness.events.contains("consent", "not_permitted"))
+    }
+
+    @Test("a user who leaves a group at the provider loses its scopes at a refresh, within the hour")
+    func fewerPermissions() async throws {
+        let byOrganization: @Sendable (ProviderPerson) -> ScopeSet = { $0.organizations.contains("acme") ? ["read", "write"] : ["read"] }
+        let world = try await ProviderHarness(
+            ProviderCase.all[0], admission: Admission(condition: { _ in true }), permissions: byOrganization)
+        let code = try await world.code(nil, as: "1001", [("scope", "read write")])
+        var reply = try await world.harness.redeem(world.client, code)
+        #expect(reply.json["scope"]?.string == "read write")
+        var left = ProviderHarness.ada
+        left.organizations = []
+        world.provider.setAccount(left)
+        world.harness.time.advance(by: 3601)
+        reply = try await world.harness.refresh(world.client, try #require(reply.json["refresh_token"]?.string))
+        #expect(reply.status == 200 && reply.json["scope"]?.string == "read", "\(reply.text)")
+    }
+
     @Test("users of providers have names that operators recognize, and a name that is taken takes nobody's place")
     func names() async throws {
         let twin = SimulatedAccount("7", name: "Another Ada", userName: "ada", email: "other@acme.example")

@@ -8,6 +8,7 @@ struct ConsentFlow: ServerComponent {
     let context: ServerContext
     let store: any GrantStore & SessionStore
     let browser: BrowserFlow
+    let connections: Connections
 
     /// The consent page.
     ///
@@ -55,11 +56,18 @@ struct ConsentFlow: ServerComponent {
     func issueCode(
         for request: AuthorizationRequest, _ scopes: ScopeSet, transaction: Transaction, _ signedIn: SignedIn, _ call: HTTPCall
     ) async throws(OAuthError) -> HTTPReply {
-        let text = random.token()
         let user = signedIn.user
+        // Groups and roles at the identity provider decide what a user can allow at all.
+        let permitted = try await connections.permissions(ofUser: user.id).map(scopes.intersection) ?? scopes
+        guard !permitted.subtracting(configuration.identityScopes).isEmpty || scopes.subtracting(configuration.identityScopes).isEmpty else {
+            record("consent", .denied, call, reason: "not_permitted", subject: user.id, client: request.clientID, scopes: scopes)
+            return browser.pages(call, request.locales).error(
+                OAuthError(.accessDenied, "your account may use none of these permissions; ask the operator of this server"), status: .forbidden)
+        }
+        let text = random.token()
         let code = AuthorizationCode(
             hash: SecretHash(of: text), clientID: request.clientID, userID: user.id, redirectURI: request.redirectURI, challenge: request.challenge,
-            scopes: scopes, resource: request.resource, keyThumbprint: request.keyThumbprint, nonce: request.nonce,
+            scopes: permitted, resource: request.resource, keyThumbprint: request.keyThumbprint, nonce: request.nonce,
             authenticatedAt: signedIn.session.authenticatedAt, expiresAt: clock.now.advanced(by: configuration.codeLifetime))
         let isFirst = try await stored { try await store.issue(code, consuming: transaction.hash, until: transaction.expiresAt.advanced(by: 60)) }
         guard isFirst else {
@@ -69,7 +77,7 @@ struct ConsentFlow: ServerComponent {
         }
         // If the session was ended meanwhile, the code is not sent.
         guard try await stored({ try await store.session(signedIn.session.hash, at: clock.now) }) != nil else { return browser.stale(call) }
-        record("consent", .allowed, call, subject: user.id, client: request.clientID, scopes: scopes)
+        record("consent", .allowed, call, subject: user.id, client: request.clientID, scopes: permitted)
         let location = AuthorizationResponse.code(text, issuer: issuer, redirectURI: request.redirectURI, state: request.state)
         return PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure)
     }

@@ -11,6 +11,7 @@ struct DevicePageEndpoint: ServerComponent {
     let clients: ClientDirectory
     let userCodes: UserCodeHash
     let browser: BrowserFlow
+    let connections: Connections
 
     /// The page on which the user types the code, after sign-in. So each guess counts against the account (RFC 8628
     /// §5.1).
@@ -89,7 +90,8 @@ struct DevicePageEndpoint: ServerComponent {
                     return try ask(
                         device, code, client, signedIn, transaction, pages, isChoosing: true, ticked: [], problem: pages.language.words.chooseOne)
                 }
-                state = .approved(userID: signedIn.user.id, scopes: scopes, authenticatedAt: signedIn.session.authenticatedAt)
+                let permitted = try await connections.permissions(ofUser: signedIn.user.id).map(scopes.intersection) ?? scopes
+                state = .approved(userID: signedIn.user.id, scopes: permitted, authenticatedAt: signedIn.session.authenticatedAt)
             case "choose": return try ask(device, code, client, signedIn, transaction, pages, isChoosing: true)
             case "deny": state = .denied
             default: return pages.error(OAuthError(.invalidRequest, "decision is allow, choose or deny"))

@@ -114,6 +114,7 @@ struct RefreshTokenGrant: TokenGrant {
         let wanted = requested.flatMap { $0.isEmpty ? nil : $0 } ?? grant.scopes
         var scopes = grant.scopes.intersection(wanted).intersection(resource.allScopes.union(configuration.identityScopes))
         if let limit = request.client.scopes { scopes = scopes.intersection(limit.union(configuration.identityScopes)) }
+        if let userID = grant.userID, let limit = try await connections.permissions(ofUser: userID) { scopes = scopes.intersection(limit) }
         var user: User?
         if IdentityScope.isPersonal(scopes), let userID = grant.userID { user = try await stored { try await store.user(id: userID) } }
         let contents = AccessTokenContents(grant, scopes: scopes, resource: resource, user: user, keyThumbprint: request.proof?.thumbprint)

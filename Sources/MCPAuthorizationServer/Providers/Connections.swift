@@ -46,7 +46,8 @@ struct Connections: ServerComponent {
         let connection = Connection(
             identity: identity, userID: userID, provider: client.provider.id,
             accountName: (person.userName ?? person.email ?? person.name).map { DisplayText.clean($0, limit: 100) },
-            sealedTokens: try seal(tokens, userID, identity), checkedAt: clock.now, revision: (known?.revision ?? 0) + 1)
+            sealedTokens: try seal(tokens, userID, identity), permissions: client.method.permissions?(person), checkedAt: clock.now,
+            revision: (known?.revision ?? 0) + 1)
         do throws(StoreError) { try await store.save(connection) } catch {
             if error.kind == .conflict { return false }
             throw unavailable(error)
@@ -172,14 +173,17 @@ struct Connections: ServerComponent {
         guard let client = client(connection.provider) else { return nil }
         do throws(ProviderFailure) {
             let (current, tokens) = try await currentTokens(connection)
+            var permissions = current.permissions
             if let person = try await client.personAgain(tokens, subject: connection.identity.subject, at: clock.now) {
                 guard person.subject.utf8.elementsEqual(connection.identity.subject.utf8) else { return "another user" }
                 if let refusal = await client.method.admission.refusal(of: person, vouchesForDomains: client.signIn.vouchesForDomains) {
                     return refusal
                 }
+                permissions = client.method.permissions?(person)
             }
             var checked = current
             checked.checkedAt = clock.now
+            checked.permissions = permissions
             checked.revision += 1
             let updated = checked
             _ = try? await store.replace(updated, expecting: current)
@@ -195,6 +199,19 @@ struct Connections: ServerComponent {
             if let known = try? await store.connection(connection.identity), known.sealedTokens != nil { try? await drop(known) }
             return error.detail
         }
+    }
+
+    /// The scopes that a user may have. Nil: every scope.
+    func permissions(ofUser id: String) async throws(OAuthError) -> ScopeSet? {
+        guard providers.contains(where: { $0.method.permissions != nil }) else { return nil }
+        let connections = try await stored { try await store.connections(ofUser: id) }
+        guard !connections.isEmpty, try await stored({ try await store.user(id: id) })?.passwordHash == nil else { return nil }
+        var all: ScopeSet = []
+        for connection in connections {
+            guard let permissions = connection.permissions else { return nil }
+            all = all.union(permissions)
+        }
+        return all.union(configuration.identityScopes)
     }
 
     // MARK: Leaving

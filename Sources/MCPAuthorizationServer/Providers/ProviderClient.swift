@@ -221,7 +221,7 @@ final class ProviderClient: Sendable {
             guard let url = try await url(.userInfo, at: now) else { throw .misconfigured("\(provider.name) has no userinfo endpoint") }
             documents.userInfo = try await profile(url, tokens)
         case .requests(let requests):
-            for request in requests where !request.isForMembership || method.admission.needsMembership {
+            for request in requests where !request.isForMembership || method.readsMembership {
                 guard let url = WebURL(request.url) else { throw .misconfigured("\(request.url) is no URL") }
                 documents.profiles[request.name] = try await profile(url, tokens)
             }

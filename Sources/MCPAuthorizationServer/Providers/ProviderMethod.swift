@@ -10,6 +10,10 @@ struct ProviderMethod: Sendable {
     let secret: ProviderSecret
     let admission: Admission
     let furtherScopes: [String]
+    let permissions: (@Sendable (ProviderPerson) -> ScopeSet)?
+
+    /// Whether organizations and teams are read.
+    var readsMembership: Bool { admission.needsMembership || permissions != nil }
 
     /// Throws `invalid_configuration`.
     func check() throws(OAuthError) {
@@ -27,7 +31,7 @@ struct ProviderMethod: Sendable {
     /// The scopes of the authorization request.
     func scopes(_ signIn: ProviderSignIn) -> [String] {
         var scopes = signIn.scopes
-        for scope in signIn.offlineScopes + (admission.needsMembership ? signIn.membershipScopes : []) + furtherScopes where !scopes.contains(scope) {
+        for scope in signIn.offlineScopes + (readsMembership ? signIn.membershipScopes : []) + furtherScopes where !scopes.contains(scope) {
             scopes.append(scope)
         }
         return scopes

@@ -1,4 +1,5 @@
 public import JOSE
+public import OAuth
 
 /// The connection of a user with an identity provider: who the user is there, and the provider's tokens.
 public struct Connection: Sendable, Hashable {
@@ -12,6 +13,8 @@ public struct Connection: Sendable, Hashable {
     public var accountName: String?
     /// The provider's tokens, encrypted. Nil: none are kept, or the provider no longer accepts them.
     public var sealedTokens: [UInt8]?
+    /// The scopes that the user may have, as the groups and roles at the provider decide. Nil: every scope.
+    public var permissions: ScopeSet?
     /// The last time at which the provider confirmed the user.
     public var checkedAt: NumericDate
     /// Increases with every change.
@@ -20,7 +23,7 @@ public struct Connection: Sendable, Hashable {
     /// A connection.
     public init(
         identity: ExternalIdentity, userID: String, provider: String, accountName: String? = nil, sealedTokens: [UInt8]? = nil,
-        checkedAt: NumericDate,
+        permissions: ScopeSet? = nil, checkedAt: NumericDate,
         revision: Int64 = 1
     ) {
         self.identity = identity
@@ -28,6 +31,7 @@ public struct Connection: Sendable, Hashable {
         self.provider = provider
         self.accountName = accountName
         self.sealedTokens = sealedTokens
+        self.permissions = permissions
         self.checkedAt = checkedAt
         self.revision = revision
     }

@@ -104,7 +104,7 @@ struct Endpoints: Sendable {
         }.first
         signIn = SignInEndpoint(
             context: context, store: store, passwords: passwords, attempts: attempts, secrets: secrets, browser: browser, sessions: sessions)
-        let consentFlow = ConsentFlow(context: context, store: store, browser: browser)
+        let consentFlow = ConsentFlow(context: context, store: store, browser: browser, connections: parts.connections)
         let providerFlow = ProviderFlow(
             context: context, store: store, connections: parts.connections, sealer: master.sealer(for: "waiting sign-ins"), browser: browser)
         provider = ProviderSignInEndpoint(
@@ -121,7 +121,8 @@ struct Endpoints: Sendable {
             context: context, store: store, limits: limits, attempts: attempts, hasher: parts.hasher, secrets: secrets, browser: browser,
             revocation: revocation)
         device = DevicePageEndpoint(
-            context: context, store: store, limits: limits, clients: clients, userCodes: userCodes, browser: browser)
+            context: context, store: store, limits: limits, clients: clients, userCodes: userCodes, browser: browser,
+            connections: parts.connections)
         assets = PageAssets(context.configuration.branding, context.configuration.siteName(context.issuer))
     }
 

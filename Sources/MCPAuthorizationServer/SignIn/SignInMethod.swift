@@ -36,12 +36,18 @@ public struct SignInMethod: Sendable {
     ///   - clientSecret: The client secret.
     ///   - admission: The users who may enter. Everybody with an account at the provider, unless it is restricted.
     ///   - scopes: Further scopes of the provider, for tools that call its API.
+    ///   - permissions: The scopes of your resources that a user may have, by groups or roles for example. They limit
+    ///     what the user can allow, and are decided again when the provider is asked again. Nil: every scope. A user
+    ///     who also has a password, or an account without this limit, has every scope.
     public static func provider(
-        _ provider: IdentityProvider, clientID: String, clientSecret: ProviderSecret, admission: Admission = .everyone, scopes: [String] = []
+        _ provider: IdentityProvider, clientID: String, clientSecret: ProviderSecret, admission: Admission = .everyone, scopes: [String] = [],
+        permissions: (@Sendable (ProviderPerson) -> ScopeSet)? = nil
     ) -> SignInMethod {
         SignInMethod(
             kind: .provider(
-                ProviderMethod(provider: provider, clientID: clientID, secret: clientSecret, admission: admission, furtherScopes: scopes)))
+                ProviderMethod(
+                    provider: provider, clientID: clientID, secret: clientSecret, admission: admission, furtherScopes: scopes,
+                    permissions: permissions)))
     }
 
     /// Through GitHub, or GitHub Enterprise if `host` is set.
