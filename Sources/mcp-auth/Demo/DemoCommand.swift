@@ -86,6 +86,9 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("With a provider: only this verified e-mail address. Repeatable.", valueName: "address"))
     var admitEmail: [String] = []
 
+    @Flag(help: "Send requests through HTTPS_PROXY, with NO_PROXY and SSL_CERT_FILE. Without it they are ignored.")
+    var environmentProxy = false
+
     @Flag(help: "Apply rate limits to requests from this machine too.")
     var rateLimitLoopback = false
 
@@ -183,7 +186,7 @@ struct DemoCommand: AsyncParsableCommand {
         let signIn = try DemoSignIn(
             signIn.isEmpty ? ["password"] : signIn, origin: origin,
             admission: Admission(domains: admitDomain, emails: admitEmail, organizations: admitOrganization),
-            environment: ProcessInfo.processInfo.environment)
+            environment: ProcessInfo.processInfo.environment, usesProxy: environmentProxy)
         if signIn.hasPasswords { try DemoUsers.check() }
         let folder = try DataFolder(data, insecureAllowReadableKey: insecureAllowReadableKey)
         let audit = try folder.auditLog()

@@ -16,7 +16,7 @@ struct DemoSignIn: Sendable {
     static let simulatedID = "simulated"
 
     /// Throws `invalid_configuration` that names every missing variable, and where its value is found.
-    init(_ names: [String], origin: String, admission: Admission, environment: [String: String]) throws {
+    init(_ names: [String], origin: String, admission: Admission, environment: [String: String], usesProxy: Bool) throws {
         var methods: [SignInMethod] = []
         var providers: [(String, String)] = []
         var simulated: SimulatedProvider?
@@ -53,7 +53,7 @@ struct DemoSignIn: Sendable {
         self.providers = providers
         hasPasswords = names.contains("password")
         self.simulated = simulated
-        let strict = try GuardedHTTPClient.environment(environment)
+        let strict = usesProxy ? try GuardedHTTPClient.environment(environment) : GuardedHTTPClient.shared
         let outside: any HTTPFetcher =
             local.isEmpty
             ? strict : LocalProviders(origins: local, local: GuardedHTTPClient(.development), others: strict)
