@@ -198,7 +198,7 @@ def _():
         (["--sign-in", "github"], ["GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET", "/sign-in/callback/github"]),
         (["--sign-in", "auth0"], ["AUTH0_DOMAIN", "acme.eu.auth0.com"]),
         (["--sign-in", "githb"], ["did you mean github?"]),
-        (["--sign-in", "simulated", "--origin", "https://tasks.example.com"], ["anybody could sign in as anybody"]),
+        (["--sign-in", "simulated", "--origin", "https://tasks.example.com"], ["every visitor could sign in as any account"]),
     ):
         data = os.path.join(folder, "data")
         done = subprocess.run([sys.argv[1], "demo", "--port", str(free_port()), "--data", data, *arguments], capture_output=True, text=True, timeout=30)

@@ -6,7 +6,7 @@ extension SimulatedProvider {
     /// The page of the authorization endpoint, for a browser: the accounts to choose from, and a way to say no. Nil for
     /// another path.
     ///
-    /// Anybody can sign in as any account. Serve it on a loopback address only.
+    /// Every visitor can sign in as any account. Serve it on a loopback address only.
     public func reply(to call: HTTPCall) -> HTTPReply? {
         guard let endpoint = WebURL(behaviour.authorization), call.path == endpoint.path else { return nil }
         guard call.request.method == .get else {
@@ -63,7 +63,7 @@ extension SimulatedProvider {
             <ul>
             \(rows)
             </ul>
-            <p style="margin-top:1rem"><a href="\(link("-"))">Cancel, as somebody who says no</a></p>
+            <p style="margin-top:1rem"><a href="\(link("-"))">Cancel</a></p>
             </main></body></html>
             """
         return HTTPReply(

@@ -139,8 +139,8 @@ struct Connections: ServerComponent {
         guard !providers.isEmpty else { return true }
         let connections = try await stored { try await store.connections(ofUser: userID) }
         guard !connections.isEmpty else {
-            // Nobody can be asked about a user who came from a provider and has ended the connection: the user has to
-            // sign in again, so that disconnecting is no way around the rules.
+            // No provider can be asked about a user who has ended the connection with it: the user has to sign in
+            // again, so that disconnecting is no way around the rules.
             let user = try await stored { try await store.user(id: userID) }
             guard let user, user.passwordHash == nil, let identity = user.identity,
                 providers.contains(where: { $0.provider.issuer.utf8.elementsEqual(identity.issuer.utf8) })

@@ -34,7 +34,7 @@ public struct SignInMethod: Sendable {
     ///   - provider: The provider, such as `.okta(domain: "acme.okta.com")`.
     ///   - clientID: The client identifier that the provider assigned.
     ///   - clientSecret: The client secret.
-    ///   - admission: The users who may enter. Everybody with an account at the provider, unless it is restricted.
+    ///   - admission: The users who may enter. By default, all users with an account at the provider.
     ///   - scopes: Further scopes of the provider, for tools that call its API.
     ///   - permissions: The scopes of your resources that a user may have, by groups or roles for example. They limit
     ///     what the user can allow, and are decided again when the provider is asked again. Nil: every scope. A user
@@ -53,7 +53,7 @@ public struct SignInMethod: Sendable {
     /// Through GitHub, or GitHub Enterprise if `host` is set.
     ///
     /// - Parameters:
-    ///   - organizations: The organizations whose members may enter. Empty: everybody with an account.
+    ///   - organizations: The organizations whose members may enter. Empty: all users with an account.
     ///   - teams: The teams whose members may enter, as `organization/team`.
     public static func github(
         clientID: String, clientSecret: ProviderSecret, host: String? = nil, organizations: [String] = [], teams: [String] = [],
@@ -66,7 +66,7 @@ public struct SignInMethod: Sendable {
 
     /// Through Google.
     ///
-    /// - Parameter hostedDomain: The Workspace domain whose users may enter. Nil: everybody with an account.
+    /// - Parameter hostedDomain: The Workspace domain whose users may enter. Nil: all users with an account.
     public static func google(
         clientID: String, clientSecret: ProviderSecret, hostedDomain: String? = nil, scopes: [String] = []
     ) -> SignInMethod {
@@ -149,7 +149,7 @@ public struct Admission: Sendable {
         self.condition = condition
     }
 
-    /// Everybody with an account at the provider.
+    /// All users with an account at the provider.
     public static let everyone = Admission()
 
     var needsMembership: Bool { !organizations.isEmpty || !teams.isEmpty || condition != nil }

@@ -15,7 +15,7 @@ struct UserDirectory: ServerComponent {
 
     /// The user for a person of another table, created at the first sign-in. Nil for a disabled user.
     ///
-    /// - Parameter label: The name by which operators find the user, if it is free. It identifies nobody: users who
+    /// - Parameter label: The name by which operators find the user, if it is free. It identifies no user: users who
     ///   come from elsewhere have no password, and are found by their identity.
     func user(_ person: SignedInPerson, label: String? = nil, _ call: HTTPCall?) async throws(OAuthError) -> User? {
         let identity = person.identity

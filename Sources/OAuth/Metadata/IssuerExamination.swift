@@ -46,7 +46,7 @@ public struct IssuerExamination: Sendable {
     /// Whether there is no error.
     public var isUsable: Bool { !findings.contains { $0.severity == .error } }
 
-    /// Fetches the documents of an issuer and examines them. It registers nothing and signs nobody in.
+    /// Fetches the documents of an issuer and examines them. It registers nothing and signs no user in.
     public static func examine(_ issuer: Issuer, with fetcher: any HTTPFetcher) async -> IssuerExamination {
         var examination = IssuerExamination(issuer: issuer)
         await examination.findDocument(fetcher)

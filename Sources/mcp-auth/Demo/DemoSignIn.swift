@@ -26,7 +26,8 @@ struct DemoSignIn: Sendable {
             case "password": methods.append(.password)
             case Self.simulatedID:
                 guard WebURL(origin)?.isLoopback == true else {
-                    throw OAuthError(.invalidConfiguration, "--sign-in simulated is for this machine: anybody could sign in as anybody at \(origin)")
+                    throw OAuthError(
+                        .invalidConfiguration, "--sign-in simulated is for this machine: every visitor could sign in as any account at \(origin)")
                 }
                 let provider = try Self.simulator(origin)
                 simulated = provider

@@ -22,7 +22,7 @@ enum DemoWelcome {
             }
         }
         if !signIn.hasPasswords {
-            // Nobody has a password here.
+            // There are no passwords.
         } else if passwords.isEmpty {
             text += "\n  The users are ada and grace, with the passwords of the first start. To set a new one:\n"
             text += "    \(program) users password ada --data \(data)\n"

@@ -10,7 +10,7 @@ struct DoctorCommand: AsyncParsableCommand {
         abstract: "Find out why an authorization server does not work with MCP clients.",
         discussion: """
             Reads the metadata of the issuer and its key set, and says what MCP clients
-            and resource servers will miss. It registers nothing and signs nobody in.
+            and resource servers will miss. It registers nothing and signs no user in.
             Each finding has a stable code. Exit code 0: usable. 65: there is an error.
             HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE are used.
 
