@@ -1,3 +1,4 @@
+import NIOSSL
 public import OAuth
 
 /// The way out of a network: through a proxy, and with certificate authorities of its own.
@@ -20,7 +21,8 @@ public struct OutboundRoute: Sendable, Hashable {
     /// The route of the variables that most programs read: `HTTPS_PROXY` or `https_proxy`, `NO_PROXY` or `no_proxy`
     /// (names separated by commas), and `SSL_CERT_FILE`. `HTTP_PROXY` is not read, because every request goes to https.
     ///
-    /// Throws `invalid_configuration` for a proxy that is not an http URL, or has a user name.
+    /// Throws `invalid_configuration` for a proxy that is not an http URL, or has a user name, and for a file without
+    /// certificates. `NO_PROXY=*` means no proxy.
     public init(environment: [String: String]) throws(OAuthError) {
         func value(_ names: String...) -> String? { names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty } }
         var proxy: WebURL?
@@ -31,10 +33,18 @@ public struct OutboundRoute: Sendable, Hashable {
             }
             proxy = url
         }
-        let names = (value("NO_PROXY", "no_proxy") ?? "").split(separator: ",").map { name in
+        let exceptions = value("NO_PROXY", "no_proxy") ?? ""
+        if exceptions.split(separator: ",").contains(where: { $0.filter { $0 != " " } == "*" }) { proxy = nil }
+        let names = exceptions.split(separator: ",").map { name in
             String(name.drop { $0 == " " || $0 == "." || $0 == "*" }.prefix { $0 != " " })
         }
-        self.init(proxy: proxy, withoutProxy: names.filter { !$0.isEmpty }, certificateAuthorities: value("SSL_CERT_FILE"))
+        let authorities = value("SSL_CERT_FILE")
+        if let authorities, (try? NIOSSLCertificate.fromPEMFile(authorities))?.isEmpty ?? true {
+            throw OAuthError(
+                .invalidConfiguration,
+                "SSL_CERT_FILE: \(authorities.prefix(300)) has no certificates (PEM) that can be read; name another file, or unset it")
+        }
+        self.init(proxy: proxy, withoutProxy: names.filter { !$0.isEmpty }, certificateAuthorities: authorities)
     }
 
     /// Whether a request goes through the proxy. Loopback and literal addresses never do.

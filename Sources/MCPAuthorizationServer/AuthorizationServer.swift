@@ -93,7 +93,7 @@ public final class AuthorizationServer: ServerComponent {
             if let fetcher { providers.append(try ProviderClient(method, fetcher: fetcher)) }
         }
         connections = Connections(
-            context: context, store: store, providers: providers, sealer: master.sealer(for: "provider tokens"), revocation: revocation)
+            context: context, store: store, providers: providers, sealer: master.sealer(for: "provider tokens"))
         endpoints = Endpoints(
             Endpoints.Parts(
                 context: context, store: store, master: master, signIn: signIn, connections: connections, hasher: hasher, clients: clients,

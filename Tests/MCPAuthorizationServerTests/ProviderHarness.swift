@@ -1,6 +1,7 @@
 import HTTPTypes
 import IdentityProviders
 import JOSE
+import MCPAuth
 import MCPAuthTesting
 import MCPAuthorizationServer
 import OAuth
@@ -71,7 +72,7 @@ struct ProviderHarness {
 
     init(
         _ kind: ProviderCase = .openID, admission: Admission = .everyone, alsoPasswords: Bool = false,
-        store: any AuthorizationServerStore = MemoryStore(),
+        store: any AuthorizationServerStore = MemoryStore(), master: MasterKey = .random(),
         secret: ProviderSecret = "provider-secret-canary", permissions: (@Sendable (ProviderPerson) -> ScopeSet)? = nil,
         accounts: [SimulatedAccount] = [ada, grace],
         configure: (inout AuthorizationServerConfiguration) -> Void = { _ in }
@@ -82,7 +83,7 @@ struct ProviderHarness {
         let method = SignInMethod.provider(
             kind.provider, clientID: "client-at-provider", clientSecret: secret, admission: admission, permissions: permissions)
         harness = try await Harness(
-            store: store, signIn: alsoPasswords ? [method, .password] : [method], fetcher: provider, time: time, configure: configure)
+            store: store, master: master, signIn: alsoPasswords ? [method, .password] : [method], fetcher: provider, time: time, configure: configure)
         client = try await harness.registered()
     }
 

@@ -380,6 +380,82 @@ struct ProviderAttackTests {
         #expect(try await browser.go(.get, "/account").text.contains("Continue with GitHub"), "signed out")
     }
 
+    @Test("P-12: where only the sign-in describes users, a refresh at the provider proves that the account still exists")
+    func closedWithoutProfile() async throws {
+        for name in ["Google", "Apple", "Entra"] {
+            let world = try await ProviderHarness(ProviderCase.all.first { $0.name == name }!)
+            // The access token is still good when the check is due.
+            world.provider.setFaults { $0.answer = { $0["expires_in"] = 86_400 } }
+            let tokens = try await world.tokens()
+            world.harness.time.advance(by: 3601)
+            let before = world.provider.tokenRequests("refresh_token")
+            let still = try await world.harness.refresh(world.client, tokens.refresh)
+            #expect(still.status == 200 && world.provider.tokenRequests("refresh_token") == before + 1, "\(name)")
+            world.provider.setFaults { $0.closedAccounts = ["1001"] }
+            world.harness.time.advance(by: 3601)
+            let late = try await world.harness.refresh(world.client, try #require(still.json["refresh_token"]?.string))
+            #expect(late.status == 400 && late.error == "invalid_grant", "\(name)")
+        }
+    }
+
+    @Test("P-11: a provider that does not answer is left alone for a minute, so that an outage delays no refresh")
+    func outageIsNotRepeated() async throws {
+        let world = try await ProviderHarness()
+        var tokens = try await world.tokens().refresh
+        world.harness.time.advance(by: 4000)
+        world.provider.setFaults { $0.isUnreachable = true }
+        var asked: [Int] = []
+        for _ in 0..<4 {
+            let before = world.provider.requests.count
+            let reply = try await world.harness.refresh(world.client, tokens)
+            #expect(reply.status == 200)
+            tokens = try #require(reply.json["refresh_token"]?.string)
+            asked.append(world.provider.requests.count - before)
+            world.harness.time.advance(by: 25)
+        }
+        #expect(asked[0] > 0 && asked[1] == 0 && asked[2] == 0 && asked[3] > 0, "\(asked)")
+    }
+
+    @Test("P-11: the tokens of a sign-in that came during a rejected check are kept")
+    func rejectedMeanwhile() async throws {
+        let world = try await ProviderHarness()
+        let tokens = try await world.tokens()
+        world.harness.time.advance(by: 4000)
+        world.provider.setFaults { faults in
+            faults.delay = .milliseconds(500)
+            faults.tokenReply = HTTPReply(.badRequest, [.contentType: "application/json"], body: Array(#"{"error":"invalid_grant"}"#.utf8))
+        }
+        async let refreshed = world.harness.refresh(world.client, tokens.refresh)
+        while world.provider.tokenRequests("refresh_token") == 0 { try await Task.sleep(for: .milliseconds(5)) }
+        world.provider.setFaults { $0 = SimulatedProvider.Faults() }
+        _ = try await world.tokens()
+        #expect(try await refreshed.status == 200)
+        let identity = ExternalIdentity(issuer: "https://id.example.com", subject: "1001")
+        #expect(try await world.harness.store.connection(identity)?.sealedTokens != nil)
+        #expect(!world.harness.events.contains("sessions.ended", "no_longer_admitted"))
+    }
+
+    @Test("who has ended the last grant and allows an application again, keeps the new grant")
+    func grantAfterTheLast() async throws {
+        let world = try await ProviderHarness()
+        let browser = Browser(world.harness)
+        let first = try await world.harness.redeem(world.client, try await world.code(browser))
+        let refresh = try #require(first.json["refresh_token"]?.string)
+        #expect(try await world.harness.post("/revoke", [("client_id", world.client), ("token", refresh)]).status == 200)
+        #expect(!world.provider.revokedTokens.isEmpty)
+        // The session goes on, so that the provider need not be asked again.
+        let answer = try await world.depart(browser)
+        let code: String
+        if answer.hasPrefix("https://c.example/") {
+            code = try #require(answer.firstMatch(of: /code=([^&]+)/)).1.description
+        } else {
+            code = try #require(try await world.return(browser, answer).location?["code"])
+        }
+        let second = try await world.harness.redeem(world.client, code)
+        let reply = try await world.harness.refresh(world.client, try #require(second.json["refresh_token"]?.string))
+        #expect(reply.status == 200, "\(reply.text)")
+    }
+
     @Test("P-10: twenty refreshes at once ask the provider once, where its refresh tokens rotate")
     func flight() async throws {
         let world = try await ProviderHarness()
@@ -445,6 +521,44 @@ struct ProviderAttackTests {
         let browser = Browser(world.harness)
         let refused = try await world.return(browser, try await world.depart(browser, [("scope", "write")]), as: "1002")
         #expect(refused.status == 403 && refused.location == nil && world.harness.events.contains("consent", "not_permitted"))
+    }
+
+    @Test("a rule about groups that was added later gives no scope to users whose groups are not known yet")
+    func laterPermissions() async throws {
+        let (store, master) = (MemoryStore(), MasterKey.random())
+        let before = try await ProviderHarness(store: store, master: master)
+        let code = try await before.code(nil, as: "1001", [("scope", "read write")])
+        let tokens = try await before.harness.redeem(before.client, code)
+        let after = try await ProviderHarness(store: store, master: master, permissions: { _ in ["read"] })
+        let refused = try await after.harness.refresh(before.client, try #require(tokens.json["refresh_token"]?.string))
+        #expect(refused.status == 400, "\(refused.text)")
+        let again = try await after.harness.redeem(after.client, try await after.code(nil, as: "1001", [("scope", "read write")]))
+        #expect(again.json["scope"]?.string == "read", "\(again.text)")
+    }
+
+    @Test("a device gets no grant from a user whose groups permit none of the scopes")
+    func deviceWithoutPermissions() async throws {
+        let world = try await ProviderHarness(permissions: { _ in ["read"] }, configure: { $0.grantTypes.insert(.deviceCode) })
+        let device = try await world.harness.registered([
+            "client_name": "A television", "grant_types": ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
+            "token_endpoint_auth_method": "none", "redirect_uris": [],
+        ])
+        let begun = try await world.harness.post("/device_authorization", [("client_id", device), ("scope", "write")])
+        let browser = Browser(world.harness)
+        try await browser.go(.get, "/device")
+        let departure = try await browser.submit("/sign-in/provider", [("provider", world.id)])
+        try await world.return(browser, try #require(departure.response.headerFields[.location]))
+        try await browser.go(.get, "/device")
+        try await browser.submit("/device", [("user_code", try #require(begun.json["user_code"]?.string))])
+        let decided = try await browser.submit("/device/decision", [("decision", "allow")])
+        #expect(decided.status == 403 && world.harness.events.contains("device.decided", "not_permitted"), "\(decided.text)")
+        let polled = try await world.harness.post(
+            "/token",
+            [
+                ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("client_id", device),
+                ("device_code", try #require(begun.json["device_code"]?.string)),
+            ])
+        #expect(polled.error == "authorization_pending")
     }
 
     @Test("a user who leaves a group at the provider loses its scopes at a refresh, within the hour")

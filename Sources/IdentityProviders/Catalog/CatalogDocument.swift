@@ -47,8 +47,8 @@ public enum CatalogDocument {
             ```
 
             `Admission` restricts who may enter: domains, tenants, verified e-mail addresses, organizations, teams, groups, or a
-            condition of your own. It is checked at every sign-in, and again at most an hour later when a grant is refreshed.
-            Users who may no longer enter lose their sessions and grants.
+            condition of your own. It is checked at every sign-in, and again at most an hour later when a grant is refreshed,
+            as far as the provider can be asked (see the guide). Users who may no longer enter lose their sessions and grants.
 
             A tool uses the provider's API with the token of its caller:
 

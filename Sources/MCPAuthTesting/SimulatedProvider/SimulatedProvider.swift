@@ -87,7 +87,9 @@ public final class SimulatedProvider: HTTPFetcher {
         state = Mutex(State(accounts: Dictionary(accounts.map { (Array($0.subject.utf8), $0) }, uniquingKeysWith: { first, _ in first })))
     }
 
-    /// Every request of the authorization server, in order.
+    private static let rememberedRequests = 10_000
+
+    /// The latest requests of the authorization server, in order: all, up to 5,000.
     public var requests: [OutboundRequest] { state.withLock { $0.requests } }
     /// The accounts, ordered by name.
     public var accounts: [SimulatedAccount] { state.withLock { Array($0.accounts.values) }.sorted { $0.name < $1.name } }
@@ -149,6 +151,7 @@ public final class SimulatedProvider: HTTPFetcher {
     /// Answers a request of the authorization server. Throws `fetch_failed` for URLs that the provider does not have.
     public func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply {
         let faults = state.withLock { state in
+            if state.requests.count >= Self.rememberedRequests { state.requests.removeFirst(Self.rememberedRequests / 2) }
             state.requests.append(request)
             return state.faults
         }

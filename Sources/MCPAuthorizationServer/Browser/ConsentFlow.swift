@@ -8,7 +8,7 @@ struct ConsentFlow: ServerComponent {
     let context: ServerContext
     let store: any GrantStore & SessionStore
     let browser: BrowserFlow
-    let connections: Connections
+    let permissions: UserPermissions
 
     /// The consent page.
     ///
@@ -58,11 +58,11 @@ struct ConsentFlow: ServerComponent {
     ) async throws(OAuthError) -> HTTPReply {
         let user = signedIn.user
         // Groups and roles at the identity provider decide what a user can allow at all.
-        let permitted = try await connections.permissions(ofUser: user.id).map(scopes.intersection) ?? scopes
-        guard !permitted.subtracting(configuration.identityScopes).isEmpty || scopes.subtracting(configuration.identityScopes).isEmpty else {
+        let permitted: ScopeSet
+        do throws(OAuthError) { permitted = try await permissions.permitted(scopes, ofUser: user.id) } catch {
+            guard error.code == .accessDenied else { throw error }
             record("consent", .denied, call, reason: "not_permitted", subject: user.id, client: request.clientID, scopes: scopes)
-            return browser.pages(call, request.locales).error(
-                OAuthError(.accessDenied, "your account may use none of these permissions; ask the operator of this server"), status: .forbidden)
+            return browser.pages(call, request.locales).error(error, status: .forbidden)
         }
         let text = random.token()
         let code = AuthorizationCode(

@@ -3,7 +3,7 @@ import JOSE
 import MCPAuth
 import OAuth
 
-/// Begins the session of a user who has signed in, in whatever way.
+/// Begins the session of a user who has signed in.
 struct SessionIssuance: ServerComponent {
     let context: ServerContext
     let store: any SessionStore & UserStore

@@ -12,6 +12,7 @@ struct AccountEndpoint: ServerComponent {
     let revocation: GrantRevocation
     let uses: GrantUses
     let providers: Connections
+    let memberships: Memberships
 
     func account(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .get else { return .methodNotAllowed("GET") }
@@ -73,7 +74,7 @@ struct AccountEndpoint: ServerComponent {
             }
             try await providers.disconnect(connection, call)
             // The last way in ends what was let in by it.
-            guard try await providers.isStillAdmitted(signedIn.user.id) else {
+            guard try await memberships.isStillAdmitted(signedIn.user.id) else {
                 return browser.withoutSession(pages.signedOut(pages.language.words.everythingEnded))
             }
             return browser.toAccount(.unlinked)

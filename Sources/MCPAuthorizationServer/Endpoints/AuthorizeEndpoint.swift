@@ -13,6 +13,7 @@ struct AuthorizeEndpoint: ServerComponent {
     let requests: PushedRequests
     let browser: BrowserFlow
     let consent: ConsentFlow
+    let memberships: Memberships
 
     func reply(to call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .get || call.request.method == .post else { return .methodNotAllowed("GET, POST") }
@@ -93,7 +94,7 @@ struct AuthorizeEndpoint: ServerComponent {
         let pages = browser.pages(call, request.locales)
         do throws(OAuthError) {
             let now = clock.now
-            let signedIn = try await browser.signedIn(call)
+            let signedIn = try await memberships.current(try await browser.signedIn(call))
             let isTooLongAgo =
                 request.maximumAge.map { limit in signedIn.map { now.seconds(since: $0.session.authenticatedAt) > limit || limit == 0 } ?? true }
                 ?? false

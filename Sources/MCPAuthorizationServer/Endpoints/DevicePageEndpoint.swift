@@ -11,7 +11,8 @@ struct DevicePageEndpoint: ServerComponent {
     let clients: ClientDirectory
     let userCodes: UserCodeHash
     let browser: BrowserFlow
-    let connections: Connections
+    let memberships: Memberships
+    let permissions: UserPermissions
 
     /// The page on which the user types the code, after sign-in. So each guess counts against the account (RFC 8628
     /// §5.1).
@@ -22,7 +23,7 @@ struct DevicePageEndpoint: ServerComponent {
             let typed = try Form(queryOf: call.request.path ?? "").single("user_code").flatMap(UserCode.normalized)
             let cookie = browser.cookie(call)
             let transaction = browser.newTransaction(.device(userCode: typed), browser: SecretHash(of: cookie.value))
-            guard let signedIn = try await browser.signedIn(call) else {
+            guard let signedIn = try await memberships.current(try await browser.signedIn(call)) else {
                 return cookie.set(on: pages.signIn(try browser.transactions.seal(transaction), client: nil))
             }
             return cookie.set(
@@ -90,7 +91,12 @@ struct DevicePageEndpoint: ServerComponent {
                     return try ask(
                         device, code, client, signedIn, transaction, pages, isChoosing: true, ticked: [], problem: pages.language.words.chooseOne)
                 }
-                let permitted = try await connections.permissions(ofUser: signedIn.user.id).map(scopes.intersection) ?? scopes
+                let permitted: ScopeSet
+                do throws(OAuthError) { permitted = try await permissions.permitted(scopes, ofUser: signedIn.user.id) } catch {
+                    guard error.code == .accessDenied else { throw error }
+                    record("device.decided", .denied, call, reason: "not_permitted", subject: signedIn.user.id, client: client.id, scopes: scopes)
+                    return pages.error(error, status: .forbidden)
+                }
                 state = .approved(userID: signedIn.user.id, scopes: permitted, authenticatedAt: signedIn.session.authenticatedAt)
             case "choose": return try ask(device, code, client, signedIn, transaction, pages, isChoosing: true)
             case "deny": state = .denied

@@ -11,7 +11,8 @@ struct RefreshTokenGrant: TokenGrant {
     let issuance: TokenIssuance
     let revocation: GrantRevocation
     let uses: GrantUses
-    let connections: Connections
+    let memberships: Memberships
+    let permissions: UserPermissions
 
     private static let refusal = OAuthError(
         .invalidGrant, "the refresh token is unknown, expired, revoked, or belongs to another client or key; sign in again")
@@ -26,13 +27,7 @@ struct RefreshTokenGrant: TokenGrant {
             record("token.refreshed", .denied, call, reason: "unknown_refresh_token", client: client.id)
             throw Self.refusal
         }
-        // A user who left the organization, or closed the account at the provider, loses the grants.
-        if !connections.providers.isEmpty, let userID = try await stored({ try await store.grant(grantID) })?.userID,
-            try await !connections.isStillAdmitted(userID)
-        {
-            record("token.refreshed", .denied, call, reason: "no_longer_admitted", subject: userID, client: client.id)
-            throw Self.refusal
-        }
+        if memberships.areChecked { try await checkMembership(of: grantID, request) }
         let successorText = issuance.refreshTokens.successor(of: text, for: grantID)
         let successor = Successor(hash: SecretHash(of: successorText), expiresAt: now.advanced(by: configuration.refreshTokenIdleLifetime))
         let signing = Signing()
@@ -63,6 +58,20 @@ struct RefreshTokenGrant: TokenGrant {
         case .unknown:
             record("token.refreshed", .denied, call, reason: "unknown_refresh_token", client: client.id)
             throw Self.refusal
+        }
+    }
+
+    /// A user who left the organization, or closed the account at the identity provider, loses the grants. A user whom
+    /// the groups there permit none of the scopes gets no token.
+    private func checkMembership(of grantID: String, _ request: TokenRequest) async throws(OAuthError) {
+        guard let grant = try await stored({ try await store.grant(grantID) }), let userID = grant.userID else { return }
+        func refuse(_ reason: String) -> OAuthError {
+            record("token.refreshed", .denied, request.call, reason: reason, subject: userID, client: request.client.id)
+            return Self.refusal
+        }
+        guard try await memberships.isStillAdmitted(userID) else { throw refuse("no_longer_admitted") }
+        do throws(OAuthError) { _ = try await permissions.permitted(grant.scopes, ofUser: userID) } catch {
+            throw error.code == .accessDenied ? refuse("not_permitted") : error
         }
     }
 
@@ -114,7 +123,7 @@ struct RefreshTokenGrant: TokenGrant {
         let wanted = requested.flatMap { $0.isEmpty ? nil : $0 } ?? grant.scopes
         var scopes = grant.scopes.intersection(wanted).intersection(resource.allScopes.union(configuration.identityScopes))
         if let limit = request.client.scopes { scopes = scopes.intersection(limit.union(configuration.identityScopes)) }
-        if let userID = grant.userID, let limit = try await connections.permissions(ofUser: userID) { scopes = scopes.intersection(limit) }
+        if let userID = grant.userID, let limit = try await permissions.limit(ofUser: userID) { scopes = scopes.intersection(limit) }
         var user: User?
         if IdentityScope.isPersonal(scopes), let userID = grant.userID { user = try await stored { try await store.user(id: userID) } }
         let contents = AccessTokenContents(grant, scopes: scopes, resource: resource, user: user, keyThumbprint: request.proof?.thumbprint)

@@ -9,19 +9,22 @@ import OAuth
 /// user and provider, and no client ever receives one (P-06).
 struct Connections: ServerComponent {
     let context: ServerContext
-    let store: any ConnectionStore & GrantStore & SessionStore & UserStore
+    let store: any ConnectionStore & GrantStore
     let providers: [ProviderClient]
     let sealer: Sealer
-    let revocation: GrantRevocation
 
-    /// The number of seconds after which a provider is asked again whether a user may still enter.
-    static let checkInterval: Int64 = 3600
     /// The number of seconds for which one caller may refresh.
     private static let claimLifetime: Int64 = 30
     /// The number of seconds before its expiration at which a token is refreshed.
     private static let margin: Int64 = 60
 
     func client(_ id: String) -> ProviderClient? { providers.first { $0.provider.id == id } }
+
+    /// Whether a user was created by a sign-in at one of these providers.
+    func isFromProvider(_ user: User) -> Bool {
+        guard let identity = user.identity else { return false }
+        return providers.contains { $0.provider.issuer.utf8.elementsEqual(identity.issuer.utf8) }
+    }
 
     // MARK: Tokens
 
@@ -59,15 +62,22 @@ struct Connections: ServerComponent {
     ///
     /// Throws `rejected` when the user has to connect again; the tokens are then deleted. Throws `unavailable` when it
     /// is worth trying again, and `misconfigured`; the tokens are then kept (P-11).
-    func currentTokens(_ connection: Connection) async throws(ProviderFailure) -> (connection: Connection, tokens: ProviderTokens) {
-        guard let client = client(connection.provider) else { throw .misconfigured("the provider \(connection.provider) is not configured") }
-        var connection = connection
+    ///
+    /// - Parameter mustRefresh: Whether a token that has not expired is refreshed too, which proves that the account is
+    ///   still there. Without a refresh token it is returned as it is.
+    func currentTokens(
+        _ original: Connection, mustRefresh: Bool = false
+    ) async throws(ProviderFailure) -> (connection: Connection, tokens: ProviderTokens) {
+        guard let client = client(original.provider) else { throw .misconfigured("the provider \(original.provider) is not configured") }
+        var connection = original
         for _ in 0..<200 {
             guard let tokens = tokens(connection) else { throw .rejected("there are no tokens") }
             let now = clock.now
-            guard let expiresAt = tokens.expiresAt, expiresAt <= now.advanced(by: Self.margin) else { return (connection, tokens) }
+            let isOld = tokens.expiresAt.map { $0 <= now.advanced(by: Self.margin) } ?? false
+            // Another caller may have refreshed meanwhile, which is as good.
+            guard isOld || (mustRefresh && connection.revision == original.revision) else { return (connection, tokens) }
             guard tokens.refreshToken != nil else {
-                if expiresAt > now { return (connection, tokens) }
+                if tokens.expiresAt.map({ $0 > now }) ?? true { return (connection, tokens) }
                 try await drop(connection)
                 throw .rejected("the token has expired, and there is no refresh token")
             }
@@ -99,7 +109,8 @@ struct Connections: ServerComponent {
             }
             let updated = next
             guard try await reading({ () async throws(StoreError) in try await store.replace(updated, expecting: connection) }) else {
-                throw .rejected("the connection was changed meanwhile")
+                // The user signed in again, or ended the connection. This answer says nothing about what is there now.
+                throw .unavailable("the connection was changed meanwhile")
             }
             return (next, fresh)
         } catch {
@@ -114,13 +125,13 @@ struct Connections: ServerComponent {
         }
     }
 
-    /// Deletes the tokens of a connection. Who the user is, stays known.
-    private func drop(_ connection: Connection) async throws(ProviderFailure) {
+    /// Deletes the tokens of a connection, unless it was changed meanwhile. Who the user is, stays known.
+    func drop(_ connection: Connection) async throws(ProviderFailure) {
         var next = connection
         next.sealedTokens = nil
         next.revision += 1
         let dropped = next
-        _ = try await reading { () async throws(StoreError) in try await store.replace(dropped, expecting: connection) }
+        guard try await reading({ () async throws(StoreError) in try await store.replace(dropped, expecting: connection) }) else { return }
         record("connection.dropped", .denied, nil, reason: "provider_rejected", detail: connection.provider, subject: connection.userID)
     }
 
@@ -129,89 +140,6 @@ struct Connections: ServerComponent {
             _ = unavailable(error)
             throw .unavailable("the store failed")
         }
-    }
-
-    // MARK: Users who may no longer enter
-
-    /// Asks the providers of a user again whether the user may enter, at most hourly for each. False when the user may
-    /// not: sessions and grants have then been ended. An outage of a provider, or its limits, decide nothing.
-    func isStillAdmitted(_ userID: String) async throws(OAuthError) -> Bool {
-        guard !providers.isEmpty else { return true }
-        let connections = try await stored { try await store.connections(ofUser: userID) }
-        guard !connections.isEmpty else {
-            // No provider can be asked about a user who has ended the connection with it: the user has to sign in
-            // again, so that disconnecting is no way around the rules.
-            let user = try await stored { try await store.user(id: userID) }
-            guard let user, user.passwordHash == nil, let identity = user.identity,
-                providers.contains(where: { $0.provider.issuer.utf8.elementsEqual(identity.issuer.utf8) })
-            else { return true }
-            try await end(userID, because: "the connection was ended")
-            return false
-        }
-        var refusals: [String] = []
-        for connection in connections {
-            if clock.now.seconds(since: connection.checkedAt) < Self.checkInterval {
-                if connection.sealedTokens == nil { refusals.append("\(connection.provider): disconnected") }
-                continue
-            }
-            if let refusal = await refusal(of: connection) { refusals.append("\(connection.provider): \(refusal)") }
-        }
-        // Another way in is enough.
-        guard refusals.count == connections.count else { return true }
-        if let user = try await stored({ try await store.user(id: userID) }), user.passwordHash != nil { return true }
-        try await end(userID, because: refusals.joined(separator: "; "))
-        return false
-    }
-
-    private func end(_ userID: String, because reason: String) async throws(OAuthError) {
-        try await stored { try await store.deleteSessions(ofUser: userID) }
-        try await revocation.endGrants(ofUser: userID)
-        record("sessions.ended", .denied, nil, reason: "no_longer_admitted", detail: reason, subject: userID)
-    }
-
-    private func refusal(of connection: Connection) async -> String? {
-        guard let client = client(connection.provider) else { return nil }
-        do throws(ProviderFailure) {
-            let (current, tokens) = try await currentTokens(connection)
-            var permissions = current.permissions
-            if let person = try await client.personAgain(tokens, subject: connection.identity.subject, at: clock.now) {
-                guard person.subject.utf8.elementsEqual(connection.identity.subject.utf8) else { return "another user" }
-                if let refusal = await client.method.admission.refusal(of: person, vouchesForDomains: client.signIn.vouchesForDomains) {
-                    return refusal
-                }
-                permissions = client.method.permissions?(person)
-            }
-            var checked = current
-            checked.checkedAt = clock.now
-            checked.permissions = permissions
-            checked.revision += 1
-            let updated = checked
-            _ = try? await store.replace(updated, expecting: current)
-            return nil
-        } catch {
-            guard case .rejected = error else {
-                logger.notice(
-                    "a user could not be checked at the identity provider",
-                    metadata: ["provider": "\(connection.provider)", "reason": "\(error.detail)"])
-                return nil
-            }
-            // The token was rejected without a refresh: it is of no use any more.
-            if let known = try? await store.connection(connection.identity), known.sealedTokens != nil { try? await drop(known) }
-            return error.detail
-        }
-    }
-
-    /// The scopes that a user may have. Nil: every scope.
-    func permissions(ofUser id: String) async throws(OAuthError) -> ScopeSet? {
-        guard providers.contains(where: { $0.method.permissions != nil }) else { return nil }
-        let connections = try await stored { try await store.connections(ofUser: id) }
-        guard !connections.isEmpty, try await stored({ try await store.user(id: id) })?.passwordHash == nil else { return nil }
-        var all: ScopeSet = []
-        for connection in connections {
-            guard let permissions = connection.permissions else { return nil }
-            all = all.union(permissions)
-        }
-        return all.union(configuration.identityScopes)
     }
 
     // MARK: Leaving

@@ -178,7 +178,7 @@ final class ProviderClient: Sendable {
         }
         var expiresAt: NumericDate?
         if let stated = json["expires_in"], !stated.isNull {
-            // A text is accepted, as some providers send it. Other values count as unknown, which a refresh resolves.
+            // A number as a text is accepted, as some providers send it.
             let seconds = stated.int ?? stated.string.flatMap { Int($0) }
             guard let seconds, (1...315_360_000).contains(seconds) else {
                 throw .invalid("expires_in of \(provider.name) is not a number of seconds")
@@ -229,8 +229,11 @@ final class ProviderClient: Sendable {
         do throws(OAuthError) { return try signIn.person(documents) } catch { throw .invalid(error.message) }
     }
 
+    /// Whether the provider can be asked about a user without an ID token.
+    var canAskAgain: Bool { if case .idToken = signIn.identity { false } else { true } }
+
     /// The user of tokens that were obtained before, without an ID token. Nil when the provider has no way to ask.
-    func personAgain(_ tokens: ProviderTokens, subject: String, at now: NumericDate) async throws(ProviderFailure) -> ProviderPerson? {
+    func personAgain(_ tokens: ProviderTokens, at now: NumericDate) async throws(ProviderFailure) -> ProviderPerson? {
         switch signIn.identity {
         case .idToken: return nil
         case .idTokenAndUserInfo, .userInfo:

@@ -49,6 +49,9 @@ struct Endpoints: Sendable {
             context: context, store: store, clients: clients, limits: limits, assertionKeys: parts.assertionKeys)
         let activeGrants = ActiveGrants(context: context, store: store, clients: clients, revocations: revocation.list)
 
+        let memberships = Memberships(context: context, store: store, connections: parts.connections, revocation: revocation)
+        let permissions = UserPermissions(context: context, store: store, connections: parts.connections)
+
         // Programs
         let assertions = AssertionValidation(context: context, store: store, keySets: parts.assertionKeys, issuance: issuance)
         let grants: [GrantType: any TokenGrant] = [
@@ -56,7 +59,7 @@ struct Endpoints: Sendable {
                 context: context, store: store, users: users, clients: clients, issuance: issuance, revocation: revocation),
             .refreshToken: RefreshTokenGrant(
                 context: context, store: store, limits: limits, issuance: issuance, revocation: revocation, uses: parts.uses,
-                connections: parts.connections),
+                memberships: memberships, permissions: permissions),
             .clientCredentials: ClientCredentialsGrant(context: context, store: store, clients: clients, issuance: issuance),
             .deviceCode: DeviceCodeGrant(context: context, store: store, users: users, clients: clients, issuance: issuance),
             .tokenExchange: TokenExchangeGrant(context: context, issuance: issuance, activeGrants: activeGrants),
@@ -104,7 +107,7 @@ struct Endpoints: Sendable {
         }.first
         signIn = SignInEndpoint(
             context: context, store: store, passwords: passwords, attempts: attempts, secrets: secrets, browser: browser, sessions: sessions)
-        let consentFlow = ConsentFlow(context: context, store: store, browser: browser, connections: parts.connections)
+        let consentFlow = ConsentFlow(context: context, store: store, browser: browser, permissions: permissions)
         let providerFlow = ProviderFlow(
             context: context, store: store, connections: parts.connections, sealer: master.sealer(for: "waiting sign-ins"), browser: browser)
         provider = ProviderSignInEndpoint(
@@ -112,17 +115,17 @@ struct Endpoints: Sendable {
             flow: providerFlow, consent: consentFlow)
         authorize = AuthorizeEndpoint(
             context: context, store: store, limits: limits, clients: clients, validation: validation, requests: requests, browser: browser,
-            consent: consentFlow)
+            consent: consentFlow, memberships: memberships)
         consent = ConsentEndpoint(context: context, store: store, browser: browser, flow: consentFlow, providers: providerFlow)
         account = AccountEndpoint(
             context: context, store: store, clients: clients, browser: browser, revocation: revocation, uses: parts.uses,
-            providers: parts.connections)
+            providers: parts.connections, memberships: memberships)
         credentials = CredentialEndpoint(
             context: context, store: store, limits: limits, attempts: attempts, hasher: parts.hasher, secrets: secrets, browser: browser,
             revocation: revocation)
         device = DevicePageEndpoint(
             context: context, store: store, limits: limits, clients: clients, userCodes: userCodes, browser: browser,
-            connections: parts.connections)
+            memberships: memberships, permissions: permissions)
         assets = PageAssets(context.configuration.branding, context.configuration.siteName(context.issuer))
     }
 

@@ -117,7 +117,9 @@ public struct ProviderSecret: Sendable, ExpressibleByStringLiteral, CustomString
 }
 
 /// The users of an identity provider who may enter. Each list that is not empty must contain the user. The rules are
-/// checked at every sign-in, and again when grants are refreshed.
+/// checked at every sign-in. They are checked again when grants are refreshed, at most hourly, unless the provider
+/// describes users in the ID token of the sign-in only (Google, Apple, Entra): then the check is that the account
+/// exists.
 public struct Admission: Sendable {
     /// Domains that the provider vouches for, such as Google's `hd`. Where a provider has no such claim, the domain of
     /// the verified e-mail address.
