@@ -93,7 +93,8 @@ public final class AuthorizationServer: ServerComponent {
             if let fetcher { providers.append(try ProviderClient(method, fetcher: fetcher)) }
         }
         connections = Connections(
-            context: context, store: store, providers: providers, sealer: master.sealer(for: "provider tokens"))
+            context: context, store: store, providers: providers, sealer: master.sealer(for: "provider tokens"),
+            requests: ConnectionRequestSealer(sealer: master.sealer(for: "connection requests")))
         endpoints = Endpoints(
             Endpoints.Parts(
                 context: context, store: store, master: master, signIn: signIn, connections: connections, hasher: hasher, clients: clients,

@@ -38,6 +38,9 @@ public struct MCPServer: Sendable {
     /// Extensions of the protocol that this server supports, by identifier, with their settings, as `server/discover`
     /// lists them. They change nothing else: a call needs its token in any case.
     public var extensions = JSONObject()
+    /// Clients that declare URL elicitation and do not do it, by the name in their `clientInfo` or by their client ID.
+    /// Their users get links as text.
+    public var clientsWithoutURLElicitation: Set<String> = []
     /// Logs errors that tools, resources and prompts throw, except `ToolError`.
     public var logger = Logger(label: "mcp-auth.server")
     let toolsByName: [[UInt8]: Tool]

@@ -18,8 +18,12 @@ import threading
 import time
 import urllib.parse
 
+from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
+from mcp_types import ElicitResult
+
 from provider_person import Person
 from sdk2 import connect
+from sdk_scenarios import ToolFailed
 from support import (
     Browser, Client, Failure, Forms, Server, check, claims_of, equal, free_port, main, new_verifier, query_of, send, test,
 )
@@ -115,6 +119,85 @@ def _():
             texts[name] = file.read().decode("latin-1")
     for what, text in texts.items():
         check("canary" not in text, f"a secret of the provider is in {what}")
+
+
+def connect_provider(browser, url):
+    """Follows the link of an elicitation: the user of the browser connects the simulated provider."""
+    reply = browser.get(url)
+    for _ in range(8):
+        form = next((form for form in Forms(reply.text).forms if "password" in form["types"]), None)
+        if form:
+            reply = browser.submit(url, form, {"username": browser.user, "password": browser.password})
+        while reply.status == 303:
+            url = urllib.parse.urljoin(url, reply.header("Location"))
+            reply = browser.get(url)
+        if "/simulated/authorize" in url:
+            link = re.search(r'href="([^"]+1001)"', reply.text)[1].replace("&amp;", "&")
+            url = urllib.parse.urljoin(url, link)
+            reply = browser.get(url)
+            continue
+        buttons = next((form for form in Forms(reply.text).forms if any(name == "provider" for name, _ in form["buttons"])), None)
+        if not buttons or "password" in {t for form in Forms(reply.text).forms for t in form["types"]}:
+            return reply
+        reply = browser.submit(url, buttons, {"provider": "simulated"})
+    raise Failure("no end")
+
+
+@test("R80 to R82: the official client opens the page that a tool needs, and the call goes on when its user is back")
+def _():
+    for delay in (0, 3):
+        with Server(*SIMULATED) as server:
+            browser = Browser()
+            opened = []
+
+            async def elicit(_context, params):
+                opened.append(params)
+                def connect_it():
+                    time.sleep(delay)
+                    return connect_provider(browser, params.url)
+                task = asyncio.get_running_loop().run_in_executor(None, connect_it)
+                if not delay:
+                    reply = await task
+                    check(reply.status == 200 and "Return to the application" in reply.text, lambda: visible_text(reply.text))
+                return ElicitResult(action="accept")
+
+            async def go():
+                async with connect(server.url, browser, elicitation_callback=elicit) as client:
+                    return await client.call("provider-access")
+
+            access = asyncio.run(go())
+            equal((access["provider"], len(opened), opened[0].mode), ("Simulator", 1, "url"), "the call")
+            check(opened[0].url.startswith(server.origin + "/account/connect?request="), opened[0].url)
+
+
+@test("MCP 2025-11-25 has an error with the page; a client without elicitation gets the link as text, and its next call works")
+def _():
+    with Server(*SIMULATED) as server:
+        browser = Browser()
+
+        async def legacy(**options):
+            async with connect(server.url, browser, mode="legacy", **options) as client:
+                try:
+                    return await client.call("provider-access")
+                except (MCPError, ToolFailed) as error:
+                    return error
+
+        async def never(_context, _params):
+            raise Failure("this revision has an error instead")
+
+        async def both():
+            required = UrlElicitationRequiredError.from_error((await legacy(elicitation_callback=never)).error)
+            text = str(await legacy())
+            link = re.search(r"open (\S+), then try again", text)
+            check(link, text)
+            return required.elicitations[0], link[1]
+
+        asked, link = asyncio.run(both())
+        check(asked.url.startswith(server.origin + "/account/connect?request=") and asked.elicitation_id, asked)
+        equal(connect_provider(browser, link).status, 200, "the page of the link")
+        equal(asyncio.run(legacy())["provider"], "Simulator", "connected")
+        mallory = Browser("grace")
+        equal(connect_provider(mallory, asked.url).status, 403, "another user opens the link")
 
 
 @test("only whom the operator admits: a verified address of the domain, and nobody else")

@@ -19,6 +19,15 @@ struct UpstreamTokenTests {
         let transport: StreamableHTTP
         let time: TestClock
         let seen: Seen
+
+        func send(_ method: HTTPRequest.Method, _ target: String, _ form: Form? = nil, cookies: [String: String] = [:]) async throws -> HTTPReply {
+            var fields: HTTPFields = [HTTPField.Name("Sec-Fetch-Site")!: "same-origin"]
+            if form != nil { fields[.contentType] = "application/x-www-form-urlencoded" }
+            if method == .post { fields[.origin] = UpstreamTokenTests.issuer }
+            fields[.cookie] = cookies.map { "\($0)=\($1)" }.joined(separator: "; ")
+            let request = HTTPRequest(method: method, scheme: "https", authority: "as.example", path: target, headerFields: fields)
+            return try #require(await server.reply(to: HTTPCall(request, body: Array((form?.encoded ?? "").utf8), peer: "192.0.2.1")))
+        }
     }
 
     actor Seen {
@@ -26,10 +35,11 @@ struct UpstreamTokenTests {
         func note(_ token: UpstreamToken) { tokens.append(token.text) }
     }
 
-    func world() async throws -> World {
+    func world(_ configure: (inout MCPServer) -> Void = { _ in }) async throws -> World {
         let time = TestClock()
         let account = SimulatedAccount("7", name: "Ada", userName: "ada", email: "ada@acme.example")
-        let provider = try SimulatedProvider(.github(expires: true), accounts: [account], clock: time.clock)
+        let second = SimulatedAccount("8", name: "Other Ada", userName: "ada2", email: "ada2@acme.example")
+        let provider = try SimulatedProvider(.github(expires: true), accounts: [account, second], clock: time.clock)
         var configuration = AuthorizationServerConfiguration(resources: [
             try ProtectedResource("https://rs.example/mcp", scopes: [ScopeDescription("read", "See")])
         ])
@@ -40,7 +50,7 @@ struct UpstreamTokenTests {
             hasher: PasswordHasher(cost: 10), clock: time.clock)
         try await server.addUser(named: "grace", password: "battery staple")
         let seen = Seen()
-        let tools = MCPServer("test", version: "1") {
+        var tools = MCPServer("test", version: "1") {
             Tool("repositories", "The repositories of the user.", requires: ["read"]) { (call: ToolCall) async throws -> String in
                 let token = try await call.upstreamToken(for: "github", scopes: ["repo"])
                 await seen.note(token)
@@ -55,28 +65,25 @@ struct UpstreamTokenTests {
                 return "no"
             }
         }
+        configure(&tools)
         let resourceServer = try ResourceServer("https://rs.example/mcp", trusting: .local(server), clock: time.clock)
         let transport = try StreamableHTTP(tools, protectedBy: resourceServer)
         return World(provider: provider, server: server, transport: transport, time: time, seen: seen)
     }
 
-    func send(_ world: World, _ method: HTTPRequest.Method, _ target: String, _ form: Form? = nil, cookies: [String: String] = [:]) async throws
-        -> HTTPReply
-    {
-        var fields: HTTPFields = [HTTPField.Name("Sec-Fetch-Site")!: "same-origin"]
-        if form != nil { fields[.contentType] = "application/x-www-form-urlencoded" }
-        if method == .post { fields[.origin] = Self.issuer }
-        fields[.cookie] = cookies.map { "\($0)=\($1)" }.joined(separator: "; ")
-        let request = HTTPRequest(method: method, scheme: "https", authority: "as.example", path: target, headerFields: fields)
-        return try #require(await world.server.reply(to: HTTPCall(request, body: Array((form?.encoded ?? "").utf8), peer: "192.0.2.1")))
-    }
-
-    /// An access token of ada, who signs in through the provider, or of grace, who has a password.
-    func token(_ world: World, password: Bool = false) async throws -> String {
+    /// A user's browser.
+    final class Browser {
+        let world: World
         var cookies: [String: String] = [:]
         var page = ""
+        var status = 0
+
+        init(_ world: World) { self.world = world }
+
+        /// Follows redirects on this server. The URL elsewhere to which the last one leads, or an empty text.
+        @discardableResult
         func go(_ method: HTTPRequest.Method, _ target: String, _ form: Form? = nil) async throws -> String {
-            var reply = try await send(world, method, target, form, cookies: cookies)
+            var reply = try await world.send(method, target, form, cookies: cookies)
             while true {
                 for header in reply.response.headerFields[values: .setCookie] {
                     let pair = header.prefix { $0 != ";" }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -84,17 +91,38 @@ struct UpstreamTokenTests {
                 }
                 guard let location = reply.response.headerFields[.location] else { break }
                 guard location.hasPrefix("/") else { return location }
-                reply = try await send(world, .get, location, cookies: cookies)
+                reply = try await world.send(.get, location, cookies: cookies)
             }
             page = String(decoding: reply.body, as: UTF8.self)
+            status = reply.response.status.code
             return ""
         }
-        func transaction() -> String { page.firstMatch(of: /name="transaction" value="([^"]*)"/).map { String($0.1) } ?? "" }
+
+        func submit(_ path: String, _ fields: [(String, String)]) async throws -> String {
+            let transaction = page.firstMatch(of: /name="transaction" value="([^"]*)"/).map { String($0.1) } ?? ""
+            return try await go(.post, path, Form([("transaction", transaction)] + fields))
+        }
+
+        /// Goes to the provider, signs in there, and returns.
+        func visitProvider(_ url: String, as subject: String = "7") async throws -> String {
+            guard case .redirect(let answer) = try world.provider.authorize(url, as: subject) else { throw ToolError("no redirect") }
+            return try await go(.get, String(answer.dropFirst(UpstreamTokenTests.issuer.count)))
+        }
+
+        func signIn(_ name: String = "grace") async throws -> String {
+            try await submit("/sign-in", [("username", name), ("password", "battery staple")])
+        }
+    }
+
+    /// An access token of ada, who signs in through the provider, or of a user with a password.
+    func token(_ world: World, password: Bool = false, of name: String = "grace") async throws -> String {
+        let browser = Browser(world)
         let registered = try await world.server.reply(
             to: HTTPCall(
                 HTTPRequest(
                     method: .post, scheme: "https", authority: "as.example", path: "/register", headerFields: [.contentType: "application/json"]),
-                body: Array(#"{"redirect_uris":["https://c.example/cb"],"token_endpoint_auth_method":"none"}"#.utf8)))
+                body: Array(
+                    #"{"redirect_uris":["https://c.example/cb"],"token_endpoint_auth_method":"none","client_name":"An agent"}"#.utf8)))
         let client = try JSONValue(parsing: try #require(registered).body)["client_id"]?.string ?? ""
         let verifier = CodeVerifier(String(repeating: "v", count: 43))!
         let query = Form([
@@ -102,20 +130,18 @@ struct UpstreamTokenTests {
             ("code_challenge", CodeChallenge(of: verifier).text),
             ("code_challenge_method", "S256"), ("scope", "read"),
         ])
-        _ = try await go(.get, "/authorize?" + query.encoded)
+        try await browser.go(.get, "/authorize?" + query.encoded)
         var location: String
         if password {
-            _ = try await go(.post, "/sign-in", Form([("transaction", transaction()), ("username", "grace"), ("password", "battery staple")]))
-            location = try await go(.post, "/consent", Form([("transaction", transaction()), ("decision", "allow")]))
+            _ = try await browser.signIn(name)
+            location = try await browser.submit("/consent", [("decision", "allow")])
         } else {
-            _ = try await go(.post, "/sign-in/provider", Form([("transaction", transaction()), ("provider", "github")]))
-            let url = try await go(.post, "/consent", Form([("transaction", transaction()), ("decision", "allow")]))
-            guard case .redirect(let answer) = try world.provider.authorize(url, as: "7") else { throw ToolError("no redirect") }
-            location = try await go(.get, String(answer.dropFirst(Self.issuer.count)))
+            _ = try await browser.submit("/sign-in/provider", [("provider", "github")])
+            location = try await browser.visitProvider(try await browser.submit("/consent", [("decision", "allow")]))
         }
         let code = try #require(try Form(queryOf: location).single("code"))
-        let reply = try await send(
-            world, .post, "/token",
+        let reply = try await world.send(
+            .post, "/token",
             Form([
                 ("grant_type", "authorization_code"), ("client_id", client), ("code", code), ("redirect_uri", "https://c.example/cb"),
                 ("code_verifier", verifier.text),
@@ -123,20 +149,36 @@ struct UpstreamTokenTests {
         return try #require(try JSONValue(parsing: reply.body)["access_token"]?.string)
     }
 
-    func call(_ world: World, _ tool: String, _ token: String) async throws -> JSONValue {
-        let body: JSONValue = [
-            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-            "params": [
-                "name": .string(tool), "arguments": [:],
-                "_meta": ["io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": [:]],
+    static let opensURLs: JSONValue = ["elicitation": ["form": [:], "url": [:]]]
+
+    func call(
+        _ world: World, _ tool: String, _ token: String, capabilities: JSONValue = [:], client: String = "agent", answers: JSONValue? = nil
+    ) async throws -> JSONValue {
+        var params: JSONObject = [
+            "name": .string(tool), "arguments": [:],
+            "_meta": [
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": capabilities,
+                "io.modelcontextprotocol/clientInfo": ["name": .string(client), "version": "1"],
             ],
         ]
+        params["inputResponses"] = answers
+        let body: JSONValue = ["jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": .object(params)]
         let fields: HTTPFields = [
             .contentType: "application/json", .authorization: "Bearer \(token)", .mcpProtocolVersion: "2026-07-28", .mcpMethod: "tools/call",
             .mcpName: tool,
         ]
         let request = HTTPRequest(method: .post, scheme: "https", authority: "rs.example", path: "/mcp", headerFields: fields)
         return Answer(await world.transport.reply(to: HTTPCall(request, body: body.serialized))).result
+    }
+
+    /// The page that a response asks the user to open, as a target on the authorization server.
+    func target(_ answer: JSONValue) throws -> String {
+        #expect(answer["resultType"]?.string == "input_required", "\(answer.text)")
+        let request = try #require(answer["inputRequests"]?["connect:github"])
+        #expect(request["method"]?.string == "elicitation/create" && request["params"]?["mode"]?.string == "url")
+        let url = try #require(request["params"]?["url"]?.string)
+        #expect(url.hasPrefix("https://as.example/account/connect?request="))
+        return String(url.dropFirst(Self.issuer.count))
     }
 
     @Test("a tool gets the caller's token of the provider, fresh, and the client never sees it")
@@ -173,5 +215,121 @@ struct UpstreamTokenTests {
         world.provider.setFaults { $0.closedAccounts = ["7"] }
         answer = try await call(world, "repositories", ada)
         #expect(answer.text.contains("Connect your GitHub account first"), "the provider rejected it: \(answer.text)")
+    }
+
+    @Test("R80, R81: a client that opens URLs is sent to the page, and the call goes on when the user is back")
+    func elicitation() async throws {
+        let world = try await world()
+        let grace = try await token(world, password: true)
+        let target = try target(try await call(world, "repositories", grace, capabilities: Self.opensURLs))
+        #expect(!target.contains("grace") && !target.contains("github"), "the link says nothing, and signs no one in")
+        let browser = Browser(world)
+        try await browser.go(.get, target)
+        #expect(browser.page.contains("name=\"password\"") && !browser.page.contains("Connect GitHub"))
+        // The repeated call waits while the user is away.
+        async let waiting = call(
+            world, "repositories", grace, capabilities: Self.opensURLs, answers: ["connect:github": ["action": "accept"]])
+        _ = try await browser.signIn()
+        #expect(browser.page.contains("Connect GitHub") && browser.page.contains("An agent"))
+        _ = try await browser.visitProvider(try await browser.submit("/sign-in/provider", [("provider", "github")]))
+        #expect(browser.status == 200 && browser.page.contains("Return to the application"))
+        let answer = try await waiting
+        #expect(answer["isError"]?.bool != true && answer["content"] != nil, "\(answer.text)")
+        #expect(await world.seen.tokens.count == 1)
+    }
+
+    @Test("R80: the page works for the user whose call needs the account, and for no other")
+    func elicitationOfAnotherUser() async throws {
+        let world = try await world()
+        try await world.server.addUser(named: "mallory", password: "battery staple")
+        let grace = try await token(world, password: true)
+        let target = try target(try await call(world, "repositories", grace, capabilities: Self.opensURLs))
+        let browser = Browser(world)
+        try await browser.go(.get, target)
+        _ = try await browser.signIn("mallory")
+        #expect(browser.status == 403 && !browser.page.contains("/sign-in/provider"), "\(browser.page)")
+        // A link that somebody changed, or that is too old.
+        try await browser.go(.get, target + "x")
+        #expect(browser.status == 400)
+        world.time.advance(by: 3601)
+        try await browser.go(.get, target)
+        #expect(browser.status == 400 && browser.page.contains("call the tool again"))
+    }
+
+    @Test("further scopes are asked for, and of the same account only")
+    func furtherScopes() async throws {
+        let world = try await world()
+        let ada = try await token(world)
+        let target = try target(try await call(world, "admin", ada, capabilities: Self.opensURLs))
+        let browser = Browser(world)
+        try await browser.go(.get, target)
+        let back = try await browser.submit("/sign-in/provider", [("provider", "github")])
+        _ = try await browser.visitProvider(back)
+        #expect(browser.page.contains("Permissions at GitHub") && browser.page.contains("admin:org"))
+        let departure = try await browser.submit("/sign-in/provider", [("provider", "github")])
+        let scope = try Form(queryOf: departure).single("scope") ?? ""
+        #expect(scope.contains("admin:org") && scope.contains("repo"), "\(scope)")
+        _ = try await browser.visitProvider(departure, as: "8")
+        #expect(browser.status == 403 && browser.page.contains("another GitHub account"))
+        try await browser.go(.get, target)
+        _ = try await browser.visitProvider(try await browser.submit("/sign-in/provider", [("provider", "github")]))
+        #expect(browser.status == 200)
+        #expect(try await call(world, "admin", ada)["isError"]?.bool != true)
+        // A refresh keeps them.
+        world.time.advance(by: 28_790)
+        #expect(try await call(world, "admin", ada)["isError"]?.bool != true)
+    }
+
+    @Test("clients that open no URLs, or are excepted, get the link as text; who declines is not asked again")
+    func noElicitation() async throws {
+        let world = try await world { $0.clientsWithoutURLElicitation = ["promises much"] }
+        let grace = try await token(world, password: true)
+        for (capabilities, client) in [
+            ([:], "agent"), (["elicitation": [:]], "agent"), (["elicitation": ["form": [:]]], "agent"), (Self.opensURLs, "promises much"),
+        ] as [(JSONValue, String)] {
+            let answer = try await call(world, "repositories", grace, capabilities: capabilities, client: client)
+            #expect(answer["isError"]?.bool == true && answer.text.contains("open https://as.example/account/connect?request="), "\(answer.text)")
+        }
+        for action in ["decline", "cancel"] {
+            let answer = try await call(
+                world, "repositories", grace, capabilities: Self.opensURLs, answers: ["connect:github": ["action": .string(action)]])
+            #expect(answer["isError"]?.bool == true && answer.text.contains("did not connect"), "\(answer.text)")
+        }
+        for answers in [[], ["connect:github": [:]], ["connect:github": ["action": "maybe"]]] as [JSONValue] {
+            let answer = try await call(world, "repositories", grace, capabilities: Self.opensURLs, answers: answers)
+            #expect(answer["resultType"] == nil && answer["content"] == nil, "\(answer.text)")
+        }
+    }
+
+    @Test("MCP 2025-11-25 has an error for it; earlier revisions have text", arguments: ["2025-11-25", "2025-06-18"])
+    func elicitationWithHandshake(_ version: String) async throws {
+        let world = try await world()
+        let grace = try await token(world, password: true)
+        func post(_ body: JSONValue, _ session: String? = nil) async -> MCPReply {
+            var fields: HTTPFields = [
+                .contentType: "application/json", .authorization: "Bearer \(grace)", .mcpProtocolVersion: version, .accept: "application/json",
+            ]
+            fields[.mcpSessionID] = session
+            let request = HTTPRequest(method: .post, scheme: "https", authority: "rs.example", path: "/mcp", headerFields: fields)
+            return await world.transport.reply(to: HTTPCall(request, body: body.serialized))
+        }
+        let opened = await post([
+            "jsonrpc": "2.0", "id": 1, "method": "initialize",
+            "params": [
+                "protocolVersion": .string(version), "capabilities": Self.opensURLs, "clientInfo": ["name": "agent", "version": "1"],
+            ],
+        ])
+        let session = try #require(opened.response.headerFields[.mcpSessionID])
+        let answer = Answer(
+            await post(["jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": ["name": "repositories", "arguments": [:]]], session))
+        if version == "2025-11-25" {
+            #expect(answer.json["error"]?["code"]?.int == -32042)
+            let elicitation = try #require(answer.json["error"]?["data"]?["elicitations"]?.array?.first)
+            #expect(elicitation["mode"]?.string == "url" && elicitation["elicitationId"]?.string?.isEmpty == false)
+            #expect(elicitation["url"]?.string?.hasPrefix("https://as.example/account/connect?request=") == true)
+            #expect(elicitation["message"]?.string?.contains("your GitHub account") == true)
+        } else {
+            #expect(answer.result["isError"]?.bool == true && answer.result.text.contains("Connect your GitHub account first"))
+        }
     }
 }

@@ -32,6 +32,17 @@ public enum UpstreamTokenError: Error, Sendable, Hashable {
     /// The provider is not one of this server's, or the principal is not a user.
     case unsupported(String)
 
+    /// The question to the user that the MCP client can show, with the page that answers it. Nil when the user can do
+    /// nothing.
+    public var question: (message: String, url: String)? {
+        switch self {
+        case .notConnected(let provider, let url): ("This needs your \(provider) account. Connect it in the browser.", url)
+        case .missingScopes(let scopes, let provider, let url):
+            ("This needs more permissions at \(provider) (\(scopes.joined(separator: ", "))). Allow them in the browser.", url)
+        case .unavailable, .unsupported: nil
+        }
+    }
+
     /// What to do next, in words for the user.
     public var advice: String {
         switch self {

@@ -9,6 +9,7 @@ struct SessionIssuance: ServerComponent {
     let store: any SessionStore & UserStore
     let browser: BrowserFlow
     let browsers: KnownBrowsers
+    let connectionRequests: ConnectionRequestSealer
 
     /// Creates a new session under a new cookie, to which the transaction is bound from now on. Nothing that was set
     /// before sign-in remains valid (B-05). The browser keeps its own cookie, so transactions in other tabs continue
@@ -35,6 +36,7 @@ struct SessionIssuance: ServerComponent {
         switch transaction.purpose {
         case .account: location = routes.path("/account")
         case .authorize: location = routes.path("/consent") + "?transaction=" + sealed
+        case .connection(let request): location = routes.path("/account/connect") + "?request=" + (try connectionRequests.seal(request))
         case .device(let userCode): location = routes.path("/device") + (userCode.map { "?user_code=" + Form.encode($0) } ?? "")
         }
         var reply = PageHeaders.redirect(to: location, isSecure: issuer.url.isSecure)

@@ -36,7 +36,7 @@ struct ProviderSignInEndpoint: ServerComponent {
             // A new way into an account is added only shortly after its user has signed in (B-10).
             if transaction.session != nil {
                 guard let signedIn = try await browser.signedIn(call), transaction.isShown(to: signedIn.session),
-                    clock.now.seconds(since: signedIn.session.authenticatedAt) <= Self.freshness
+                    try await isFresh(signedIn, id, transaction)
                 else {
                     let again = browser.newTransaction(transaction.purpose, browser: transaction.browser)
                     return pages.signIn(
@@ -45,6 +45,13 @@ struct ProviderSignInEndpoint: ServerComponent {
             }
             return await flow.begin(id, transaction, pages, call)
         }
+    }
+
+    /// Whether the user may connect a provider now. An account that is connected already is no new way in.
+    private func isFresh(_ signedIn: SignedIn, _ id: String, _ transaction: Transaction) async throws(OAuthError) -> Bool {
+        if clock.now.seconds(since: signedIn.session.authenticatedAt) <= Self.freshness { return true }
+        guard case .connection = transaction.purpose else { return false }
+        return try await stored { try await connections.store.connections(ofUser: signedIn.user.id) }.contains { $0.provider == id }
     }
 
     /// The redirect URI of a provider.
@@ -106,7 +113,8 @@ struct ProviderSignInEndpoint: ServerComponent {
             if let error = answer.error { return try await declined(error, transaction, client, pages, call) }
             guard let code = answer.code else { throw .invalid("the answer has neither code nor error") }
             let (tokens, idToken) = try await client.exchange(
-                code: code, verifier: waiting.verifier, redirectURI: flow.redirectURI(client.provider.id), at: now)
+                code: code, verifier: waiting.verifier, redirectURI: flow.redirectURI(client.provider.id),
+                furtherScopes: transaction.furtherScopes, at: now)
             let person = try await client.person(tokens, idToken: idToken, nonce: waiting.nonce, at: now)
             if let refusal = await client.method.admission.refusal(of: person, vouchesForDomains: client.signIn.vouchesForDomains) {
                 record(
@@ -144,14 +152,31 @@ struct ProviderSignInEndpoint: ServerComponent {
     ) async throws(OAuthError) -> HTTPReply {
         let identity = ExternalIdentity(issuer: client.provider.issuer, subject: person.subject)
         // A page of the account that the user is signed in to: the provider is added to it.
-        if case .account = transaction.purpose, transaction.session != nil {
+        let isAddition =
+            switch transaction.purpose {
+            case .account, .connection: transaction.session != nil
+            case .authorize, .device: false
+            }
+        if isAddition {
             guard let signedIn = try await browser.signedIn(call), transaction.isShown(to: signedIn.session) else { return browser.stale(call) }
+            if case .connection = transaction.purpose {
+                // Otherwise two accounts of one provider would be connected, and tools would use either.
+                let others = try await stored { try await connections.store.connections(ofUser: signedIn.user.id) }
+                    .filter { $0.provider == client.provider.id }
+                guard others.allSatisfy({ $0.identity == identity }) else {
+                    try? await client.revoke(tokens, at: clock.now)
+                    return pages.problem(pages.language.words.connectOtherAccount.with(client.provider.name), .accessDenied, status: .forbidden)
+                }
+            }
             guard try await connections.save(person, tokens, of: client, userID: signedIn.user.id) else {
                 record("connection.added", .denied, call, reason: "belongs_to_another_user", detail: client.provider.id, subject: signedIn.user.id)
                 return pages.error(
                     OAuthError(.accessDenied, "this \(client.provider.name) account belongs to another user here"), status: .forbidden)
             }
             record("connection.added", .allowed, call, detail: client.provider.id, subject: signedIn.user.id)
+            if case .connection = transaction.purpose, let provider = context.signIn.provider(client.provider.id) {
+                return pages.connectionDone(provider)
+            }
             return browser.toAccount(.connected)
         }
         let user: User?

@@ -108,7 +108,7 @@ struct SignInEndpoint: ServerComponent {
             let reply: HTTPReply
             switch transaction.purpose {
             case .account where transaction.halfSignedIn == nil: reply = pages.signedOut()
-            case .account, .authorize, .device:
+            case .account, .authorize, .device, .connection:
                 let again = Transaction(
                     id: transaction.id, purpose: transaction.purpose, browser: transaction.browser, expiresAt: transaction.expiresAt)
                 reply = pages.signIn(try browser.transactions.seal(again), client: try await browser.client(of: transaction, call))

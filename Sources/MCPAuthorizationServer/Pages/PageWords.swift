@@ -21,6 +21,20 @@ public struct PageWords: Sendable, Hashable {
     public var connectAgain = "Has to be connected again."
     /// Account page: message after an account was connected.
     public var doneConnected = "The account is connected."
+    /// Page for an account that a tool needs: the reason. `{0}`: the name of the identity provider.
+    public var connectReason = "A tool that was called for you needs your account at {0}."
+    /// Page for an account that a tool needs: label before the permissions at the provider. `{0}`: its name.
+    public var connectPermissions = "Permissions at {0}"
+    /// Page for an account that a tool needs: what happens with the access. `{0}`: the name of the provider.
+    public var connectNote =
+        "This server keeps the access to {0} and uses it for your calls only. The application never receives it. You can disconnect it at any time on your account page."
+    /// Page for an account that a tool needs, opened by another user.
+    public var connectOtherUser = "This link was made for another user. Sign out on your account page, then open the link again as that user."
+    /// Page for an account that a tool needs, opened again with another account of the provider. `{0}`: its name.
+    public var connectOtherAccount =
+        "You have connected another {0} account. Sign in to {0} with that one, or disconnect it on your account page first."
+    /// Page after an account that a tool needs was connected.
+    public var connectReturn = "Return to the application. If it does not go on by itself, ask it to try again."
     /// Account page: message after an account was disconnected.
     public var doneUnlinked = "The account is disconnected."
     /// Error page after an identity provider, and sign-in page. `{0}`: the name of the provider.

@@ -12,6 +12,15 @@ extension PageLanguage {
         words.connect = "{0} verbinden"
         words.connectAgain = "Muss neu verbunden werden."
         words.doneConnected = "Das Konto ist verbunden."
+        words.connectReason = "Ein Werkzeug, das für Sie aufgerufen wurde, braucht Ihr Konto bei {0}."
+        words.connectPermissions = "Berechtigungen bei {0}"
+        words.connectNote =
+            "Dieser Server bewahrt den Zugang zu {0} auf und benutzt ihn nur für Ihre Aufrufe. Die Anwendung bekommt ihn nie. Sie können die Verbindung jederzeit auf Ihrer Kontoseite trennen."
+        words.connectOtherUser =
+            "Dieser Link wurde für einen anderen Benutzer gemacht. Melden Sie sich auf Ihrer Kontoseite ab, und öffnen Sie den Link als dieser Benutzer noch einmal."
+        words.connectOtherAccount =
+            "Sie haben ein anderes Konto von {0} verbunden. Melden Sie sich bei {0} mit jenem an, oder trennen Sie es zuerst auf Ihrer Kontoseite."
+        words.connectReturn = "Kehren Sie zur Anwendung zurück. Wenn sie nicht von selbst weitermacht, bitten Sie sie, es noch einmal zu versuchen."
         words.doneUnlinked = "Das Konto ist getrennt."
         words.providerRefused = "{0} hat Sie nicht angemeldet. Versuchen Sie es noch einmal, oder melden Sie sich auf andere Weise an."
         words.accountNotAdmitted =

@@ -12,6 +12,7 @@ struct Connections: ServerComponent {
     let store: any ConnectionStore & GrantStore
     let providers: [ProviderClient]
     let sealer: Sealer
+    let requests: ConnectionRequestSealer
 
     /// The number of seconds for which one caller may refresh.
     private static let claimLifetime: Int64 = 30

@@ -74,12 +74,13 @@ final class ProviderClient: Sendable {
 
     /// The URL at the provider to which the browser goes.
     func authorizationURL(
-        state: String, nonce: String, challenge: CodeChallenge, redirectURI: String, mustSignInAgain: Bool, at now: NumericDate
+        state: String, nonce: String, challenge: CodeChallenge, redirectURI: String, furtherScopes: [String], mustSignInAgain: Bool,
+        at now: NumericDate
     ) async throws(ProviderFailure) -> String {
         guard let url = try await url(.authorization, at: now) else { throw .misconfigured("\(provider.name) has no authorization endpoint") }
         var form = Form([
             ("response_type", "code"), ("client_id", method.clientID), ("redirect_uri", redirectURI),
-            ("scope", method.scopes(signIn).joined(separator: signIn.scopeSeparator)), ("state", state),
+            ("scope", scopes(and: furtherScopes).joined(separator: signIn.scopeSeparator)), ("state", state),
         ])
         if signIn.usesIDToken { form.append("nonce", nonce) }
         if signIn.supportsPKCE {
@@ -106,20 +107,27 @@ final class ProviderClient: Sendable {
 
     // MARK: The token endpoint
 
-    func exchange(code: String, verifier: CodeVerifier, redirectURI: String, at now: NumericDate) async throws(ProviderFailure) -> (
-        tokens: ProviderTokens, idToken: String?
-    ) {
+    /// The scopes of every sign-in, and further ones.
+    private func scopes(and further: [String]) -> [String] {
+        let scopes = method.scopes(signIn)
+        return scopes + further.filter { !scopes.contains($0) }
+    }
+
+    func exchange(
+        code: String, verifier: CodeVerifier, redirectURI: String, furtherScopes: [String], at now: NumericDate
+    ) async throws(ProviderFailure) -> (tokens: ProviderTokens, idToken: String?) {
         var form = Form([("grant_type", "authorization_code"), ("code", code), ("redirect_uri", redirectURI)])
         if signIn.supportsPKCE { form.append("code_verifier", verifier.text) }
-        return try tokens(try await post(form, at: now), previous: nil, at: now)
+        return try tokens(try await post(form, at: now), previous: nil, requested: scopes(and: furtherScopes), at: now)
     }
 
     func refresh(_ tokens: ProviderTokens, at now: NumericDate) async throws(ProviderFailure) -> ProviderTokens {
         guard let refreshToken = tokens.refreshToken else { throw .rejected("there is no refresh token") }
         var form = Form([("grant_type", "refresh_token"), ("refresh_token", refreshToken)])
         // Without it, some providers answer with a token for another audience.
-        if signIn.repeatsScopesAtRefresh { form.append("scope", method.scopes(signIn).joined(separator: signIn.scopeSeparator)) }
-        return try self.tokens(try await post(form, at: now), previous: tokens, at: now).0
+        let requested = scopes(and: tokens.scopes)
+        if signIn.repeatsScopesAtRefresh { form.append("scope", requested.joined(separator: signIn.scopeSeparator)) }
+        return try self.tokens(try await post(form, at: now), previous: tokens, requested: requested, at: now).0
     }
 
     private func post(_ form: Form, at now: NumericDate) async throws(ProviderFailure) -> JSONValue {
@@ -168,7 +176,9 @@ final class ProviderClient: Sendable {
             || reply.response.headerFields[.rateLimitRemaining] == "0"
     }
 
-    private func tokens(_ json: JSONValue, previous: ProviderTokens?, at now: NumericDate) throws(ProviderFailure) -> (ProviderTokens, String?) {
+    private func tokens(
+        _ json: JSONValue, previous: ProviderTokens?, requested: [String], at now: NumericDate
+    ) throws(ProviderFailure) -> (ProviderTokens, String?) {
         guard let access = json["access_token"]?.string, Self.isToken(access) else {
             throw .invalid("the answer of \(provider.name) has no usable access_token")
         }
@@ -189,7 +199,7 @@ final class ProviderClient: Sendable {
         let scopes = json["scope"]?.string.map { $0.utf8.split { separators.contains($0) }.map { String(decoding: $0, as: UTF8.self) } }
         let tokens = ProviderTokens(
             accessToken: access, refreshToken: refresh ?? previous?.refreshToken, expiresAt: expiresAt,
-            scopes: scopes ?? previous?.scopes ?? method.scopes(signIn))
+            scopes: scopes ?? previous?.scopes ?? requested)
         return (tokens, json["id_token"]?.string)
     }
 

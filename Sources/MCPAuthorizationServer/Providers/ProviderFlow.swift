@@ -79,7 +79,7 @@ struct ProviderFlow: ServerComponent {
             let now = clock.now
             let url = try await client.authorizationURL(
                 state: state, nonce: nonce, challenge: CodeChallenge(of: verifier), redirectURI: redirectURI(id),
-                mustSignInAgain: transaction.mustSignInAgain, at: now)
+                furtherScopes: transaction.furtherScopes, mustSignInAgain: transaction.mustSignInAgain, at: now)
             do throws(OAuthError) {
                 let waiting = WaitingSignIn(
                     provider: id, transaction: try browser.transactions.seal(transaction), nonce: nonce, verifier: verifier)

@@ -10,7 +10,7 @@ extension Connections: UpstreamTokens {
         guard !principal.isClient, principal.issuer.utf8.elementsEqual(issuer.text.utf8) else {
             throw .unsupported("only a user who signed in here has a connection with \(client.provider.name)")
         }
-        let (name, page) = (client.provider.name, routes.url("/account"))
+        let name = client.provider.name
         let tokens: ProviderTokens
         do throws(ProviderFailure) {
             let connections: [Connection]
@@ -22,12 +22,21 @@ extension Connections: UpstreamTokens {
             tokens = try await currentTokens(connection).tokens
         } catch {
             switch error {
-            case .rejected: throw .notConnected(provider: name, url: page)
+            case .rejected: throw .notConnected(provider: name, url: link(principal, client, scopes))
             case .unavailable, .misconfigured, .invalid: throw .unavailable(provider: name)
             }
         }
         let missing = scopes.filter { !tokens.scopes.contains($0) }
-        guard missing.isEmpty else { throw .missingScopes(missing, provider: name, url: page) }
+        guard missing.isEmpty else { throw .missingScopes(missing, provider: name, url: link(principal, client, scopes)) }
         return UpstreamToken(text: tokens.accessToken, expiresAt: tokens.expiresAt, scopes: tokens.scopes)
+    }
+
+    /// The link at which the user of a call connects the provider.
+    private func link(_ principal: Principal, _ client: ProviderClient, _ scopes: [String]) -> String {
+        let request = ConnectionRequest(
+            userID: principal.subject, provider: client.provider.id, scopes: scopes.filter { !client.method.scopes(client.signIn).contains($0) },
+            clientID: principal.clientID, expiresAt: clock.now.advanced(by: ConnectionRequest.lifetime))
+        guard let sealed = try? requests.seal(request) else { return routes.url("/account") }
+        return routes.url("/account/connect") + "?request=" + sealed
     }
 }

@@ -13,6 +13,7 @@ struct Endpoints: Sendable {
     private let provider: ProviderSignInEndpoint
     private let consent: ConsentEndpoint
     private let account: AccountEndpoint
+    private let connection: ConnectionEndpoint
     private let credentials: CredentialEndpoint
     private let device: DevicePageEndpoint
     private let assets: PageAssets
@@ -96,7 +97,8 @@ struct Endpoints: Sendable {
             limits: limits)
         let browsers = KnownBrowsers(master)
         let attempts = SignInAttempts(context: context, limits: limits, cookies: browser.cookies, browsers: browsers)
-        let sessions = SessionIssuance(context: context, store: store, browser: browser, browsers: browsers)
+        let sessions = SessionIssuance(
+            context: context, store: store, browser: browser, browsers: browsers, connectionRequests: parts.connections.requests)
         let secrets = OneTimePasswords.sealer(master)
         let passwords = parts.signIn.lazy.compactMap { method -> (any PasswordAuthenticator)? in
             switch method.kind {
@@ -120,6 +122,8 @@ struct Endpoints: Sendable {
         account = AccountEndpoint(
             context: context, store: store, clients: clients, browser: browser, revocation: revocation, uses: parts.uses,
             providers: parts.connections, memberships: memberships)
+        connection = ConnectionEndpoint(
+            context: context, store: store, clients: clients, browser: browser, requests: parts.connections.requests)
         credentials = CredentialEndpoint(
             context: context, store: store, limits: limits, attempts: attempts, hasher: parts.hasher, secrets: secrets, browser: browser,
             revocation: revocation)
@@ -144,6 +148,7 @@ struct Endpoints: Sendable {
         case .account: await account.account(call)
         case .disconnect: await account.disconnect(call)
         case .disconnectProvider: await account.disconnectProvider(call)
+        case .connection: await connection.page(call)
         case .endSession: await account.endSession(call)
         case .endSessions: await account.endSessions(call)
         case .password: await credentials.changePassword(call)

@@ -6,7 +6,7 @@ struct Routes: Sendable {
     enum Route: Sendable {
         case metadata, keys, authorize, push, signIn, consent, signOut, account, disconnect, endSession, endSessions, password, oneTimeCodes,
             changeCodes, device, deviceDecision, style, logo, icon, providerStart, providerAnswer,
-            disconnectProvider
+            disconnectProvider, connection
         case token, deviceAuthorization, revoke, introspect, userInfo, register, registeredClient
 
         /// Whether the response is the same for every client, and may be read from any host and origin.
@@ -22,7 +22,7 @@ struct Routes: Sendable {
             switch self {
             case .authorize, .signIn, .consent, .signOut, .account, .disconnect, .endSession, .endSessions, .password, .oneTimeCodes, .changeCodes,
                 .device, .deviceDecision, .style, .logo, .icon, .userInfo, .providerStart, .providerAnswer, .disconnectProvider,
-                .registeredClient:
+                .connection, .registeredClient:
                 true
             // Public documents know the method themselves.
             case .metadata, .keys, .push, .token, .deviceAuthorization, .revoke, .introspect, .register: false
@@ -60,6 +60,7 @@ struct Routes: Sendable {
             if !signIn.providers.isEmpty {
                 routes[base + "/sign-in/provider"] = .providerStart
                 routes[base + "/account/connection"] = .disconnectProvider
+                routes[base + "/account/connect"] = .connection
             }
             for provider in signIn.providers { routes[base + "/sign-in/callback/" + provider.id] = .providerAnswer }
         }

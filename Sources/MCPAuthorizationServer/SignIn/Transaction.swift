@@ -11,6 +11,8 @@ struct Transaction: Sendable {
         case account
         /// The approval of a device, with the user code if it is known.
         case device(userCode: String?)
+        /// The connection of an account at an identity provider that a tool needs.
+        case connection(ConnectionRequest)
     }
 
     /// A random identifier. At most one code is issued for it.
@@ -92,6 +94,9 @@ struct Transaction: Sendable {
     /// the user signed in again in another tab.
     func isShown(to session: Session) -> Bool { self.session == session.hash || (self.session != nil && userID == session.userID) }
 
+    /// The scopes at the identity provider that are asked for beyond those of every sign-in.
+    var furtherScopes: [String] { if case .connection(let request) = purpose { request.scopes } else { [] } }
+
     /// The same with a user code.
     func with(userCode: String) -> Transaction {
         Transaction(id: id, purpose: .device(userCode: userCode), browser: browser, session: session, userID: userID, expiresAt: expiresAt)
@@ -143,6 +148,7 @@ struct TransactionSealer: Sendable {
         case .account: break
         case .authorize(let request): json["request"] = request.json
         case .device(let userCode): json["device"] = .string(userCode ?? "")
+        case .connection(let request): json["connection"] = request.json
         }
         return Base64URL.encode(try sealer.seal(JSONValue.object(json).serialized, owner: "transaction"))
     }
@@ -160,6 +166,9 @@ struct TransactionSealer: Sendable {
             purpose = .authorize(request)
         } else if let value = json["device"] {
             purpose = .device(userCode: value.string.flatMap { $0.isEmpty ? nil : $0 })
+        } else if let value = json["connection"] {
+            guard let request = ConnectionRequest(json: value) else { return nil }
+            purpose = .connection(request)
         } else {
             purpose = .account
         }

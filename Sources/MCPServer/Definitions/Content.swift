@@ -54,6 +54,15 @@ public struct ToolResult: Sendable, Hashable {
 public struct ToolError: Error, Sendable, Hashable {
     /// The text for the model. It must not contain secrets.
     public let message: String
+    /// What the user has to do before the call can go on.
+    public let elicitation: Elicitation?
+
     /// The message is sent to the client as it is.
-    public init(_ message: String) { self.message = message }
+    ///
+    /// - Parameter elicitation: What the user has to do first. A client that can show it receives it instead of the
+    ///   message, and repeats the call afterwards. So the message must say the same for the others.
+    public init(_ message: String, elicitation: Elicitation? = nil) {
+        self.message = message
+        self.elicitation = elicitation
+    }
 }

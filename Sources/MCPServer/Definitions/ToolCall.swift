@@ -10,8 +10,9 @@ public struct ToolCall: Sendable {
     /// An access token of the user at an identity provider, for requests to its API. It is valid now: it was refreshed
     /// if that was necessary. The client of this call never sees it.
     ///
-    /// Throws a `ToolError` that tells the user where to connect the provider, or to try again later. It can leave the
-    /// handler as it is.
+    /// Throws a `ToolError` when the user has to connect the provider, or to try again later. Let it leave the handler:
+    /// a client that opens URLs then sends the user to the right page and repeats the call. Other clients get the link
+    /// as text. The handler runs again from its beginning, so ask for the token first.
     ///
     /// - Parameters:
     ///   - provider: The identifier of the provider, such as `github`.
@@ -20,8 +21,19 @@ public struct ToolCall: Sendable {
         guard let source = messages.upstreamTokens else {
             throw ToolError("This server has no tokens of \(provider): its users do not sign in through an authorization server in the same process.")
         }
-        do throws(UpstreamTokenError) { return try await source.token(of: principal, from: provider, scopes: scopes) } catch {
-            throw ToolError(error.advice)
+        let key = "connect:" + provider
+        let answer = messages.elicitation.answers[key]
+        if answer == .decline || answer == .cancel { throw ToolError("The user did not connect \(provider). Do not ask again unless the user wants it.") }
+        // The user was sent to the page a moment ago. The call goes on as soon as the account is connected.
+        let deadline = ContinuousClock.now + (answer == .accept ? CallServices.patience : .zero)
+        while true {
+            do throws(UpstreamTokenError) { return try await source.token(of: principal, from: provider, scopes: scopes) } catch {
+                guard let question = error.question else { throw ToolError(error.advice) }
+                if ContinuousClock.now >= deadline || Task.isCancelled {
+                    throw ToolError(error.advice, elicitation: Elicitation(message: question.message, url: question.url, key: key))
+                }
+                try? await Task.sleep(for: .seconds(1))
+            }
         }
     }
 
@@ -71,6 +83,10 @@ struct CallServices: Sendable {
     let minimumLevel: LogLevel?
     let send: @Sendable (JSONValue) -> Void
     var upstreamTokens: (any UpstreamTokens)?
+    var elicitation = ClientElicitation.none
+
+    /// The time for which a repeated call waits for the user, below the timeouts of common clients.
+    static let patience: Duration = .seconds(45)
 
     static let nowhere = CallServices(progressToken: nil, minimumLevel: nil, send: { _ in })
 

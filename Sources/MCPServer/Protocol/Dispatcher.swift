@@ -82,7 +82,7 @@ struct Dispatcher: Sendable {
             case "tools/list":
                 let isVisible = await visibility(to: caller)
                 return .result(list("tools", server.tools.filter { isVisible(.tool($0.name), $0.requirement, $0.isOpen) }.map(\.json), wire))
-            case "tools/call": return .result(try await call(params, caller, messages))
+            case "tools/call": return .result(try await call(params, caller, wire, messages))
             case "resources/list", "resources/templates/list":
                 let isTemplate = method != "resources/list"
                 let isVisible = await visibility(to: caller)
@@ -92,7 +92,7 @@ struct Dispatcher: Sendable {
             case "prompts/list":
                 let isVisible = await visibility(to: caller)
                 return .result(list("prompts", server.prompts.filter { isVisible(.prompt($0.name), $0.requirement, false) }.map(\.json), wire))
-            case "prompts/get": return .result(try await prompt(params, caller, messages))
+            case "prompts/get": return .result(try await prompt(params, caller, wire, messages))
             case "server/discover" where wire == .modern: return .result(discovery)
             case "ping" where wire == .handshake: return .result([:])
             default: throw RPCError(.methodNotFound, "Method not found", data: .string(String(method.prefix(100))))
@@ -122,17 +122,19 @@ struct Dispatcher: Sendable {
         result["cacheScope"] = "private"
     }
 
-    private func call(_ params: JSONValue, _ caller: Caller, _ messages: CallServices) async throws(RPCError) -> JSONObject {
+    private func call(_ params: JSONValue, _ caller: Caller, _ wire: Wire, _ messages: CallServices) async throws(RPCError) -> JSONObject {
         guard let name = params["name"]?.string else { throw RPCError(.invalidParams, "name is missing") }
         guard let tool = server.toolsByName[Array(name.utf8)] else { throw RPCError(.invalidParams, "Unknown tool: \(name.prefix(100))") }
         let arguments = params["arguments"] ?? [:]
         guard arguments.object != nil else { throw RPCError(.invalidParams, "arguments must be an object") }
-        if params["requestState"] != nil { throw RPCError(.invalidParams, "this server gives out no requestState") }
+        if let state = params["requestState"], !state.isNull { throw RPCError(.invalidParams, "this server gives out no requestState") }
         let start = ContinuousClock.now
+        var elicitation: Elicitation?
         let result = await withSpan("tools/call \(tool.name)", ofKind: .server) { span in
             span.attributes["mcp.tool.name"] = tool.name
             span.attributes["enduser.id"] = caller.principal?.subject
             do { return try await tool.run(arguments, caller.principal, messages) } catch let error as ToolError {
+                elicitation = error.elicitation
                 return ToolResult([.text(error.message)], isError: true)
             } catch {
                 // A tool that stops because it was cancelled has not failed.
@@ -143,6 +145,7 @@ struct Dispatcher: Sendable {
             }
         }
         if Task.isCancelled { throw RPCError(.internal, "the call was cancelled") }
+        if let elicitation, let question = try question(elicitation, wire, messages) { return question }
         (result.isError ? tool.timers.error : tool.timers.ok).record(duration: ContinuousClock.now - start)
         return result.json
     }
@@ -156,6 +159,7 @@ struct Dispatcher: Sendable {
         let body: Resource.Body?
         do { body = try await resource.read(variables, ToolCall(principal: principal, messages: messages)) } catch {
             if Task.isCancelled { throw RPCError(.internal, "the call was cancelled") }
+            if let question = try question((error as? ToolError)?.elicitation, wire, messages) { return question }
             server.logger.error("a resource failed", metadata: ["uri": "\(resource.uri)", "error": "\(error)"])
             throw RPCError(.internal, "The resource could not be read.")
         }
@@ -165,7 +169,24 @@ struct Dispatcher: Sendable {
         return result
     }
 
-    private func prompt(_ params: JSONValue, _ caller: Caller, _ messages: CallServices) async throws(RPCError) -> JSONObject {
+    /// The response that sends the user to a page, if the client can show it. The stateless revision has a result for
+    /// it, and MCP 2025-11-25 an error.
+    private func question(_ elicitation: Elicitation?, _ wire: Wire, _ messages: CallServices) throws(RPCError) -> JSONObject? {
+        guard let elicitation, messages.elicitation.opensURLs else { return nil }
+        switch wire {
+        case .modern:
+            return [
+                "resultType": "input_required",
+                "inputRequests": .object([elicitation.key: ["method": "elicitation/create", "params": .object(elicitation.parameters)]]),
+            ]
+        case .handshake:
+            var parameters = elicitation.parameters
+            parameters["elicitationId"] = .string(String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36))
+            throw RPCError(.urlElicitationRequired, elicitation.message, data: ["elicitations": [.object(parameters)]])
+        }
+    }
+
+    private func prompt(_ params: JSONValue, _ caller: Caller, _ wire: Wire, _ messages: CallServices) async throws(RPCError) -> JSONObject {
         guard let name = params["name"]?.string, let prompt = server.prompts.first(where: { $0.name.utf8.elementsEqual(name.utf8) }),
             let principal = caller.principal
         else { throw RPCError(.invalidParams, "Unknown prompt") }
@@ -182,6 +203,7 @@ struct Dispatcher: Sendable {
             return ["description": .string(prompt.description), "messages": .array(made.map(\.json))]
         } catch {
             if Task.isCancelled { throw RPCError(.internal, "the call was cancelled") }
+            if let question = try question((error as? ToolError)?.elicitation, wire, messages) { return question }
             server.logger.error("a prompt failed", metadata: ["prompt": "\(prompt.name)", "error": "\(error)"])
             throw RPCError(.internal, "The prompt could not be made.")
         }
@@ -212,7 +234,7 @@ struct Dispatcher: Sendable {
     /// Adds the members that every result of the stateless protocol has.
     func complete(_ result: JSONObject) -> JSONObject {
         var result = result
-        result["resultType"] = "complete"
+        if result["resultType"] == nil { result["resultType"] = "complete" }
         result["_meta"] = ["io.modelcontextprotocol/serverInfo": server.implementation]
         return result
     }

@@ -70,6 +70,8 @@ struct RPCError: Error, Sendable {
         /// Headers and body disagree (MCP 2026-07-28, "Server Validation").
         case headerMismatch = -32020
         case unsupportedProtocolVersion = -32022
+        /// The user has to open a page first (MCP 2025-11-25, "URL Elicitation Required Error").
+        case urlElicitationRequired = -32042
 
         var status: Int {
             switch self {

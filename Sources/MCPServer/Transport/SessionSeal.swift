@@ -17,7 +17,9 @@ struct SessionContents: Sendable, Equatable {
     let expiresAt: NumericDate
 
     /// The client capabilities that a session remembers.
-    static let capabilities = ["elicitation", "sampling", "roots"]
+    static let capabilities = ["elicitation", "sampling", "roots", urlElicitation]
+    /// The capability to open URLs during a call, which only MCP 2025-11-25 has among these revisions.
+    static let urlElicitation = "elicitation.url"
     /// The number of seconds after which a session expires, even if it is in use.
     static let lifetime: Int64 = 7 * 86400
 

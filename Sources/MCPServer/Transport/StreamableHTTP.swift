@@ -229,7 +229,10 @@ public final class StreamableHTTP: Sendable {
     private func open(_ id: JSONValue, _ params: JSONValue, _ caller: Caller) -> MCPReply {
         do throws(RPCError) {
             let (version, result) = try dispatcher.initialize(params)
-            let capabilities = Set(SessionContents.capabilities.filter { params["capabilities"]?[$0]?.object != nil })
+            var capabilities = Set(SessionContents.capabilities.filter { params["capabilities"]?[$0]?.object != nil })
+            if version == ProtocolVersion.handshake[0], opensURLs(params["capabilities"], params["clientInfo"], caller) {
+                capabilities.insert(SessionContents.urlElicitation)
+            }
             // The identifier is never taken from the client. It contains 128 random bits.
             let session = SessionContents(
                 id: random.bytes(16), owner: (caller.principal?.owner).map(SessionContents.hash), version: version, capabilities: capabilities,
@@ -302,12 +305,15 @@ public final class StreamableHTTP: Sendable {
         _ departure: ClientDeparture?, session: SessionContents?
     ) async -> MCPReply {
         guard Self.calls.contains(method) else { return answer(id, await run(method, params, caller, wire, .nowhere, session: session), wire) }
+        let elicitation: ClientElicitation
+        do throws(RPCError) { elicitation = try self.elicitation(params, caller, session) } catch { return answer(id, .error(error), wire) }
         let running = RunningCall(canStream: MediaType.accepts(call.request.headerFields[values: .accept], "text/event-stream"))
         let key = id.text
         if let session { sessions.register(running, key, in: session, at: resourceServer.clock.now) }
         let isAlive: @Sendable () -> Bool = { [resourceServer] in caller.principal.map(resourceServer.stillAccepts) ?? true }
         let beat = heartbeats.add(running, isAlive: isAlive)
-        let messages = CallServices(progressToken: params["_meta"]?["progressToken"], minimumLevel: level, send: running.say)
+        let messages = CallServices(
+            progressToken: params["_meta"]?["progressToken"], minimumLevel: level, send: running.say, elicitation: elicitation)
         departure?.whenGone { running.cancel() }
         running.begin { [self] in
             let outcome = await run(method, params, caller, wire, messages, session: session)
@@ -322,6 +328,23 @@ public final class StreamableHTTP: Sendable {
         case .whole(let outcome): return answer(id, outcome, wire)
         case .events(let events):
             return MCPReply(events: ServerSentEvents(events: events) { [self] outcome in body(id, outcome, wire) ?? .null })
+        }
+    }
+
+    /// What the client of a call can show, and what its user answered.
+    private func elicitation(_ params: JSONValue, _ caller: Caller, _ session: SessionContents?) throws(RPCError) -> ClientElicitation {
+        if let session { return ClientElicitation(opensURLs: session.capabilities.contains(SessionContents.urlElicitation)) }
+        let meta = params["_meta"]
+        return ClientElicitation(
+            opensURLs: opensURLs(meta?["io.modelcontextprotocol/clientCapabilities"], meta?["io.modelcontextprotocol/clientInfo"], caller),
+            answers: try ClientElicitation.answers(params))
+    }
+
+    /// Whether a client opens URLs: it says so, and the operator has not excepted it.
+    private func opensURLs(_ capabilities: JSONValue?, _ information: JSONValue?, _ caller: Caller) -> Bool {
+        guard ClientElicitation.namesURLs(capabilities) else { return false }
+        return [information?["name"]?.string, caller.principal?.clientID].allSatisfy { name in
+            name.map { !dispatcher.server.clientsWithoutURLElicitation.contains($0) } ?? true
         }
     }
 
@@ -372,44 +395,4 @@ extension HTTPField.Name {
     static let mcpMethod = HTTPField.Name("Mcp-Method")!
     static let mcpName = HTTPField.Name("Mcp-Name")!
     static let mcpSessionID = HTTPField.Name("Mcp-Session-Id")!
-}
-
-/// The part of media types that two headers need.
-enum MediaType {
-    static func isJSON(_ value: String?) -> Bool { value.map { essence(of: $0.utf8[...], is: "application/json") } ?? false }
-
-    /// Whether `Accept` names this type, or a range that contains it. Without the header, every type is accepted
-    /// (RFC 9110 §12.5.1).
-    static func accepts(_ values: [String], _ type: StaticString) -> Bool {
-        guard !values.isEmpty else { return true }
-        return values.contains { value in
-            var rest = value.utf8[...]
-            while true {
-                let part = rest.prefix { $0 != UInt8(ascii: ",") }
-                if essence(of: part, is: type) || isRange(part, of: type) { return true }
-                guard part.endIndex < rest.endIndex else { return false }
-                rest = rest[rest.index(after: part.endIndex)...]
-            }
-        }
-    }
-
-    /// Whether type and subtype, ignoring parameters, spaces and case, are these.
-    private static func essence(of text: Substring.UTF8View, is type: StaticString) -> Bool {
-        var position = 0
-        for byte in text {
-            if byte == UInt8(ascii: ";") { break }
-            if byte == 0x20 || byte == 0x09 { continue }
-            guard position < type.utf8CodeUnitCount, URLBytes.lowercased(byte) == type.utf8Start[position] else { return false }
-            position += 1
-        }
-        return position == type.utf8CodeUnitCount
-    }
-
-    private static func isRange(_ text: Substring.UTF8View, of type: StaticString) -> Bool {
-        if essence(of: text, is: "*/*") { return true }
-        let bytes = UnsafeBufferPointer(start: type.utf8Start, count: type.utf8CodeUnitCount)
-        let major = bytes.prefix { $0 != UInt8(ascii: "/") }
-        return text.lazy.filter { $0 != 0x20 && $0 != 0x09 }.prefix { $0 != UInt8(ascii: ";") }.map(URLBytes.lowercased)
-            .elementsEqual(Array(major) + Array("/*".utf8))
-    }
 }

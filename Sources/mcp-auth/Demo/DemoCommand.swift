@@ -205,7 +205,7 @@ struct DemoCommand: AsyncParsableCommand {
         policy.initialScopes = initialScope.flatMap { ScopeSet($0) }
         // Clients that ask for it let a tool greet its caller by name.
         policy.advertised = ["profile"]
-        let tasks = TaskServer.make(try TaskStore(path: folder.path("tasks.db")))
+        let tasks = TaskServer.make(try TaskStore(path: folder.path("tasks.db")), provider: signIn.providers.first)
         let auth = try ResourceServer(
             resource, trusting: .local(issuer), policy: policy, metadata: { $0.resourceName = "Tasks (demo)" },
             allowedOrigins: Set(allowOrigin), audit: audit)

@@ -1,3 +1,4 @@
+import JOSE
 import MCPAuth
 import MCPAuthorizationServer
 import MCPServer
@@ -34,6 +35,12 @@ enum TaskServer {
         let scopes: [String]
     }
 
+    struct ProviderAccess: Codable, Sendable {
+        let provider: String
+        let scopes: [String]
+        let expires: Int64?
+    }
+
     static let scopes = [
         ScopeDescription("read:tasks", "See your tasks", translations: ["de": "Ihre Aufgaben sehen"]),
         ScopeDescription("write:tasks", "Add tasks, and see them", translations: ["de": "Aufgaben hinzufügen und sehen"]),
@@ -54,7 +61,8 @@ enum TaskServer {
             <path d="M22 14h9M22 26h9"/></g><circle cx="13" cy="26" r="3.4" fill="none" stroke="#fff" stroke-width="2.6"/></svg>
             """.utf8), mediaType: "image/svg+xml", description: "")
 
-    static func make(_ tasks: TaskStore) -> MCPServer {
+    /// - Parameter provider: The identity provider whose tokens the tool `provider-access` uses. Nil: no such tool.
+    static func make(_ tasks: TaskStore, provider: (id: String, name: String)?) -> MCPServer {
         MCPServer("tasks", version: Version.text, instructions: "A list of tasks for each person. Nobody sees anybody else's.") {
             Tool("search-tasks", "Search my tasks", requires: "read:tasks", annotations: .init(title: "Search tasks", isReadOnly: true)) {
                 (input: Search, call) in
@@ -79,6 +87,16 @@ enum TaskServer {
                     name: call.principal.name, login: call.principal.preferredUsername, subject: call.principal.subject,
                     issuer: call.principal.issuer, client: call.principal.clientID,
                     scopes: call.principal.scopes.map(\.text))
+            }
+            if let provider {
+                Tool(
+                    "provider-access", "Say what this server may do for the user at \(provider.name)", requires: "read:tasks",
+                    annotations: .init(title: "Access at \(provider.name)", isReadOnly: true)
+                ) { (call: ToolCall) async throws -> ProviderAccess in
+                    // Without a connection, the client sends the user to the page that makes one.
+                    let token = try await call.upstreamToken(for: provider.id)
+                    return ProviderAccess(provider: provider.name, scopes: token.scopes, expires: token.expiresAt?.seconds)
+                }
             }
         }
     }
