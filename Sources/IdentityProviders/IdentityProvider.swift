@@ -14,6 +14,8 @@ public struct IdentityProvider: Sendable {
     public var mark: ProviderMark
     /// The location of its endpoints.
     public var endpoints: Endpoints
+    /// The location of its metadata, for an installation that publishes it elsewhere or incorrectly.
+    public var metadata: MetadataLocation = .wellKnown
     /// Sign-in through this provider. Nil: it has none for other servers.
     public var signIn: ProviderSignIn?
     /// Its access tokens, for resource servers that trust them.
@@ -62,6 +64,7 @@ public struct IdentityProvider: Sendable {
             switch endpoints {
             case .discovered(_, let fixed), .fixed(_, let fixed): fixed
             }
+        try metadata.check()
         for text in [fixed.authorization, fixed.token, fixed.userInfo, fixed.keys, fixed.revocation].compactMap(\.self) {
             guard let url = WebURL(text), url.isSecure || url.isLoopback else { throw fail("\(text.prefix(200)) is not an https URL") }
         }

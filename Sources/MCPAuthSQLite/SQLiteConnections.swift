@@ -58,10 +58,11 @@ extension SQLiteStore {
             let isUser = try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM users WHERE id = ?)", arguments: [connection.userID]) ?? false
             guard owner == nil || owner == connection.userID, isUser else { throw StoreError(.conflict, "the identity belongs to another user") }
             try db.execute(
-                sql: "INSERT OR REPLACE INTO connections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                sql: "INSERT OR REPLACE INTO connections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
                 arguments: [
                     identity.issuer, identity.subject, connection.userID, connection.provider, connection.accountName,
                     connection.sealedTokens.map { Data($0) }, connection.permissions?.text, connection.checkedAt.seconds, connection.revision,
+                    connection.rolesText,
                 ])
         }
     }
@@ -71,12 +72,13 @@ extension SQLiteStore {
         try await database.write { db in
             try db.execute(
                 sql: """
-                    UPDATE connections SET account_name = ?, sealed_tokens = ?, permissions = ?, checked_at = ?, revision = ?, claimed_until = NULL
+                    UPDATE connections SET account_name = ?, sealed_tokens = ?, permissions = ?, checked_at = ?, revision = ?, roles = ?,
+                        claimed_until = NULL
                     WHERE issuer = ? AND subject = ? AND revision = ?
                     """,
                 arguments: [
                     connection.accountName, connection.sealedTokens.map { Data($0) }, connection.permissions?.text, connection.checkedAt.seconds,
-                    connection.revision,
+                    connection.revision, connection.rolesText,
                     connection.identity.issuer, connection.identity.subject, previous.revision,
                 ])
             return db.changesCount == 1
@@ -105,14 +107,19 @@ extension SQLiteStore {
     }
 }
 
+extension Connection {
+    fileprivate var rolesText: String? { roles.isEmpty ? nil : JSONValue.strings(roles).text }
+}
+
 extension Row {
     fileprivate var connection: Connection {
         let tokens: Data? = self["sealed_tokens"]
         let permissions: String? = self["permissions"]
+        let roles: String? = self["roles"]
         return Connection(
             identity: ExternalIdentity(issuer: self["issuer"], subject: self["subject"]), userID: self["user_id"], provider: self["provider"],
             accountName: self["account_name"], sealedTokens: tokens.map { Array($0) }, permissions: permissions.map { ScopeSet(lenient: $0) },
-            checkedAt: NumericDate(seconds: self["checked_at"]),
+            roles: roles.flatMap { try? JSONValue(parsing: Array($0.utf8)) }?.strings ?? [], checkedAt: NumericDate(seconds: self["checked_at"]),
             revision: self["revision"])
     }
 }

@@ -3,7 +3,7 @@ import MCPAuthorizationServer
 
 /// The tables. A version only adds to the previous one.
 enum Schema {
-    static let version = 7
+    static let version = 8
 
     /// "MCPA".
     private static let applicationID: Int32 = 0x4D43_5041
@@ -26,6 +26,7 @@ enum Schema {
         if found < 5 { try db.execute(sql: fifth) }
         if found < 6 { try db.execute(sql: sixth) }
         if found < 7 { try db.execute(sql: seventh) }
+        if found < 8 { try db.execute(sql: eighth) }
         try db.execute(sql: "PRAGMA user_version = \(version)")
     }
 
@@ -153,4 +154,7 @@ enum Schema {
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX connections_by_user ON connections (user_id);
         """
+
+    /// Connections record the roles of the user, as a JSON array.
+    private static let eighth = "ALTER TABLE connections ADD COLUMN roles TEXT;"
 }

@@ -99,7 +99,9 @@ public final class AuthorizationServer: ServerComponent {
             Endpoints.Parts(
                 context: context, store: store, master: master, signIn: signIn, connections: connections, hasher: hasher, clients: clients,
                 assertionKeys: AssertionKeySets(fetcher),
-                issuance: TokenIssuance(context: context, tokens: tokens, refreshTokens: RefreshTokens(master)),
+                issuance: TokenIssuance(
+                    context: context, tokens: tokens, refreshTokens: RefreshTokens(master),
+                    permissions: UserPermissions(context: context, store: store, connections: connections)),
                 revocation: revocation, users: users, uses: uses))
         do throws(StoreError) {
             try await revocation.refresh()

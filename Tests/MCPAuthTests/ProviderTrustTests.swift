@@ -59,6 +59,23 @@ struct ProviderTrustTests {
         #expect(await !accepts(server, try sign(idToken, "JWT")), "an ID token")
     }
 
+    @Test("an issuer whose metadata is elsewhere, or names wrong keys, is trusted as the configuration says")
+    func metadataElsewhere() async throws {
+        let issuer = "https://id.acme.example"
+        for location in [
+            MetadataLocation.url("https://cdn.acme.example/.well-known/x") { $0["issuer"] = .string(issuer) },
+            .document(["jwks_uri": "https://id.acme.example/keys"]), .wellKnown { $0["jwks_uri"] = "https://id.acme.example/other" },
+        ] {
+            let (server, sign) = try world(.issuer(issuer, metadata: location))
+            let token = try sign(["iss": .string(issuer), "aud": "https://mcp.example.com/mcp", "sub": "1"], "at+jwt")
+            #expect(await accepts(server, token))
+        }
+        let (server, sign) = try world(.issuer(issuer, metadata: .url("https://cdn.acme.example/.well-known/x")))
+        let token = try sign(["iss": .string(issuer), "aud": "https://mcp.example.com/mcp", "sub": "1"], "at+jwt")
+        #expect(await !accepts(server, token), "a document of another issuer, not corrected")
+        #expect(throws: OAuthError.self) { try world(.issuer(issuer, metadata: .url("http://cdn.acme.example/x"))) }
+    }
+
     @Test("Entra: tokens of versions 1 and 2 of this tenant, and no other tenant's")
     func entra() async throws {
         let (server, sign) = try world(.entra(tenant: Self.tenant, audience: "api-client"))

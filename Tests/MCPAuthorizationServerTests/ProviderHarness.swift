@@ -73,7 +73,7 @@ struct ProviderHarness {
     init(
         _ kind: ProviderCase = .openID, admission: Admission = .everyone, alsoPasswords: Bool = false,
         store: any AuthorizationServerStore = MemoryStore(), master: MasterKey = .random(),
-        secret: ProviderSecret = "provider-secret-canary", permissions: (@Sendable (ProviderPerson) -> ScopeSet)? = nil,
+        secret: ProviderSecret = "provider-secret-canary", permissions: (@Sendable (ProviderPerson) -> ScopeSet)? = nil, roles: (@Sendable (ProviderPerson) -> [String])? = nil,
         accounts: [SimulatedAccount] = [ada, grace],
         configure: (inout AuthorizationServerConfiguration) -> Void = { _ in }
     ) async throws {
@@ -81,7 +81,8 @@ struct ProviderHarness {
         let time = TestClock()
         provider = try SimulatedProvider(kind.behaviour, accounts: accounts, clock: time.clock)
         let method = SignInMethod.provider(
-            kind.provider, clientID: "client-at-provider", clientSecret: secret, admission: admission, permissions: permissions)
+            kind.provider, clientID: "client-at-provider", clientSecret: secret, admission: admission, permissions: permissions,
+            roles: roles)
         harness = try await Harness(
             store: store, master: master, signIn: alsoPasswords ? [method, .password] : [method], fetcher: provider, time: time, configure: configure)
         client = try await harness.registered()
@@ -126,8 +127,10 @@ struct ProviderHarness {
         return Harness.Tokens(access: try #require(reply.json["access_token"]?.string), refresh: try #require(reply.json["refresh_token"]?.string))
     }
 
-    func user(_ tokens: Harness.Tokens) throws -> String {
-        let parts = tokens.access.split(separator: ".")
-        return try JSONValue(parsing: Base64URL.decode(String(parts[1])))["sub"]?.string ?? ""
+    func user(_ tokens: Harness.Tokens) throws -> String { try claims(tokens.access)["sub"]?.string ?? "" }
+
+    func claims(_ token: String) throws -> JSONValue {
+        let parts = token.split(separator: ".")
+        return try JSONValue(parsing: Base64URL.decode(String(parts[1])))
     }
 }

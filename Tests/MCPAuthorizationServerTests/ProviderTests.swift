@@ -577,6 +577,27 @@ struct ProviderAttackTests {
         #expect(reply.status == 200 && reply.json["scope"]?.string == "read", "\(reply.text)")
     }
 
+    @Test("roles at the provider are the roles of the token, and change with them within the hour")
+    func roles() async throws {
+        let world = try await ProviderHarness(
+            ProviderCase.all[0], roles: { $0.organizations.map { "member-of-" + $0 } + ["", String(repeating: "x", count: 300)] })
+        let tokens = try await world.tokens()
+        #expect(try world.claims(tokens.access)["roles"]?.strings == ["member-of-acme"])
+        var moved = ProviderHarness.ada
+        moved.organizations = ["navy", "acme"]
+        world.provider.setAccount(moved)
+        world.harness.time.advance(by: 3601)
+        var reply = try await world.harness.refresh(world.client, tokens.refresh)
+        #expect(Set(try world.claims(try #require(reply.json["access_token"]?.string))["roles"]?.strings ?? []) == ["member-of-navy", "member-of-acme"])
+        moved.organizations = []
+        world.provider.setAccount(moved)
+        world.harness.time.advance(by: 3601)
+        reply = try await world.harness.refresh(world.client, try #require(reply.json["refresh_token"]?.string))
+        #expect(try world.claims(try #require(reply.json["access_token"]?.string))["roles"] == nil)
+        let none = try await ProviderHarness()
+        #expect(try none.claims(try await none.tokens().access)["roles"] == nil, "no rule, no claim")
+    }
+
     @Test("users of providers have names that operators recognize, and a name that is taken takes nobody's place")
     func names() async throws {
         let twin = SimulatedAccount("7", name: "Another Ada", userName: "ada", email: "other@acme.example")

@@ -48,6 +48,30 @@ struct DiscoveryTests {
         #expect(absent?.code == .fetchFailed)
     }
 
+    func discover(_ location: MetadataLocation, _ answers: [String: HTTPReply]) async throws(OAuthError) -> AuthorizationServerMetadata {
+        try await AuthorizationServerMetadata.discover(Issuer(Self.issuer), at: location, with: Site(answers: answers))
+    }
+
+    @Test("a document at a URL of the configuration, corrected or written by hand; the issuer is compared in every case")
+    func location() async throws {
+        let elsewhere = "https://cdn.example/as.json"
+        let answers = [elsewhere: Self.good]
+        #expect(try await discover(.url(elsewhere), answers).jwksURI?.text == "https://as.example/jwks")
+        await #expect(throws: OAuthError.self, "no other URL is tried") { try await discover(.url(elsewhere), [Self.addresses[0]: Self.good]) }
+        let wrong = [elsewhere: HTTPReply.json(["issuer": "https://other.example", "jwks_uri": "https://as.example/jwks"])]
+        await #expect(throws: OAuthError.self) { try await discover(.url(elsewhere), wrong) }
+        let mended = try await discover(.url(elsewhere) { $0["issuer"] = .string(Self.issuer) }, wrong)
+        #expect(mended.issuer.text == Self.issuer && mended.jwksURI != nil)
+        let keys = try await discover(.wellKnown { $0["jwks_uri"] = "https://keys.example/" }, [Self.addresses[2]: Self.good])
+        #expect(keys.jwksURI?.text == "https://keys.example/")
+        let byHand = try await discover(.document(["token_endpoint": "https://as.example/token", "issuer": "https://other.example"]), [:])
+        #expect(byHand.issuer.text == Self.issuer && byHand.tokenEndpoint?.text == "https://as.example/token" && byHand.jwksURI == nil)
+        for url in ["http://as.example/x", "as.example", "", "file:///etc/passwd"] {
+            let error = await #expect(throws: OAuthError.self) { try await discover(.url(url), [url: Self.good]) }
+            #expect(error?.code == .invalidConfiguration && error?.message.contains("not an absolute https URL") == true)
+        }
+    }
+
     @Test("20: members that are null, or are not needed and wrong, spoil nothing")
     func nulls() async throws {
         let document: JSONValue = [

@@ -14,10 +14,12 @@ public final class LegacyEndpoints: Sendable {
 
     /// Endpoints for an authorization server on another origin.
     ///
-    /// - Parameter fetcher: Fetches the metadata of the issuer, which is cached for ten minutes.
-    public init(issuer: Issuer, fetcher: any HTTPFetcher, clock: Clock = .system) {
+    /// - Parameters:
+    ///   - metadata: The location of the metadata. Corrections are part of what clients receive.
+    ///   - fetcher: Fetches the metadata of the issuer, which is cached for ten minutes.
+    public init(issuer: Issuer, metadata: MetadataLocation = .wellKnown, fetcher: any HTTPFetcher, clock: Clock = .system) {
         self.issuer = issuer
-        remote = RemoteMetadata(issuer, fetcher: fetcher)
+        remote = RemoteMetadata(issuer, at: metadata, fetcher: fetcher)
         self.clock = clock
     }
 

@@ -31,7 +31,7 @@ public final class ResourceServer: Sendable {
     private let rejections = RejectionLog()
     /// Used by the checks at start (`check`, `findingsOfIssuers`).
     let localIssuers: [Trust.LocalIssuer]
-    let discoveredIssuers: [Issuer]
+    let discoveredIssuers: [(issuer: Issuer, metadata: MetadataLocation)]
     let hasOtherIssuers: Bool
     let fetcher: (any HTTPFetcher)?
     private let allowed: Counter

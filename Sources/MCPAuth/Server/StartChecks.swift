@@ -51,12 +51,12 @@ extension ResourceServer {
     package func findingsOfIssuers() async -> [String] {
         guard let fetcher else { return [] }
         var findings: [String] = []
-        for issuer in discoveredIssuers {
+        for (issuer, location) in discoveredIssuers {
             do throws(OAuthError) {
                 // One URL shows whether the issuer can be reached at all. A problem there is a problem at the other
                 // URLs too.
                 if let url = issuer.metadataURLs.first.flatMap(WebURL.init) { _ = try await fetcher.fetch(OutboundRequest(.get, url)) }
-                let metadata = try await AuthorizationServerMetadata.discover(issuer, with: fetcher)
+                let metadata = try await AuthorizationServerMetadata.discover(issuer, at: location, with: fetcher)
                 if metadata.jwksURI == nil { findings.append("the metadata of \(issuer) has no jwks_uri, so its tokens cannot be verified") }
             } catch {
                 if let other = await otherName(of: issuer, fetcher) {

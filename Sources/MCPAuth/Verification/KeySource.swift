@@ -42,7 +42,7 @@ public final class RemoteKeySet: KeySource {
     /// The location of the JWK set.
     public enum Location: Sendable {
         /// The `jwks_uri` of the issuer's metadata (RFC 8414 §2).
-        case issuer(Issuer)
+        case issuer(Issuer, MetadataLocation = .wellKnown)
         /// This URL.
         case url(WebURL)
     }
@@ -144,8 +144,8 @@ public final class RemoteKeySet: KeySource {
             let url: WebURL
             switch location {
             case .url(let known): url = known
-            case .issuer(let issuer):
-                guard let found = try await AuthorizationServerMetadata.discover(issuer, with: fetcher).jwksURI else {
+            case .issuer(let issuer, let metadata):
+                guard let found = try await AuthorizationServerMetadata.discover(issuer, at: metadata, with: fetcher).jwksURI else {
                     throw OAuthError(.invalidMetadata, "the metadata of \(issuer) has no jwks_uri")
                 }
                 url = found

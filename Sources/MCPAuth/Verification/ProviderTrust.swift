@@ -65,7 +65,7 @@ extension Trust {
             }
         let main: Trust =
             fixedKeys.map { .jwks($0, issuer: provider.issuer, audience: expected, tokens: profile, leeway: leeway) }
-            ?? .issuer(provider.issuer, audience: expected, tokens: profile, leeway: leeway)
+            ?? .issuer(provider.issuer, audience: expected, tokens: profile, leeway: leeway, metadata: provider.metadata)
         let others = provider.accessTokens.otherIssuers.map { other in
             Trust.jwks(other.keys, issuer: other.issuer, audience: expected, tokens: profile, leeway: leeway)
         }

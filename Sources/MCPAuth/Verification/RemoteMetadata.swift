@@ -16,11 +16,13 @@ package final class RemoteMetadata: Sendable {
     private static let cooldown: Int64 = 30
 
     private let issuer: Issuer
+    private let location: MetadataLocation
     private let fetcher: any HTTPFetcher
     private let state = Mutex(State())
 
-    package init(_ issuer: Issuer, fetcher: any HTTPFetcher) {
+    package init(_ issuer: Issuer, at location: MetadataLocation = .wellKnown, fetcher: any HTTPFetcher) {
         self.issuer = issuer
+        self.location = location
         self.fetcher = fetcher
     }
 
@@ -49,7 +51,7 @@ package final class RemoteMetadata: Sendable {
 
     private func fetch(at now: NumericDate) async -> Result<AuthorizationServerMetadata, OAuthError> {
         do throws(OAuthError) {
-            let metadata = try await AuthorizationServerMetadata.discover(issuer, with: fetcher)
+            let metadata = try await AuthorizationServerMetadata.discover(issuer, at: location, with: fetcher)
             state.withLock { state in
                 state.metadata = metadata
                 state.fetchedAt = now

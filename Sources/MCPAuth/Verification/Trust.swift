@@ -68,7 +68,7 @@ public struct Trust: Sendable {
     /// The authorization servers of this process among `authorizationServers`.
     package var localIssuers: [LocalIssuer] = []
     /// The issuers whose metadata is fetched.
-    private(set) var discoveredIssuers: [Issuer] = []
+    private(set) var discoveredIssuers: [(issuer: Issuer, metadata: MetadataLocation)] = []
 
     /// An authorization server in this process, as resource servers that trust it use it.
     package struct LocalIssuer: Sendable {
@@ -118,24 +118,26 @@ public struct Trust: Sendable {
     ///   - tokens: The JWTs that count as access tokens.
     ///   - algorithms: The accepted algorithms. HMAC is never accepted.
     ///   - leeway: The tolerated clock difference in seconds, limited to 0 to 60.
+    ///   - metadata: The location of the metadata, for issuers that publish it elsewhere or incorrectly.
     ///   - insecureAllowHTTP: Whether the issuer may be http on a host that is not loopback.
     public static func issuer(
         _ issuer: String, audience: Audience = .resource, tokens: TokenProfile = .rfc9068,
         algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric,
-        leeway: Int64 = 30, insecureAllowHTTP: Bool = false
+        leeway: Int64 = 30, metadata: MetadataLocation = .wellKnown, insecureAllowHTTP: Bool = false
     ) -> Trust {
         var trust = Trust(authorizationServers: [issuer]) { context throws(OAuthError) in
-            let location = RemoteKeySet.Location.issuer(try Issuer(issuer, insecureAllowHTTP: insecureAllowHTTP))
+            try metadata.check()
+            let location = RemoteKeySet.Location.issuer(try Issuer(issuer, insecureAllowHTTP: insecureAllowHTTP), metadata)
             return JWTVerifier(
                 requirements(issuer, audience, tokens, leeway, context), keys: RemoteKeySet(location, fetcher: try context.requireFetcher()),
                 algorithms: algorithms.subtracting([.hs256, .hs384, .hs512]), insecureAllowIDTokens: tokens == .insecureAllowIDTokens)
         }
-        trust.discoveredIssuers = (try? Issuer(issuer, insecureAllowHTTP: insecureAllowHTTP)).map { [$0] } ?? []
+        trust.discoveredIssuers = (try? Issuer(issuer, insecureAllowHTTP: insecureAllowHTTP)).map { [($0, metadata)] } ?? []
         return trust
     }
 
     /// JWTs of an issuer whose JWK set is at a known URL. The parameters are those of
-    /// `issuer(_:audience:tokens:algorithms:leeway:insecureAllowHTTP:)`.
+    /// `issuer(_:audience:tokens:algorithms:leeway:metadata:insecureAllowHTTP:)`.
     public static func jwks(
         _ url: String, issuer: String, audience: Audience = .resource, tokens: TokenProfile = .rfc9068,
         algorithms: Set<SigningAlgorithm> = SigningAlgorithm.asymmetric, leeway: Int64 = 30

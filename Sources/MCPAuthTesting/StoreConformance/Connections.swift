@@ -12,8 +12,8 @@ extension StoreConformance {
 
     private static func connection(_ user: String = "user-1", revision: Int64 = 1) -> Connection {
         Connection(
-            identity: identity, userID: user, provider: "idp", accountName: "ada@idp", sealedTokens: [1, 2], permissions: ["read"], checkedAt: now,
-            revision: revision)
+            identity: identity, userID: user, provider: "idp", accountName: "ada@idp", sealedTokens: [1, 2], permissions: ["read"],
+            roles: ["an editor", "\"quoted\""], checkedAt: now, revision: revision)
     }
 
     private static func conflict(_ body: () async throws -> Void, _ expectation: String) async throws {
@@ -76,6 +76,7 @@ extension StoreConformance {
             var changed = connection(revision: 2)
             changed.sealedTokens = [9]
             changed.permissions = nil
+            changed.roles = ["another"]
             try expect(try await store.replace(changed, expecting: connection()), "the first change wins")
             try expect(try await !store.replace(connection(revision: 3), expecting: connection()), "the second one loses")
             try expect(try await !store.claim(connection(), until: now.advanced(by: 99), at: now), "an old revision claims nothing")

@@ -68,7 +68,7 @@ struct AssertionValidation: ServerComponent {
         _ grant: Grant, _ registry: ClientRegistry, _ resource: ProtectedResource, _ proof: DPoPProof?, consuming assertion: String,
         until expiration: NumericDate, reason: String, _ call: HTTPCall, _ refuse: (String, String) -> OAuthError
     ) async throws(OAuthError) -> TokenResponse {
-        let access = try issuance.tokens.issue(AccessTokenContents(grant, resource: resource, keyThumbprint: proof?.thumbprint), at: clock.now)
+        let access = try await issuance.accessToken(AccessTokenContents(grant, resource: resource, keyThumbprint: proof?.thumbprint), at: clock.now)
         let use = SingleUse(SecretHash(of: assertion), until: expiration.advanced(by: 60))
         guard try await stored({ try await store.add(grant, consuming: use, clientIn: registry) }) else {
             throw refuse("assertion_reused", "the assertion was used before, or its user or client is not let in")

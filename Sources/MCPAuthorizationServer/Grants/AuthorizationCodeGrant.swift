@@ -50,7 +50,7 @@ struct AuthorizationCodeGrant: TokenGrant {
             authenticatedAt: code.authenticatedAt, createdAt: now, expiresAt: now.advanced(by: configuration.grantLifetime), lastUsedAt: now)
         let refreshToken = issuance.refreshToken(for: grant, client, at: now)
         // Signed before anything is consumed, so that a failure does not use up the code.
-        let access = try issuance.tokens.issue(
+        let access = try await issuance.accessToken(
             AccessTokenContents(grant, resource: resource, user: user, keyThumbprint: request.proof?.thumbprint), at: now)
         let idToken = try issuance.idToken(for: user, grant, nonce: code.nonce, accessToken: access.text, at: now)
         let outcome = try await stored {

@@ -31,7 +31,7 @@ struct ClientCredentialsGrant: TokenGrant {
         let grant = Grant(
             id: Grant.makeID(random), type: .clientCredentials, clientID: client.id, userID: nil, scopes: scopes,
             resource: resource.identifier.text, createdAt: now, expiresAt: now.advanced(by: lifetime), lastUsedAt: now)
-        let access = try issuance.tokens.issue(AccessTokenContents(grant, resource: resource, keyThumbprint: request.proof?.thumbprint), at: now)
+        let access = try await issuance.accessToken(AccessTokenContents(grant, resource: resource, keyThumbprint: request.proof?.thumbprint), at: now)
         guard try await stored({ try await store.add(grant, consuming: nil, clientIn: clients.registry(of: client)) }) else {
             record("token.issued", .denied, call, reason: "client_disabled", client: client.id)
             throw OAuthError(.invalidClient, "the client is not let in")

@@ -39,7 +39,7 @@ struct DeviceCodeGrant: TokenGrant {
                 keyThumbprint: client.authenticationMethod == .none ? request.proof?.thumbprint : nil, authenticatedAt: authenticatedAt,
                 createdAt: now, expiresAt: now.advanced(by: configuration.grantLifetime), lastUsedAt: now)
             let refreshToken = issuance.refreshToken(for: grant, client, at: now)
-            let access = try issuance.tokens.issue(
+            let access = try await issuance.accessToken(
                 AccessTokenContents(grant, resource: resource, user: user, keyThumbprint: request.proof?.thumbprint), at: now)
             let idToken = try issuance.idToken(for: user, grant, nonce: nil, accessToken: access.text, at: now)
             let isFirst = try await stored {

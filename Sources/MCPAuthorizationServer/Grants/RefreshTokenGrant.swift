@@ -127,7 +127,7 @@ struct RefreshTokenGrant: TokenGrant {
         var user: User?
         if IdentityScope.isPersonal(scopes), let userID = grant.userID { user = try await stored { try await store.user(id: userID) } }
         let contents = AccessTokenContents(grant, scopes: scopes, resource: resource, user: user, keyThumbprint: request.proof?.thumbprint)
-        return (try issuance.tokens.issue(contents, at: request.now), scopes)
+        return (try await issuance.accessToken(contents, at: request.now), scopes)
     }
 }
 

@@ -61,7 +61,7 @@ struct TokenExchangeGrant: TokenGrant {
         contents.clientID = client.id
         contents.actor = .object(actor)
         contents.notAfter = claims.expiration
-        let access = try issuance.tokens.issue(contents, at: now)
+        let access = try await issuance.accessToken(contents, at: now)
         record("token.exchanged", .allowed, call, subject: grant.subject, client: client.id, scopes: scopes)
         return TokenResponse(access: access, scopes: scopes, issuedTokenType: Self.accessTokenType)
     }

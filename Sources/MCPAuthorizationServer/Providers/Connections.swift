@@ -50,7 +50,8 @@ struct Connections: ServerComponent {
         let connection = Connection(
             identity: identity, userID: userID, provider: client.provider.id,
             accountName: (person.userName ?? person.email ?? person.name).map { DisplayText.clean($0, limit: 100) },
-            sealedTokens: try seal(tokens, userID, identity), permissions: client.method.permissions?(person), checkedAt: clock.now,
+            sealedTokens: try seal(tokens, userID, identity), permissions: client.method.permissions?(person),
+            roles: client.method.roles(of: person), checkedAt: clock.now,
             revision: (known?.revision ?? 0) + 1)
         do throws(StoreError) { try await store.save(connection) } catch {
             if error.kind == .conflict { return false }

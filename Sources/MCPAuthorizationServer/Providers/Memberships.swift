@@ -81,6 +81,7 @@ struct Memberships: ServerComponent {
                     return (refusal, false)
                 }
                 checked.permissions = client.method.permissions?(person)
+                checked.roles = client.method.roles(of: person)
             }
             checked.checkedAt = clock.now
             checked.revision += 1

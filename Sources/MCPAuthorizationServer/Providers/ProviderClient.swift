@@ -27,8 +27,8 @@ final class ProviderClient: Sendable {
         switch method.provider.endpoints {
         case .discovered(let issuer, let fixed):
             let issuer = try Issuer(issuer)
-            metadata = RemoteMetadata(issuer, fetcher: fetcher)
-            keys = fixed.keys.flatMap(WebURL.init).map { RemoteKeySet(.url($0), fetcher: fetcher) } ?? RemoteKeySet(.issuer(issuer), fetcher: fetcher)
+            metadata = RemoteMetadata(issuer, at: method.provider.metadata, fetcher: fetcher)
+            keys = fixed.keys.flatMap(WebURL.init).map { RemoteKeySet(.url($0), fetcher: fetcher) } ?? RemoteKeySet(.issuer(issuer, method.provider.metadata), fetcher: fetcher)
         case .fixed(_, let fixed):
             metadata = nil
             keys = fixed.keys.flatMap(WebURL.init).map { RemoteKeySet(.url($0), fetcher: fetcher) }

@@ -11,9 +11,15 @@ struct ProviderMethod: Sendable {
     let admission: Admission
     let furtherScopes: [String]
     let permissions: (@Sendable (ProviderPerson) -> ScopeSet)?
+    let roles: (@Sendable (ProviderPerson) -> [String])?
 
     /// Whether organizations and teams are read.
-    var readsMembership: Bool { admission.needsMembership || permissions != nil }
+    var readsMembership: Bool { admission.needsMembership || permissions != nil || roles != nil }
+
+    /// The roles of a user, as many as fit into a token.
+    func roles(of person: ProviderPerson) -> [String] {
+        (roles?(person) ?? []).lazy.filter { (1...256).contains($0.utf8.count) }.prefix(100).map(\.self)
+    }
 
     /// Throws `invalid_configuration`.
     func check() throws(OAuthError) {

@@ -2,7 +2,8 @@ import IdentityProviders
 import MCPAuth
 import OAuth
 
-/// The scopes that users may have at all, as groups and roles at their identity providers decide.
+/// What users may do, as groups and roles at their identity providers decide: the scopes that they may have at all, and
+/// their roles here.
 struct UserPermissions: ServerComponent {
     let context: ServerContext
     let store: any ConnectionStore & UserStore
@@ -24,6 +25,17 @@ struct UserPermissions: ServerComponent {
             all = all.union(connection.permissions ?? [])
         }
         return all
+    }
+
+    /// The roles of a user at all connected providers.
+    func roles(ofUser id: String) async throws(OAuthError) -> [String] {
+        guard connections.providers.contains(where: { $0.method.roles != nil }) else { return [] }
+        var roles: [String] = []
+        for connection in try await stored({ try await store.connections(ofUser: id) }) {
+            guard connections.client(connection.provider)?.method.roles != nil else { continue }
+            roles += connection.roles.filter { !roles.contains($0) }
+        }
+        return roles
     }
 
     /// The scopes that a user can allow of those that were chosen. Throws `access_denied` when none is left.

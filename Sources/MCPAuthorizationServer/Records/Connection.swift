@@ -15,6 +15,8 @@ public struct Connection: Sendable, Hashable {
     public var sealedTokens: [UInt8]?
     /// The scopes that the user may have, as the groups and roles at the provider decide. Nil: every scope.
     public var permissions: ScopeSet?
+    /// The roles of the user, as the groups and roles at the provider decide.
+    public var roles: [String]
     /// The last time at which the provider confirmed the user.
     public var checkedAt: NumericDate
     /// Increases with every change.
@@ -23,8 +25,7 @@ public struct Connection: Sendable, Hashable {
     /// A connection.
     public init(
         identity: ExternalIdentity, userID: String, provider: String, accountName: String? = nil, sealedTokens: [UInt8]? = nil,
-        permissions: ScopeSet? = nil, checkedAt: NumericDate,
-        revision: Int64 = 1
+        permissions: ScopeSet? = nil, roles: [String] = [], checkedAt: NumericDate, revision: Int64 = 1
     ) {
         self.identity = identity
         self.userID = userID
@@ -32,6 +33,7 @@ public struct Connection: Sendable, Hashable {
         self.accountName = accountName
         self.sealedTokens = sealedTokens
         self.permissions = permissions
+        self.roles = roles
         self.checkedAt = checkedAt
         self.revision = revision
     }

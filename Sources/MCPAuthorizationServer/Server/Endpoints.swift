@@ -51,7 +51,7 @@ struct Endpoints: Sendable {
         let activeGrants = ActiveGrants(context: context, store: store, clients: clients, revocations: revocation.list)
 
         let memberships = Memberships(context: context, store: store, connections: parts.connections, revocation: revocation)
-        let permissions = UserPermissions(context: context, store: store, connections: parts.connections)
+        let permissions = issuance.permissions
 
         // Programs
         let assertions = AssertionValidation(context: context, store: store, keySets: parts.assertionKeys, issuance: issuance)

@@ -11,6 +11,8 @@ struct AccessTokenContents: Sendable {
     var resource: ProtectedResource
     /// The user whose claims it contains, if its scopes allow that.
     var user: User?
+    /// The roles of the user.
+    var roles: [String] = []
     /// The client that receives it. After an exchange, not the grant's client.
     var clientID: ClientID
     /// The key that it is bound to (RFC 9449 §6.1).
@@ -63,6 +65,7 @@ struct AccessTokens: Sendable {
         if !contents.scopes.isEmpty { claims["scope"] = .string(contents.scopes.text) }
         if let thumbprint = contents.keyThumbprint { claims["cnf"] = ["jkt": .string(thumbprint)] }
         claims["act"] = contents.actor
+        if !contents.roles.isEmpty { claims["roles"] = .strings(contents.roles) }
         if sharesIdentity, let user = contents.user {
             for member in IdentityScope.claims(about: user, contents.scopes) { claims[member.name] = member.value }
         }

@@ -6,6 +6,14 @@ struct TokenIssuance: ServerComponent {
     let context: ServerContext
     let tokens: AccessTokens
     let refreshTokens: RefreshTokens
+    let permissions: UserPermissions
+
+    /// An access token with the roles that its user has now. Throws `server_error` or `temporarily_unavailable`.
+    func accessToken(_ contents: AccessTokenContents, at now: NumericDate) async throws(OAuthError) -> IssuedAccessToken {
+        var contents = contents
+        if let userID = contents.grant.userID { contents.roles = try await permissions.roles(ofUser: userID) }
+        return try tokens.issue(contents, at: now)
+    }
 
     /// A refresh token for a new grant. Nil if its client receives none.
     func refreshToken(for grant: Grant, _ client: Client, at now: NumericDate) -> (text: String, record: RefreshToken)? {

@@ -47,15 +47,26 @@ public struct AuthorizationServerMetadata: Sendable {
         registrationEndpoint = endpoint("registration_endpoint")
     }
 
-    /// Fetches the metadata of an issuer from the URLs of `Issuer.metadataURLs`, in order, and skips documents that
-    /// cannot be used. A redirect is followed once, within the same origin.
+    /// Fetches the metadata of an issuer. By default from the URLs of `Issuer.metadataURLs`, in order, and skips
+    /// documents that cannot be used. A redirect is followed once, within the same origin.
     ///
     /// Throws when no URL has a usable document: `invalid_metadata` if a document was wrong, else `fetch_failed`. The
     /// message lists each URL and its result.
-    public static func discover(_ issuer: Issuer, with fetcher: any HTTPFetcher) async throws(OAuthError) -> AuthorizationServerMetadata {
+    public static func discover(
+        _ issuer: Issuer, at location: MetadataLocation = .wellKnown, with fetcher: any HTTPFetcher
+    ) async throws(OAuthError) -> AuthorizationServerMetadata {
+        try location.check()
         var findings: [String] = []
         var isWrong = false
-        for text in issuer.metadataURLs {
+        let urls: [String]
+        switch location.place {
+        case .wellKnown: urls = issuer.metadataURLs
+        case .url(let url): urls = [url]
+        case .document(var document):
+            document["issuer"] = .string(issuer.text)
+            return try AuthorizationServerMetadata(parsing: JSONValue.object(document).serialized, expected: issuer)
+        }
+        for text in urls {
             guard let url = WebURL(text) else { continue }
             do throws(OAuthError) {
                 let reply = try await document(at: url, with: fetcher)
@@ -63,7 +74,7 @@ public struct AuthorizationServerMetadata: Sendable {
                     findings.append("\(text) answers \(reply.response.status.code)")
                     continue
                 }
-                return try AuthorizationServerMetadata(parsing: reply.body, expected: issuer)
+                return try AuthorizationServerMetadata(parsing: corrected(reply.body, location), expected: issuer)
             } catch {
                 if error.code == .invalidMetadata { isWrong = true }
                 findings.append("\(text): \(error.message)")
@@ -71,6 +82,13 @@ public struct AuthorizationServerMetadata: Sendable {
         }
         throw OAuthError(
             isWrong ? .invalidMetadata : .fetchFailed, "no usable metadata found for the issuer \(issuer): " + findings.joined(separator: "; "))
+    }
+
+    /// The document after the operator's corrections. A document that is no JSON object stays as it is.
+    private static func corrected(_ bytes: [UInt8], _ location: MetadataLocation) -> [UInt8] {
+        guard let transform = location.transform, var document = (try? JSONValue(parsing: bytes))?.object else { return bytes }
+        transform(&document)
+        return JSONValue.object(document).serialized
     }
 
     /// Follows one redirect within the same origin, such as one that adds a slash. It follows no redirect to another
