@@ -598,6 +598,72 @@ struct ProviderAttackTests {
         #expect(try none.claims(try await none.tokens().access)["roles"] == nil, "no rule, no claim")
     }
 
+    /// A browser with a session, and the connection's user.
+    private func signedInBrowser(_ world: ProviderHarness) async throws -> Browser {
+        let browser = Browser(world.harness)
+        _ = try await world.code(browser)
+        #expect(try await browser.go(.get, "/account").text.contains("Your account"))
+        return browser
+    }
+
+    @Test("signing out at the provider ends the sessions here, and no grant (OpenID Connect Back-Channel Logout)")
+    func backChannelLogout() async throws {
+        let world = try await ProviderHarness()
+        let tokens = try await world.tokens()
+        let browser = try await signedInBrowser(world)
+        let path = "/sign-in/logout/oidc"
+        func isSignedIn() async throws -> Bool { try await browser.go(.get, "/account").text.contains("Your account") }
+        let good = try world.provider.logoutToken(for: "1001")
+        // Each of these ends nothing.
+        let payload = try CompactJWS(parsing: good).payload
+        let forged = try CompactJWS.sign(payload, type: "logout+jwt", with: try SigningKey.generate(.rs256))
+        let now = world.harness.time.now.seconds
+        var bad = [
+            "another key": forged, "nothing": "", "not a JWT": "a.b.c",
+            "an access token": tokens.access, "an at+jwt": try world.provider.logoutToken(for: "1001", type: "at+jwt"),
+        ]
+        let changes: [(String, (inout JSONObject) -> Void)] = [
+            ("another issuer", { $0["iss"] = "https://evil.example" }), ("another audience", { $0["aud"] = "other" }),
+            ("no event", { $0["events"] = [:] }), ("no events", { $0["events"] = nil }), ("an ID token", { $0["nonce"] = "n" }),
+            ("only sid", { $0["sub"] = nil; $0["sid"] = "s" }), ("expired", { $0["exp"] = .int(now - 100) }),
+            ("no end", { $0["exp"] = nil }), ("valid too long", { $0["exp"] = .int(now + 86_400) }),
+        ]
+        for (name, change) in changes { bad[name] = try world.provider.logoutToken(for: "1001", change) }
+        for (name, token) in bad {
+            let reply = try await world.harness.post(path, token.isEmpty ? [] : [("logout_token", token)])
+            #expect(reply.status == 400 && reply.error == "invalid_request", "\(name): \(reply.status)")
+            #expect(try await isSignedIn(), "\(name)")
+        }
+        let foreign = try await world.harness.post(path, [("logout_token", try world.provider.logoutToken(for: "1002"))])
+        #expect(foreign.status == 200, "a user who was never here")
+        #expect(try await isSignedIn())
+        let reply = try await world.harness.post(path, [("logout_token", good)])
+        #expect(reply.status == 200 && reply.response.headerFields[.cacheControl] == "no-store")
+        #expect(try await !isSignedIn())
+        #expect(world.harness.events.contains("sessions.ended", "signed_out_at_provider"))
+        #expect(try await world.harness.refresh(world.client, tokens.refresh).status == 200, "applications go on")
+        #expect(try await world.harness.send(.get, path).status == 405)
+        let unknown = HTTPRequest(method: .post, scheme: "https", authority: "as.example", path: "/sign-in/logout/other")
+        #expect(await world.harness.server.reply(to: HTTPCall(unknown)) == nil)
+    }
+
+    @Test("whoever signs out here is shown the way to sign out at the provider, where it has one")
+    func logoutLink() async throws {
+        for hasPage in [true, false] {
+            var kind = ProviderCase.openID
+            if hasPage {
+                var provider = kind.provider
+                provider.metadata = .wellKnown { $0["end_session_endpoint"] = "https://id.example.com/logout?a=1" }
+                kind = ProviderCase(name: kind.name, provider: provider, behaviour: kind.behaviour)
+            }
+            let world = try await ProviderHarness(kind)
+            let browser = try await signedInBrowser(world)
+            let reply = try await browser.submit("/sign-out", [])
+            let link = "href=\"https://id.example.com/logout?a=1&amp;client_id=client-at-provider\""
+            #expect(reply.text.contains(link) == hasPage && reply.text.contains("Signed out"), "\(reply.text)")
+        }
+    }
+
     @Test("users of providers have names that operators recognize, and a name that is taken takes nobody's place")
     func names() async throws {
         let twin = SimulatedAccount("7", name: "Another Ada", userName: "ada", email: "other@acme.example")

@@ -273,6 +273,19 @@ public final class SimulatedProvider: HTTPFetcher {
         return (try? CompactJWS.sign(JSONValue.object(claims).serialized, type: "JWT", with: key)) ?? "unsigned"
     }
 
+    /// A logout token that the provider sends when the user signs out there (OpenID Connect Back-Channel Logout §2.4).
+    ///
+    /// - Parameter change: Changes its claims, for tests of refusals.
+    public func logoutToken(for subject: String, type: String = "logout+jwt", _ change: (inout JSONObject) -> Void = { _ in }) throws -> String {
+        let now = clock.now
+        var claims: JSONObject = [
+            "iss": .string(behaviour.issuer), "aud": .string(clientID), "sub": .string(subject), "iat": .int(now.seconds),
+            "exp": .int(now.advanced(by: 120).seconds), "jti": "logout-1", "events": ["http://schemas.openid.net/event/backchannel-logout": [:]],
+        ]
+        change(&claims)
+        return try CompactJWS.sign(JSONValue.object(claims).serialized, type: type, with: key)
+    }
+
     private func profile(_ request: OutboundRequest, _ faults: Faults) -> HTTPReply {
         let header = request.fields[.authorization] ?? ""
         let (session, account) = state.withLock { state -> (Session?, SimulatedAccount?) in

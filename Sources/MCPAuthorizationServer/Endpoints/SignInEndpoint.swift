@@ -1,4 +1,5 @@
 import HTTPTypes
+import IdentityProviders
 import JOSE
 import MCPAuth
 import OAuth
@@ -13,6 +14,7 @@ struct SignInEndpoint: ServerComponent {
     let secrets: Sealer
     let browser: BrowserFlow
     let sessions: SessionIssuance
+    let connections: Connections
 
     /// Checks a user name and a password, or the one-time code of the second step, and continues the transaction.
     func reply(to call: HTTPCall) async -> HTTPReply {
@@ -98,16 +100,27 @@ struct SignInEndpoint: ServerComponent {
         return try await stored { try await store.update(updated, expecting: user) }
     }
 
+    /// The identity providers of a user where the user may still be signed in, with their pages to sign out.
+    private func logoutPages(of user: User?) async -> [(name: String, url: String)] {
+        guard let user, let known = try? await connections.store.connections(ofUser: user.id) else { return [] }
+        var pages: [(String, String)] = []
+        for client in known.compactMap({ connections.client($0.provider) }) {
+            if let url = await client.logoutPage(at: clock.now) { pages.append((client.provider.name, url)) }
+        }
+        return pages
+    }
+
     /// Ends the session of this browser.
     func signOut(_ call: HTTPCall) async -> HTTPReply {
         await browser.posted(call) { _, transaction, pages throws(OAuthError) in
+            let signedIn = try? await browser.signedIn(call)
             do throws(StoreError) {
                 if let value = browser.cookies.value(.session, in: call.request) { try await store.deleteSession(SecretHash(of: value)) }
             } catch { throw unavailable(error) }
             record("sign_out", .allowed, call)
             let reply: HTTPReply
             switch transaction.purpose {
-            case .account where transaction.halfSignedIn == nil: reply = pages.signedOut()
+            case .account where transaction.halfSignedIn == nil: reply = pages.signedOut(elsewhere: await logoutPages(of: signedIn?.user))
             case .account, .authorize, .device, .connection:
                 let again = Transaction(
                     id: transaction.id, purpose: transaction.purpose, browser: transaction.browser, expiresAt: transaction.expiresAt)

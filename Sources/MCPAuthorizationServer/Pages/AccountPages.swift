@@ -189,10 +189,14 @@ extension Pages {
         }
     }
 
-    func signedOut(_ note: String? = nil) -> HTTPReply {
+    /// - Parameter elsewhere: Identity providers where the user may still be signed in, with their pages to sign out.
+    func signedOut(_ note: String? = nil, elsewhere: [(name: String, url: String)] = []) -> HTTPReply {
         page(words.signedOut).reply {
             HTML.tag("h1") { words.signedOut }
             HTML.tag("p") { note ?? words.signedOutNote }
+            for provider in elsewhere {
+                HTML.tag("p") { HTML.tag("a", ["href": provider.url, "rel": "noreferrer"]) { words.signOutElsewhere.with(provider.name) } }
+            }
             HTML.tag("p") { HTML.tag("a", ["class": "button", "href": routes.path("/account")]) { words.signIn } }
         }
     }

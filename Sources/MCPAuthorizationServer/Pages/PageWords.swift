@@ -135,6 +135,8 @@ public struct PageWords: Sendable, Hashable {
         "This signs you out in every browser and disconnects every application. You then have to connect each application again."
     /// Signed-out page: title and heading.
     public var signedOut = "Signed out"
+    /// Signed-out page: link to the page of an identity provider. `{0}`: its name.
+    public var signOutElsewhere = "Sign out at {0} too"
     /// Signed-out page: text after signing out of one browser.
     public var signedOutNote = "Connected applications stay connected."
     /// Signed-out page: text after signing out everywhere.

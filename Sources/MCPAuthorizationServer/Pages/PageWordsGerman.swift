@@ -74,6 +74,7 @@ extension PageLanguage {
         words.signOutEverywhereNote =
             "Damit werden Sie in jedem Browser abgemeldet und alle Anwendungen getrennt. Sie müssen danach jede Anwendung neu verbinden."
         words.signedOut = "Abgemeldet"
+        words.signOutElsewhere = "Auch bei {0} abmelden"
         words.signedOutNote = "Verbundene Anwendungen bleiben verbunden."
         words.everythingEnded = "Sie sind in jedem Browser abgemeldet, und keine Anwendung kann Ihr Konto benutzen."
         words.deviceTitle = "Gerät verbinden"

@@ -275,21 +275,7 @@ final class ProviderClient: Sendable {
     /// The claims of an ID token, validated (OpenID Connect Core §3.1.3.7).
     private func claims(_ text: String?, nonce: String?, at now: NumericDate) async throws(ProviderFailure) -> JSONValue {
         guard let text else { throw .misconfigured("\(provider.name) sent no ID token; request the scope openid") }
-        guard let keys else { throw .misconfigured("\(provider.name) has no key set") }
-        let jws: CompactJWS
-        let claims: JWTClaims
-        do throws(JOSEError) {
-            jws = try CompactJWS(parsing: text)
-            claims = try JWTClaims(parsing: jws.payload)
-        } catch { throw .invalid("the ID token is malformed: \(error.message)") }
-        guard let issuer = claims.issuer, signIn.admits(issuer: issuer, tenant: claims["tid"]?.string, of: provider.issuer) else {
-            throw .invalid("the ID token names another issuer: \(claims.issuer?.prefix(200) ?? "none")")
-        }
-        let requirements = JWTRequirements(
-            issuer: issuer, audiences: [method.clientID], type: .absentOrJWT(or: []), leeway: 60, maximumLifetime: 30 * 86400)
-        if let violation = requirements.violation(header: jws.header, claims: claims, now: now) {
-            throw .invalid("the ID token is not acceptable: \(violation.rawValue)")
-        }
+        let claims = try await signedClaims(text, "the ID token", type: .absentOrJWT(or: []), maximumLifetime: 30 * 86400, at: now)
         guard claims.subject?.isEmpty == false else { throw .invalid("the ID token has no subject") }
         if let party = claims["azp"]?.string {
             guard party.utf8.elementsEqual(method.clientID.utf8) else { throw .invalid("the ID token was issued to another client (azp)") }
@@ -301,13 +287,64 @@ final class ProviderClient: Sendable {
                 throw .invalid("the nonce of the ID token is not the one that was sent")
             }
         }
+        return claims.document.root.value
+    }
+
+    /// The claims of a JWT of the provider for this client: its issuer, audience, times and signature are right.
+    private func signedClaims(
+        _ text: String, _ what: String, type: JWTRequirements.TokenType, maximumLifetime: Int64, at now: NumericDate
+    ) async throws(ProviderFailure) -> JWTClaims {
+        guard let keys else { throw .misconfigured("\(provider.name) has no key set") }
+        let jws: CompactJWS
+        let claims: JWTClaims
+        do throws(JOSEError) {
+            jws = try CompactJWS(parsing: text)
+            claims = try JWTClaims(parsing: jws.payload)
+        } catch { throw .invalid("\(what) is malformed: \(error.message)") }
+        guard let issuer = claims.issuer, signIn.admits(issuer: issuer, tenant: claims["tid"]?.string, of: provider.issuer) else {
+            throw .invalid("\(what) names another issuer: \(claims.issuer?.prefix(200) ?? "none")")
+        }
+        let requirements = JWTRequirements(
+            issuer: issuer, audiences: [method.clientID], type: type, leeway: 60, maximumLifetime: maximumLifetime)
+        if let violation = requirements.violation(header: jws.header, claims: claims, now: now) {
+            throw .invalid("\(what) is not acceptable: \(violation.rawValue)")
+        }
         do throws(OAuthError) {
             try await AssertionKeySets.verify(jws, with: keys, algorithms: SigningAlgorithm.asymmetric, at: now)
         } catch {
             throw error.code == .temporarilyUnavailable
-                ? .unavailable("the keys of \(provider.name) cannot be fetched") : .invalid("the signature of the ID token does not verify")
+                ? .unavailable("the keys of \(provider.name) cannot be fetched") : .invalid("the signature of \(what) does not verify")
         }
-        return claims.document.root.value
+        return claims
+    }
+
+    // MARK: Logout
+
+    /// The longest lifetime of a logout token in seconds.
+    private static let logoutTokenLifetime: Int64 = 900
+
+    /// The subject whose sessions end, from a logout token (OpenID Connect Back-Channel Logout §2.6).
+    func subject(ofLogoutToken text: String, at now: NumericDate) async throws(ProviderFailure) -> String {
+        let claims = try await signedClaims(
+            text, "the logout token", type: .absentOrJWT(or: ["logout+jwt"]), maximumLifetime: Self.logoutTokenLifetime, at: now)
+        guard claims["events"]?["http://schemas.openid.net/event/backchannel-logout"]?.value.object != nil else {
+            throw .invalid("the token is no logout token: events does not name it")
+        }
+        // Otherwise an ID token would serve as one.
+        guard claims["nonce"] == nil else { throw .invalid("a logout token has no nonce") }
+        guard let subject = claims.subject, !subject.isEmpty else {
+            throw .invalid("the logout token has no sub; configure \(provider.name) to send it, since a sid alone is not supported")
+        }
+        return subject
+    }
+
+    /// The page at which users end their session at the provider (OpenID Connect RP-Initiated Logout §2). Nil when its
+    /// metadata names none, or cannot be fetched now.
+    func logoutPage(at now: NumericDate) async -> String? {
+        guard let document = try? await document(at: now), let url = document.document.root["end_session_endpoint"]?.string.flatMap(WebURL.init),
+            url.isSecure || url.isLoopback
+        else { return nil }
+        return url.text + (url.query == nil ? "?" : "&") + Form([("client_id", method.clientID)]).encoded
     }
 
     // MARK: Leaving

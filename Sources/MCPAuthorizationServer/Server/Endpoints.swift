@@ -11,6 +11,7 @@ struct Endpoints: Sendable {
     private let push: PushedAuthorizationEndpoint
     private let signIn: SignInEndpoint
     private let provider: ProviderSignInEndpoint
+    private let providerLogout: ProviderLogoutEndpoint
     private let consent: ConsentEndpoint
     private let account: AccountEndpoint
     private let connection: ConnectionEndpoint
@@ -108,13 +109,16 @@ struct Endpoints: Sendable {
             }
         }.first
         signIn = SignInEndpoint(
-            context: context, store: store, passwords: passwords, attempts: attempts, secrets: secrets, browser: browser, sessions: sessions)
+            context: context, store: store, passwords: passwords, attempts: attempts, secrets: secrets, browser: browser, sessions: sessions,
+            connections: parts.connections)
         let consentFlow = ConsentFlow(context: context, store: store, browser: browser, permissions: permissions)
         let providerFlow = ProviderFlow(
             context: context, store: store, connections: parts.connections, sealer: master.sealer(for: "waiting sign-ins"), browser: browser)
         provider = ProviderSignInEndpoint(
             context: context, limits: limits, connections: parts.connections, users: users, browser: browser, sessions: sessions,
             flow: providerFlow, consent: consentFlow)
+        providerLogout = ProviderLogoutEndpoint(
+            context: context, store: store, limits: limits, pipeline: pipeline, connections: parts.connections)
         authorize = AuthorizeEndpoint(
             context: context, store: store, limits: limits, clients: clients, validation: validation, requests: requests, browser: browser,
             consent: consentFlow, memberships: memberships)
@@ -143,6 +147,7 @@ struct Endpoints: Sendable {
         case .signIn: await signIn.reply(to: call)
         case .providerStart: await provider.start(call)
         case .providerAnswer: await provider.answer(call)
+        case .providerLogout: await providerLogout.reply(to: call)
         case .consent: await consent.reply(to: call)
         case .signOut: await signIn.signOut(call)
         case .account: await account.account(call)

@@ -7,6 +7,7 @@ struct Routes: Sendable {
         case metadata, keys, authorize, push, signIn, consent, signOut, account, disconnect, endSession, endSessions, password, oneTimeCodes,
             changeCodes, device, deviceDecision, style, logo, icon, providerStart, providerAnswer,
             disconnectProvider, connection
+        case providerLogout
         case token, deviceAuthorization, revoke, introspect, userInfo, register, registeredClient
 
         /// Whether the response is the same for every client, and may be read from any host and origin.
@@ -25,7 +26,7 @@ struct Routes: Sendable {
                 .connection, .registeredClient:
                 true
             // Public documents know the method themselves.
-            case .metadata, .keys, .push, .token, .deviceAuthorization, .revoke, .introspect, .register: false
+            case .metadata, .keys, .push, .token, .deviceAuthorization, .revoke, .introspect, .register, .providerLogout: false
             }
         }
 
@@ -62,7 +63,10 @@ struct Routes: Sendable {
                 routes[base + "/account/connection"] = .disconnectProvider
                 routes[base + "/account/connect"] = .connection
             }
-            for provider in signIn.providers { routes[base + "/sign-in/callback/" + provider.id] = .providerAnswer }
+            for provider in signIn.providers {
+                routes[base + "/sign-in/callback/" + provider.id] = .providerAnswer
+                routes[base + "/sign-in/logout/" + provider.id] = .providerLogout
+            }
         }
         for url in issuer.metadataURLs { if let path = WebURL(url)?.path { routes[path] = .metadata } }
         self.routes = routes
