@@ -4,6 +4,8 @@ public import OAuth
 public struct Caller: Sendable {
     /// The authenticated user or client. Nil when the request had no token.
     public internal(set) var principal: Principal?
+    /// The validated token, for exchanges. Nil when the resource server has none.
+    var token: AccessToken?
     /// The IP address of the client as text. Nil when it is not known.
     public let peer: String?
     /// The identifier of the request in the audit log. Nil when the adapter passed none.

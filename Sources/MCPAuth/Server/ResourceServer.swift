@@ -34,6 +34,7 @@ public final class ResourceServer: Sendable {
     let discoveredIssuers: [(issuer: Issuer, metadata: MetadataLocation)]
     let hasOtherIssuers: Bool
     let fetcher: (any HTTPFetcher)?
+    let exchanges: [TokenExchange]
     private let allowed: Counter
     private let resolution = Timer(label: "mcp_auth_token_resolution_seconds")
 
@@ -52,6 +53,7 @@ public final class ResourceServer: Sendable {
     ///     `https://app.example.com`. Ignored if `transport` is given.
     ///   - proofs: The rules for tokens that are bound to keys (RFC 9449).
     ///   - fetcher: Fetches keys, metadata and introspection responses. Needed by every trust that uses them.
+    ///   - exchanges: Exchanges of the callers' tokens, for tools that call other APIs (`call.upstreamToken(for:)`).
     ///   - audit: The audit log. Nil: the audit log of the authorization server of this process, if that is trusted
     ///     (`Trust.local`), otherwise none. `AuditLog()` records nothing.
     ///   - clock: The clock for expiry.
@@ -62,7 +64,7 @@ public final class ResourceServer: Sendable {
         _ resource: String, trusting trust: Trust, policy: ScopePolicy = ScopePolicy(),
         metadata change: (inout ProtectedResourceMetadata) -> Void = { _ in },
         transport: TransportSecurity? = nil, allowedOrigins: Set<String> = [], proofs: ProofPolicy = ProofPolicy(), fetcher: (any HTTPFetcher)? = nil,
-        audit: AuditLog? = nil, clock: Clock = .system,
+        exchanges: [TokenExchange] = [], audit: AuditLog? = nil, clock: Clock = .system,
         cacheCapacity: Int = 32768, logger: Logger = Logger(label: "mcp-auth.resource-server"), insecureAllowHTTP: Bool = false
     ) throws(OAuthError) {
         let resource = try ResourceIdentifier(resource, insecureAllowHTTP: insecureAllowHTTP)
@@ -92,6 +94,7 @@ public final class ResourceServer: Sendable {
         discoveredIssuers = trust.discoveredIssuers
         hasOtherIssuers = trust.authorizationServers.contains { server in !trust.localIssuers.contains { $0.issuer == server } }
         self.fetcher = fetcher
+        self.exchanges = exchanges
         self.clock = clock
         self.logger = logger
         if let principal = trust.openPrincipal {
@@ -128,6 +131,7 @@ public final class ResourceServer: Sendable {
         discoveredIssuers = other.discoveredIssuers
         hasOtherIssuers = other.hasOtherIssuers
         fetcher = other.fetcher
+        exchanges = other.exchanges
         advertisesOwnScopes = other.advertisesOwnScopes
     }
 
@@ -234,11 +238,20 @@ public final class ResourceServer: Sendable {
         case .unproven(let why):
             return .decided(.rejected(refuse(.unproven(OAuthError(.invalidDPoPProof, why)), for: .any, caller: caller)))
         case .bearer(let token):
+            let caller = holding(token, caller)
             let verification = verifier.verify(token, at: clock.now)
             if case .undecided = verification { return .undecided(token, caller) }
             return .decided(unbound(verification, caller))
-        case .proven(let token, let proof): return .toBeProven(token, proof: proof, caller)
+        case .proven(let token, let proof): return .toBeProven(token, proof: proof, holding(token, caller))
         }
+    }
+
+    /// The caller with the token, if tools can exchange it.
+    private func holding(_ token: AccessToken, _ caller: Caller) -> Caller {
+        guard !exchanges.isEmpty else { return caller }
+        var caller = caller
+        caller.token = token
+        return caller
     }
 
     /// A token that was sent as a bearer token must not be bound to a key (RFC 9449 §7.2).

@@ -15,6 +15,27 @@ public final class IntrospectionVerifier: TokenVerifier {
         /// An assertion that is signed with `key` (RFC 7523 §2.2). `audience` is the issuer.
         case privateKeyJWT(clientID: String, key: SigningKey, audience: String)
 
+        /// Adds the authentication to a request. Throws `invalid_configuration` when the key cannot sign.
+        func add(to form: inout Form, _ fields: inout HTTPFields, at now: NumericDate) throws(OAuthError) {
+            switch self {
+            case .basic(let clientID, let secret):
+                fields[.authorization] = "Basic " + Base64.encode(Array("\(Form.encode(clientID)):\(Form.encode(secret))".utf8))
+            case .post(let clientID, let secret):
+                form.append("client_id", clientID)
+                form.append("client_secret", secret)
+            case .privateKeyJWT(let clientID, let key, let audience):
+                form.append("client_id", clientID)
+                form.append("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+                let claims: JSONValue = [
+                    "iss": .string(clientID), "sub": .string(clientID), "aud": .string(audience), "iat": .int(now.seconds),
+                    "exp": .int(now.seconds + 60), "jti": .string(RandomSource.system.token(bytes: 16)),
+                ]
+                do throws(JOSEError) { form.append("client_assertion", try CompactJWS.sign(claims.serialized, with: key)) } catch {
+                    throw OAuthError(.invalidConfiguration, error.message)
+                }
+            }
+        }
+
         public var description: String { "ClientAuthentication" }
         public var customMirror: Mirror { Mirror(self, children: []) }
     }
@@ -137,23 +158,7 @@ public final class IntrospectionVerifier: TokenVerifier {
     private func request(for token: AccessToken, to url: WebURL, at now: NumericDate) throws(OAuthError) -> OutboundRequest {
         var fields: HTTPFields = [.accept: "application/json", .contentType: "application/x-www-form-urlencoded"]
         var form = Form([("token", token.text), ("token_type_hint", "access_token")])
-        switch authentication {
-        case .basic(let clientID, let secret):
-            fields[.authorization] = "Basic " + Base64.encode(Array("\(Form.encode(clientID)):\(Form.encode(secret))".utf8))
-        case .post(let clientID, let secret):
-            form.append("client_id", clientID)
-            form.append("client_secret", secret)
-        case .privateKeyJWT(let clientID, let key, let audience):
-            form.append("client_id", clientID)
-            form.append("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-            let claims: JSONValue = [
-                "iss": .string(clientID), "sub": .string(clientID), "aud": .string(audience), "iat": .int(now.seconds), "exp": .int(now.seconds + 60),
-                "jti": .string(RandomSource.system.token(bytes: 16)),
-            ]
-            do throws(JOSEError) { form.append("client_assertion", try CompactJWS.sign(claims.serialized, with: key)) } catch {
-                throw OAuthError(.invalidConfiguration, error.message)
-            }
-        }
+        try authentication.add(to: &form, &fields, at: now)
         return OutboundRequest(.post, url, fields: fields, body: Array(form.encoded.utf8), maximumBytes: 64 * 1024)
     }
 }

@@ -19,7 +19,9 @@ public struct ToolCall: Sendable {
     ///   - scopes: The scopes of the provider that the request needs.
     public func upstreamToken(for provider: String, scopes: [String] = []) async throws(ToolError) -> UpstreamToken {
         guard let source = messages.upstreamTokens else {
-            throw ToolError("This server has no tokens of \(provider): its users do not sign in through an authorization server in the same process.")
+            throw ToolError(
+                "This server has no tokens of \(provider): its users do not sign in through an authorization server in the same process, and no exchange is configured."
+            )
         }
         let key = "connect:" + provider
         let answer = messages.elicitation.answers[key]

@@ -63,10 +63,12 @@ public protocol UpstreamTokens: Sendable {
 }
 
 extension ResourceServer {
-    /// The source of tokens for a caller: that of the authorization server in this process which issued the caller's
-    /// token. Nil when there is none.
+    /// The source of tokens for a caller: the authorization server in this process which issued the caller's token, and
+    /// the exchanges. Nil when there is none.
     package func upstreamTokens(for caller: Caller) -> (any UpstreamTokens)? {
         guard let principal = caller.principal else { return nil }
-        return localIssuers.first { $0.issuer.utf8.elementsEqual(principal.issuer.utf8) }?.upstreamTokens
+        let local = localIssuers.first { $0.issuer.utf8.elementsEqual(principal.issuer.utf8) }?.upstreamTokens
+        guard let token = caller.token, !exchanges.isEmpty else { return local }
+        return CallerTokens(local: local, exchanges: exchanges, token: token)
     }
 }
