@@ -146,6 +146,20 @@ if !coreOnly {
         example("auth0", "Auth0", ["MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuth", "OAuth"]),
         example(
             "passwords", "Passwords", ["MCPServer", "MCPAuthHummingbird", "MCPAuthSQLite", "MCPAuthorizationServer", "MCPAuth", "OAuth", "JOSE"]),
+        example(
+            "github", "GitHub",
+            [
+                "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite", "MCPAuthorizationServer", "IdentityProviders", "MCPAuth",
+                "OAuth", "JOSE", httpTypes,
+            ]),
+        example(
+            "sign-in", "SignIn",
+            [
+                "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite", "MCPAuthorizationServer", "IdentityProviders", "MCPAuth",
+                "OAuth",
+            ]),
+        example("introspection", "Introspection", ["MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuth", "OAuth"]),
+        example("api-keys", "APIKeys", ["MCPServer", "MCPAuthHummingbird", "MCPAuth", "OAuth", "JOSE", crypto]),
         example("any-framework", "AnyFramework", ["MCPAuthHTTPClient", "MCPAuthHummingbird", "MCPAuth", "OAuth", hummingbird]),
     ]
 }

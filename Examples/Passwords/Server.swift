@@ -2,6 +2,7 @@
 //
 //   swift run example-passwords
 //
+// It serves old clients too: those of MCP 2025-03-26 look for /authorize, /token and /register on this origin, and find them.
 // The first start creates the user ada and prints her password. Then open http://127.0.0.1:8000 in a browser: the page says how to connect a client.
 import JOSE
 import MCPAuth
@@ -13,6 +14,8 @@ import OAuth
 
 struct AddNote: Decodable { let text: String }
 struct Note: Codable { let id: Int, text: String }
+
+struct Caller: Codable { let name: String?, subject: String, issuer: String, client: String?, scopes: [String], roles: [String] }
 
 /// Notes, separate for each owner: the issuer and the subject of the token.
 actor Notes {
@@ -52,6 +55,12 @@ struct Server {
                 Tool("list-notes", "List my notes", requires: "read:notes") { call in await notes.all(of: call.principal.owner) }
                 Tool("add-note", "Add a note", requires: "write:notes") { (input: AddNote, call) in
                     await notes.add(input.text, for: call.principal.owner)
+                }
+                Tool("whoami", "Who is calling", requires: .authenticated) { (call: ToolCall) -> Caller in
+                    let caller = call.principal  // every other claim of the token: call.principal.claims
+                    return Caller(
+                        name: caller.preferredUsername, subject: caller.subject, issuer: caller.issuer, client: caller.clientID,
+                        scopes: caller.scopes.map(\.text), roles: caller.roles)
                 }
             }
             try await server.run(transport, protectedBy: auth, authorizationServer: issuer)

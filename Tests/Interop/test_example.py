@@ -1,12 +1,17 @@
 """The example for people, run as they run it, with a program in place of their browser."""
 
+import contextlib
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
-from support import PASSWORD, Server, check, equal, free_port, main, send, test
+from support import (
+    PASSWORD, Browser, Client, Failure, Forms, Server, check, equal, free_port, main, modern_body, modern_headers, query_of, send, test,
+)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLE = os.path.join(HERE, "..", "..", "Examples", "clients", "python_sdk.py")
@@ -98,6 +103,118 @@ def _():
     finally:
         process.terminate()
         process.wait(10)
+
+
+@contextlib.contextmanager
+def example(name, **environment):
+    """A running example, in a folder of its own. Yields its origin."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [binary(name)], env=dict(os.environ, PORT=str(port), **environment), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        origin = f"http://127.0.0.1:{port}"
+        try:
+            for _ in range(150):
+                check(process.poll() is None, lambda: f"{name} ended with {process.returncode}: {process.stderr.read()[-600:]}")
+                try:
+                    send("GET", origin + "/")
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield origin
+        finally:
+            process.terminate()
+            process.communicate(timeout=10)
+
+
+def binary(name):
+    return os.path.join(os.path.dirname(os.path.abspath(sys.argv[1])), "example-" + name)
+
+
+def refused(name, **environment):
+    """What an example says that lacks a setting."""
+    done = subprocess.run([binary(name)], env=dict(os.environ, PORT=str(free_port()), **environment), capture_output=True, text=True, timeout=30)
+    equal(done.returncode, 78, f"{name} without its settings: {done.stderr[-300:]}")
+    equal(done.stderr.count("\n"), 1, done.stderr)
+    return done.stderr
+
+
+def tool(url, token, name, host=None):
+    headers = modern_headers(token, "tools/call", name)
+    if host:
+        headers["Host"] = host
+    return send("POST", url, json.dumps(modern_body("tools/call", {"name": name, "arguments": {}})), headers)
+
+
+@test("Examples/GitHub: the sign-in page leads to GitHub with the scope of the tool, and what is missing is named")
+def _():
+    check("GITHUB_CLIENT_ID" in refused("github"), "the variable")
+    with example("github", GITHUB_CLIENT_ID="client-at-github", GITHUB_CLIENT_SECRET="secret-at-github") as origin:
+        browser = Browser()
+        page = browser.get(origin + "/account")
+        check("Continue with GitHub" in page.text and "password" not in page.text.lower(), page.text[:300])
+        reply = browser.submit(origin + "/account", Forms(page.text).forms[0], {"provider": "github"})
+        equal(reply.status, 303, "the departure")
+        check(reply.header("Location").startswith("https://github.com/login/oauth/authorize?"), reply.header("Location"))
+        sent = query_of(reply.header("Location"))
+        equal((sent["client_id"], sent["redirect_uri"]), ("client-at-github", origin + "/sign-in/callback/github"), "the request")
+        check("repo" in re.split("[ ,]", sent["scope"]) and sent["code_challenge_method"] == "S256", sent)
+        equal(tool(origin + "/mcp", "x", "repositories").status, 401, "without a token")
+
+
+@test("Examples/SignIn: Google, Entra and Keycloak, each with its button")
+def _():
+    credentials = {"CLIENT_ID": "client", "CLIENT_SECRET": "secret"}
+    check("set CLIENT_ID" in refused("sign-in", PROVIDER="google"), "the variable")
+    check("google, entra or keycloak, not other" in refused("sign-in", PROVIDER="other", **credentials), "the provider")
+    for provider, company, name in (
+        ("google", "acme.com", "Google"), ("entra", "9a8b7c6d-1111-2222-3333-444455556666", "Microsoft"),
+        ("keycloak", "https://id.acme.com", "Keycloak"),
+    ):
+        with example("sign-in", PROVIDER=provider, COMPANY=company, REALM="acme", **credentials) as origin:
+            page = send("GET", origin + "/account").text
+            check(f"Continue with {name}" in page, page[:300])
+
+
+@test("Examples/Introspection: tokens of a separate authorization server, until they are revoked there")
+def _():
+    check("set AUTH_ISSUER" in refused("introspection"), "the variable")
+    with Server() as server:
+        done = subprocess.run(
+            [sys.argv[1], "clients", "add", "reports", "--introspects", server.url, "--data", server.data, "--json"], capture_output=True, text=True)
+        equal(done.returncode, 0, done.stderr)
+        secret = json.loads(done.stdout)["client_secret"]
+        client = Client(server)
+        access, refresh = client.tokens(Browser())[:2]
+        host = server.origin.removeprefix("http://")
+        environment = {"AUTH_ISSUER": server.origin, "MCP_URL": server.url, "CLIENT_ID": "reports", "TRUSTED_PROXIES": "1"}
+        with example("introspection", CLIENT_SECRET=secret, **environment) as origin:
+            reply = tool(origin + "/mcp", access, "whoami", host)
+            equal(reply.status, 200, reply.text)
+            check(" at " + server.origin in reply.text, reply.text)
+            equal(tool(origin + "/mcp", "unknown", "whoami", host).status, 401, "an unknown token")
+            client.revoke(refresh)
+            for _ in range(150):
+                if tool(origin + "/mcp", access, "whoami", host).status == 401:
+                    break
+                time.sleep(0.1)
+            else:
+                raise Failure("the revoked token is still accepted")
+        with example("introspection", CLIENT_SECRET="wrong", **environment) as origin:
+            equal(tool(origin + "/mcp", client.tokens(Browser())[0], "whoami", host).status, 503, "a wrong secret decides nothing")
+
+
+@test("Examples/APIKeys: a verifier of one's own: the key's user and scopes, and no other key")
+def _():
+    check("API_KEYS" in refused("api-keys"), "the variable")
+    check("KEY=USER:SCOPE" in refused("api-keys", API_KEYS="short=ada:read"), "a short key")
+    key = "k" * 40
+    with example("api-keys", API_KEYS=f"{key}=ada:read {'w' * 40}=grace:read,write") as origin:
+        reply = tool(origin + "/mcp", key, "whoami")
+        check(reply.status == 200 and '"ada"' in reply.text, reply.text)
+        equal(tool(origin + "/mcp", key, "write-report").status, 403, "a scope that the key does not have")
+        equal(tool(origin + "/mcp", "w" * 40, "write-report").status, 200, "a key that has it")
+        equal(tool(origin + "/mcp", "x" * 40, "whoami").status, 401, "another key")
 
 
 if __name__ == "__main__":
