@@ -21,6 +21,7 @@ let package = Package(
                 "CAllocations",
                 .product(name: "JOSE", package: "swift-mcp-auth"),
                 .product(name: "OAuth", package: "swift-mcp-auth"),
+                .product(name: "IdentityProviders", package: "swift-mcp-auth"),
                 .product(name: "MCPAuth", package: "swift-mcp-auth"),
                 .product(name: "MCPAuthorizationServer", package: "swift-mcp-auth"),
                 .product(name: "MCPAuthSQLite", package: "swift-mcp-auth"),

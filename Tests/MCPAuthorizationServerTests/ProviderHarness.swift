@@ -73,7 +73,8 @@ struct ProviderHarness {
     init(
         _ kind: ProviderCase = .openID, admission: Admission = .everyone, alsoPasswords: Bool = false,
         store: any AuthorizationServerStore = MemoryStore(), master: MasterKey = .random(),
-        secret: ProviderSecret = "provider-secret-canary", permissions: (@Sendable (ProviderPerson) -> ScopeSet)? = nil, roles: (@Sendable (ProviderPerson) -> [String])? = nil,
+        secret: ProviderSecret = "provider-secret-canary", permissions: (@Sendable (ProviderPerson) -> ScopeSet)? = nil,
+        roles: (@Sendable (ProviderPerson) -> [String])? = nil,
         accounts: [SimulatedAccount] = [ada, grace],
         configure: (inout AuthorizationServerConfiguration) -> Void = { _ in }
     ) async throws {

@@ -588,7 +588,8 @@ struct ProviderAttackTests {
         world.provider.setAccount(moved)
         world.harness.time.advance(by: 3601)
         var reply = try await world.harness.refresh(world.client, tokens.refresh)
-        #expect(Set(try world.claims(try #require(reply.json["access_token"]?.string))["roles"]?.strings ?? []) == ["member-of-navy", "member-of-acme"])
+        #expect(
+            Set(try world.claims(try #require(reply.json["access_token"]?.string))["roles"]?.strings ?? []) == ["member-of-navy", "member-of-acme"])
         moved.organizations = []
         world.provider.setAccount(moved)
         world.harness.time.advance(by: 3601)
@@ -625,7 +626,12 @@ struct ProviderAttackTests {
         let changes: [(String, (inout JSONObject) -> Void)] = [
             ("another issuer", { $0["iss"] = "https://evil.example" }), ("another audience", { $0["aud"] = "other" }),
             ("no event", { $0["events"] = [:] }), ("no events", { $0["events"] = nil }), ("an ID token", { $0["nonce"] = "n" }),
-            ("only sid", { $0["sub"] = nil; $0["sid"] = "s" }), ("expired", { $0["exp"] = .int(now - 100) }),
+            (
+                "only sid",
+                {
+                    $0["sub"] = nil; $0["sid"] = "s"
+                }
+            ), ("expired", { $0["exp"] = .int(now - 100) }),
             ("no end", { $0["exp"] = nil }), ("valid too long", { $0["exp"] = .int(now + 86_400) }),
         ]
         for (name, change) in changes { bad[name] = try world.provider.logoutToken(for: "1001", change) }

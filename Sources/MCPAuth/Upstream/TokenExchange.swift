@@ -15,7 +15,8 @@ public final class TokenExchange: Sendable {
     public enum Profile: Sendable {
         /// Token exchange (RFC 8693), for an audience or resource. Keycloak, Okta, Zitadel, and this package.
         case standard(audience: String?, resource: String?)
-        /// The on-behalf-of flow of Microsoft Entra, whose scopes name the API: `https://graph.microsoft.com/User.Read`.
+        /// The on-behalf-of flow of Microsoft Entra, whose scopes name the API:
+        /// `https://graph.microsoft.com/User.Read`.
         case onBehalfOf
     }
 
@@ -109,7 +110,9 @@ public final class TokenExchange: Sendable {
 
     private func request(_ token: AccessToken, _ scopes: [String], _ key: Key, until limit: NumericDate, at now: NumericDate) async -> Outcome {
         let outcome: Outcome
-        do throws(UpstreamTokenError) { outcome = .success(try await exchange(token, scopes, until: limit, at: now)) } catch { outcome = .failure(error) }
+        do throws(UpstreamTokenError) { outcome = .success(try await exchange(token, scopes, until: limit, at: now)) } catch {
+            outcome = .failure(error)
+        }
         state.withLock { state in
             state.flights[key] = nil
             guard case .success(let token) = outcome else { return }
@@ -180,7 +183,8 @@ public final class TokenExchange: Sendable {
         switch code {
         case "invalid_grant", "interaction_required", "login_required", "consent_required", "access_denied":
             return .unsupported(
-                "\(id) gives no token for this user (\(code)). Sign in again; if that does not help, an administrator has to allow this at \(issuer).")
+                "\(id) gives no token for this user (\(code)). Sign in again; if that does not help, an administrator has to allow this at \(issuer)."
+            )
         case "invalid_scope", "invalid_target", "unauthorized_client":
             return .unsupported("\(id) does not allow this request (\(code)). Tell the operator of this server; the log says more.")
         default: return .unavailable(provider: id)

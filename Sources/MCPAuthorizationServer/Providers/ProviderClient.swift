@@ -28,7 +28,9 @@ final class ProviderClient: Sendable {
         case .discovered(let issuer, let fixed):
             let issuer = try Issuer(issuer)
             metadata = RemoteMetadata(issuer, at: method.provider.metadata, fetcher: fetcher)
-            keys = fixed.keys.flatMap(WebURL.init).map { RemoteKeySet(.url($0), fetcher: fetcher) } ?? RemoteKeySet(.issuer(issuer, method.provider.metadata), fetcher: fetcher)
+            keys =
+                fixed.keys.flatMap(WebURL.init).map { RemoteKeySet(.url($0), fetcher: fetcher) }
+                ?? RemoteKeySet(.issuer(issuer, method.provider.metadata), fetcher: fetcher)
         case .fixed(_, let fixed):
             metadata = nil
             keys = fixed.keys.flatMap(WebURL.init).map { RemoteKeySet(.url($0), fetcher: fetcher) }

@@ -40,8 +40,8 @@ public struct SignInMethod: Sendable {
     ///     what the user can allow, and are decided again when the provider is asked again. Nil: every scope. A user
     ///     who also has a password, or an account without this limit, has every scope.
     ///   - roles: The roles of a user, which become the claim `roles` of access tokens (RFC 9068 §2.2.3.1) and are
-    ///     decided again like `permissions`. Tools read them in `call.principal.roles`. Nil: no claim. Of the roles, the
-    ///     first 100 count.
+    ///     decided again like `permissions`. Tools read them in `call.principal.roles`. Nil: no claim. Of the roles,
+    ///     the first 100 count.
     public static func provider(
         _ provider: IdentityProvider, clientID: String, clientSecret: ProviderSecret, admission: Admission = .everyone, scopes: [String] = [],
         permissions: (@Sendable (ProviderPerson) -> ScopeSet)? = nil, roles: (@Sendable (ProviderPerson) -> [String])? = nil

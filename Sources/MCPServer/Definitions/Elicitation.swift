@@ -11,8 +11,9 @@ public struct Elicitation: Sendable, Hashable {
 
     /// A page that the user opens in a browser.
     ///
-    /// The page must check that the user who opens it is the user of the call, because links are passed on. The URL must
-    /// not contain anything that signs in, and no credential may be returned to the client (requirements 80 and 81).
+    /// The page must check that the user who opens it is the user of the call, because links are passed on. The URL
+    /// must not contain anything that signs in, and no credential may be returned to the client (requirements 80 and
+    /// 81).
     public static func url(_ url: String, message: String) -> Elicitation { Elicitation(message: message, url: url, key: "url") }
 
     init(message: String, url: String, key: String) {

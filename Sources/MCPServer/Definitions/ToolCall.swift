@@ -25,7 +25,9 @@ public struct ToolCall: Sendable {
         }
         let key = "connect:" + provider
         let answer = messages.elicitation.answers[key]
-        if answer == .decline || answer == .cancel { throw ToolError("The user did not connect \(provider). Do not ask again unless the user wants it.") }
+        if answer == .decline || answer == .cancel {
+            throw ToolError("The user did not connect \(provider). Do not ask again unless the user wants it.")
+        }
         // The user was sent to the page a moment ago. The call goes on as soon as the account is connected.
         let deadline = ContinuousClock.now + (answer == .accept ? CallServices.patience : .zero)
         while true {

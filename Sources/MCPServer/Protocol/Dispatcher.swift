@@ -181,7 +181,8 @@ struct Dispatcher: Sendable {
             ]
         case .handshake:
             var parameters = elicitation.parameters
-            parameters["elicitationId"] = .string(String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36))
+            parameters["elicitationId"] = .string(
+                String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36))
             throw RPCError(.urlElicitationRequired, elicitation.message, data: ["elicitations": [.object(parameters)]])
         }
     }

@@ -29,8 +29,8 @@ public struct MetadataLocation: Sendable {
         MetadataLocation(place: .url(url), transform: transform)
     }
 
-    /// A document that is written by hand, for an issuer that has none. Nothing is fetched. Its `issuer` is the expected
-    /// one.
+    /// A document that is written by hand, for an issuer that has none. Nothing is fetched. Its `issuer` is the
+    /// expected one.
     public static func document(_ document: JSONObject) -> MetadataLocation { MetadataLocation(place: .document(document), transform: nil) }
 
     /// Throws `invalid_configuration` when the URL is not an absolute https URL, or http on loopback.
