@@ -23,7 +23,6 @@ from mcp_types import ElicitResult
 
 from provider_person import Person
 from sdk2 import connect
-from sdk_scenarios import ToolFailed
 from support import (
     Browser, Client, Failure, Forms, Server, check, claims_of, equal, free_port, main, new_verifier, query_of, send, test,
 )
@@ -170,34 +169,54 @@ def _():
             check(opened[0].url.startswith(server.origin + "/account/connect?request="), opened[0].url)
 
 
-@test("MCP 2025-11-25 has an error with the page; a client without elicitation gets the link as text, and its next call works")
+class PersonWithBoth(Browser):
+    """Signs in with a password, and has an account at the simulated provider."""
+
+    departures = 0
+
+    def answer(self, url, reply):
+        if "/simulated/authorize" in url:
+            self.departures += 1
+            target = urllib.parse.urljoin(url, re.search(r'href="([^"]+1001)"', reply.text)[1].replace("&amp;", "&"))
+            return target, self.get(target)
+        return super().answer(url, reply)
+
+
+@test("MCP 2025-11-25 has an error with the page, which is for its user alone")
 def _():
     with Server(*SIMULATED) as server:
         browser = Browser()
 
-        async def legacy(**options):
-            async with connect(server.url, browser, mode="legacy", **options) as client:
-                try:
-                    return await client.call("provider-access")
-                except (MCPError, ToolFailed) as error:
-                    return error
-
         async def never(_context, _params):
             raise Failure("this revision has an error instead")
 
-        async def both():
-            required = UrlElicitationRequiredError.from_error((await legacy(elicitation_callback=never)).error)
-            text = str(await legacy())
-            link = re.search(r"open (\S+), then try again", text)
-            check(link, text)
-            return required.elicitations[0], link[1]
+        async def call():
+            async with connect(server.url, browser, mode="legacy", elicitation_callback=never) as client:
+                try:
+                    return await client.call("provider-access")
+                except MCPError as error:
+                    return UrlElicitationRequiredError.from_error(error.error)
 
-        asked, link = asyncio.run(both())
+        asked = asyncio.run(call()).elicitations[0]
         check(asked.url.startswith(server.origin + "/account/connect?request=") and asked.elicitation_id, asked)
-        equal(connect_provider(browser, link).status, 200, "the page of the link")
-        equal(asyncio.run(legacy())["provider"], "Simulator", "connected")
-        mallory = Browser("grace")
-        equal(connect_provider(mallory, asked.url).status, 403, "another user opens the link")
+        equal(connect_provider(Browser("grace"), asked.url).status, 403, "another user opens the link")
+        equal(connect_provider(browser, asked.url).status, 200, "the page")
+        equal(asyncio.run(call())["provider"], "Simulator", "connected")
+
+
+@test("R9: the official client without elicitation steps up to connect:simulated, and its user is led through the provider")
+def _():
+    for options in ({}, {"mode": "legacy"}):
+        with Server(*SIMULATED) as server:
+            browser = PersonWithBoth()
+
+            async def go():
+                async with connect(server.url, browser, **options) as client:
+                    return await client.call("provider-access"), await client.call("provider-access")
+
+            first, second = asyncio.run(go())
+            equal((first["provider"], second["provider"]), ("Simulator", "Simulator"), "the calls")
+            equal((browser.departures, browser.visits), (1, 2), "visits of the provider, and of our pages")
 
 
 @test("only whom the operator admits: a verified address of the domain, and nobody else")

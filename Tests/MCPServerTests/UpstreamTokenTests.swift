@@ -77,6 +77,10 @@ struct UpstreamTokenTests {
         var cookies: [String: String] = [:]
         var page = ""
         var status = 0
+        var signIns = 0
+        /// Whether the browser does not go to the provider, but remembers the URL.
+        var staysAway = false
+        var departure = ""
 
         init(_ world: World) { self.world = world }
 
@@ -105,18 +109,23 @@ struct UpstreamTokenTests {
 
         /// Goes to the provider, signs in there, and returns.
         func visitProvider(_ url: String, as subject: String = "7") async throws -> String {
+            departure = url
+            if staysAway { throw ToolError("away") }
             guard case .redirect(let answer) = try world.provider.authorize(url, as: subject) else { throw ToolError("no redirect") }
             return try await go(.get, String(answer.dropFirst(UpstreamTokenTests.issuer.count)))
         }
 
         func signIn(_ name: String = "grace") async throws -> String {
-            try await submit("/sign-in", [("username", name), ("password", "battery staple")])
+            signIns += 1
+            return try await submit("/sign-in", [("username", name), ("password", "battery staple")])
         }
     }
 
     /// An access token of ada, who signs in through the provider, or of a user with a password.
-    func token(_ world: World, password: Bool = false, of name: String = "grace") async throws -> String {
-        let browser = Browser(world)
+    func token(
+        _ world: World, password: Bool = false, of name: String = "grace", scope: String = "read", in browser: Browser? = nil
+    ) async throws -> String {
+        let browser = browser ?? Browser(world)
         let registered = try await world.server.reply(
             to: HTTPCall(
                 HTTPRequest(
@@ -128,13 +137,20 @@ struct UpstreamTokenTests {
         let query = Form([
             ("response_type", "code"), ("client_id", client), ("redirect_uri", "https://c.example/cb"),
             ("code_challenge", CodeChallenge(of: verifier).text),
-            ("code_challenge_method", "S256"), ("scope", "read"),
+            ("code_challenge_method", "S256"), ("scope", scope),
         ])
         try await browser.go(.get, "/authorize?" + query.encoded)
         var location: String
         if password {
-            _ = try await browser.signIn(name)
+            if browser.page.contains("name=\"password\"") { _ = try await browser.signIn(name) }
+            #expect(browser.page.contains("Use your GitHub account") == scope.contains("connect:github"))
             location = try await browser.submit("/consent", [("decision", "allow")])
+            if location.isEmpty, browser.page.contains("name=\"password\"") {
+                // The session is too old for a new way into the account.
+                _ = try await browser.signIn(name)
+                location = try await browser.submit("/consent", [("decision", "allow")])
+            }
+            if location.hasPrefix("https://github.com/") { location = try await browser.visitProvider(location) }
         } else {
             _ = try await browser.submit("/sign-in/provider", [("provider", "github")])
             location = try await browser.visitProvider(try await browser.submit("/consent", [("decision", "allow")]))
@@ -168,7 +184,14 @@ struct UpstreamTokenTests {
             .mcpName: tool,
         ]
         let request = HTTPRequest(method: .post, scheme: "https", authority: "rs.example", path: "/mcp", headerFields: fields)
-        return Answer(await world.transport.reply(to: HTTPCall(request, body: body.serialized))).result
+        let answer = Answer(await world.transport.reply(to: HTTPCall(request, body: body.serialized)))
+        return answer.status == 403 ? ["challenge": .string(answer.challenge)] : answer.result
+    }
+
+    /// The scopes of a challenge.
+    func challenged(_ answer: JSONValue) -> Set<String> {
+        let scope = answer["challenge"]?.string?.firstMatch(of: /scope="([^"]*)"/).map { String($0.1) } ?? ""
+        return Set(scope.split(separator: " ").map(String.init))
     }
 
     /// The page that a response asks the user to open, as a target on the authorization server.
@@ -199,7 +222,7 @@ struct UpstreamTokenTests {
         let world = try await world()
         let grace = try await token(world, password: true)
         var answer = try await call(world, "repositories", grace)
-        #expect(answer["isError"]?.bool == true && answer.text.contains("Connect your GitHub account first: open https://as.example/account"))
+        #expect(challenged(answer) == ["read", "connect:github"])
         let ada = try await token(world)
         answer = try await call(world, "admin", ada)
         #expect(answer["isError"]?.bool == true && answer.text.contains("more permissions at GitHub (admin:org)"))
@@ -214,7 +237,9 @@ struct UpstreamTokenTests {
         world.time.advance(by: 28_790)
         world.provider.setFaults { $0.closedAccounts = ["7"] }
         answer = try await call(world, "repositories", ada)
-        #expect(answer.text.contains("Connect your GitHub account first"), "the provider rejected it: \(answer.text)")
+        #expect(
+            challenged(answer) == ["read", "connect:github"] && answer.text.contains("Connect your GitHub account first"),
+            "the provider rejected it: \(answer.text)")
     }
 
     @Test("R80, R81: a client that opens URLs is sent to the page, and the call goes on when the user is back")
@@ -283,12 +308,12 @@ struct UpstreamTokenTests {
     @Test("clients that open no URLs, or are excepted, get the link as text; who declines is not asked again")
     func noElicitation() async throws {
         let world = try await world { $0.clientsWithoutURLElicitation = ["promises much"] }
-        let grace = try await token(world, password: true)
+        let (ada, grace) = (try await token(world), try await token(world, password: true))
         for (capabilities, client) in [
             ([:], "agent"), (["elicitation": [:]], "agent"), (["elicitation": ["form": [:]]], "agent"), (Self.opensURLs, "promises much"),
         ] as [(JSONValue, String)] {
-            let answer = try await call(world, "repositories", grace, capabilities: capabilities, client: client)
-            #expect(answer["isError"]?.bool == true && answer.text.contains("open https://as.example/account/connect?request="), "\(answer.text)")
+            let answer = try await call(world, "admin", ada, capabilities: capabilities, client: client)
+            #expect(answer["isError"]?.bool == true && answer.text.contains("https://as.example/account/connect?request="), "\(answer.text)")
         }
         for action in ["decline", "cancel"] {
             let answer = try await call(
@@ -329,7 +354,57 @@ struct UpstreamTokenTests {
             #expect(elicitation["url"]?.string?.hasPrefix("https://as.example/account/connect?request=") == true)
             #expect(elicitation["message"]?.string?.contains("your GitHub account") == true)
         } else {
-            #expect(answer.result["isError"]?.bool == true && answer.result.text.contains("Connect your GitHub account first"))
+            #expect(answer.status == 403 && answer.challenge.contains("connect:github"))
+            #expect(answer.challenge.contains("Connect your GitHub account first: open https://as.example/account/connect?request="))
         }
+    }
+
+    @Test("a client that opens no URLs steps up to connect:github, and its authorization request leads through the provider")
+    func stepUp() async throws {
+        let world = try await world()
+        let browser = Browser(world)
+        let grace = try await token(world, password: true, in: browser)
+        #expect(challenged(try await call(world, "repositories", grace)) == ["read", "connect:github"])
+        let connected = try await token(world, password: true, scope: "read connect:github", in: browser)
+        #expect(try await call(world, "repositories", connected)["isError"]?.bool != true)
+        #expect(try await call(world, "repositories", grace)["isError"]?.bool != true, "it is connected for every client")
+        // The second time nothing is left to do at the provider.
+        _ = try await token(world, password: true, scope: "read connect:github", in: browser)
+        // A token that was stepped up is not challenged again, so that no client goes round in circles.
+        world.time.advance(by: 28_790)
+        world.provider.setFaults { $0.closedAccounts = ["7"] }
+        let answer = try await call(world, "repositories", connected)
+        #expect(answer["isError"]?.bool == true && answer.text.contains("Connect your GitHub account first"), "\(answer.text)")
+    }
+
+    @Test("B-10: an old session adds no way into the account, also on the way to a code")
+    func stepUpWithOldSession() async throws {
+        let world = try await world()
+        let browser = Browser(world)
+        _ = try await token(world, password: true, in: browser)
+        world.time.advance(by: 1000)
+        let signIns = browser.signIns
+        let connected = try await token(world, password: true, scope: "read connect:github", in: browser)
+        #expect(browser.signIns == signIns + 1)
+        #expect(try await call(world, "repositories", connected)["isError"]?.bool != true)
+    }
+
+    @Test("the scope is not advertised, not granted for providers that are not there, and no way past consent")
+    func stepUpScope() async throws {
+        let world = try await world()
+        #expect(!world.server.metadata.text.contains("connect:"))
+        let plain = try await token(world, password: true, scope: "read connect:google")
+        let parts = plain.split(separator: ".")
+        #expect(try JSONValue(parsing: Base64URL.decode(String(parts[1])))["scope"]?.string == "read")
+        // The provider's answer in another browser finishes nothing.
+        let (one, other) = (Browser(world), Browser(world))
+        one.staysAway = true
+        _ = try? await token(world, password: true, scope: "read connect:github", in: one)
+        #expect(!one.departure.isEmpty)
+        guard case .redirect(let answer) = try world.provider.authorize(one.departure, as: "7") else { throw ToolError("no redirect") }
+        try await other.go(.get, String(answer.dropFirst(Self.issuer.count)))
+        #expect(other.status == 403)
+        let ada = try #require(try await world.server.user(named: "grace"))
+        #expect(try await world.server.connections(ofUser: ada.id).isEmpty)
     }
 }

@@ -326,6 +326,15 @@ public final class ResourceServer: Sendable {
         return nil
     }
 
+    /// The challenge for a caller who may run an operation, and needs a token with a further scope to finish it.
+    package func stepUp(
+        to scope: Scope, _ caller: Caller, _ operation: Operation, requirement: Requirement, because text: String
+    ) -> HTTPReply {
+        var requirement = requirement
+        requirement.scopes = requirement.scopes.union([scope])
+        return refuse(.insufficientScope(missing: [scope], because: text), for: operation, caller: caller, requirement: requirement)
+    }
+
     /// Whether the caller may run an operation, without a record in the audit log. For lists.
     ///
     /// - Parameters:
@@ -362,7 +371,7 @@ public final class ResourceServer: Sendable {
         case invalidToken(RejectionReason)
         /// The error in how a bound token was sent, or in its proof.
         case unproven(OAuthError)
-        case insufficientScope(missing: ScopeSet)
+        case insufficientScope(missing: ScopeSet, because: String? = nil)
         case forbiddenTransport(String)
         case unavailable(String)
     }
@@ -413,13 +422,16 @@ public final class ResourceServer: Sendable {
             record(.denied, operation, caller, reason: error.code.rawValue, detail: error.message)
             let answer = reply(.unauthorized, error, scope: challenged, isProof: true)
             return proofs.requiresNonce || error.code == .useDPoPNonce ? answer.with(.dpopNonce, proofs.nonces.current(at: clock.now)) : answer
-        case .insufficientScope(let missing):
+        case .insufficientScope(let missing, let text):
             record(.denied, operation, caller, reason: "insufficient_scope", missing: missing)
             // The scopes that the token has and those that it lacks: clients request exactly this set next, and some
             // forget the scopes that they had (R9, R10).
             let scope = required.union(caller.principal?.scopes ?? [])
             return reply(
-                .forbidden, OAuthError(.insufficientScope, HTTPReply.printable("\(operation.description.prefix(120)) needs also: \(missing.text)")),
+                .forbidden,
+                OAuthError(
+                    .insufficientScope,
+                    HTTPReply.printable(text ?? "\(operation.description.prefix(120)) needs also: \(missing.text)")),
                 scope: scope)
         case .forbiddenTransport(let why):
             record(.denied, operation, caller, reason: "forbidden_transport", detail: why)

@@ -1,4 +1,5 @@
 public import JOSE
+public import OAuth
 
 /// An access token of an identity provider, for requests of a tool to its API. Its description does not contain it.
 public struct UpstreamToken: Sendable, CustomStringConvertible, CustomReflectable {
@@ -23,8 +24,9 @@ public struct UpstreamToken: Sendable, CustomStringConvertible, CustomReflectabl
 /// The reason why there is no token of an identity provider.
 public enum UpstreamTokenError: Error, Sendable, Hashable {
     /// The user has not connected the provider, or the provider no longer accepts the connection. The user can connect
-    /// it at `url`.
-    case notConnected(provider: String, url: String)
+    /// it at `url`, or by an authorization request with `scope`, which leads through the provider. Nil: there is no
+    /// such scope.
+    case notConnected(provider: String, url: String, scope: Scope? = nil)
     /// The user has not granted these scopes. The user can connect the provider again at `url`.
     case missingScopes([String], provider: String, url: String)
     /// The provider cannot be reached, or asks to wait. The connection is kept.
@@ -36,7 +38,7 @@ public enum UpstreamTokenError: Error, Sendable, Hashable {
     /// nothing.
     public var question: (message: String, url: String)? {
         switch self {
-        case .notConnected(let provider, let url): ("This needs your \(provider) account. Connect it in the browser.", url)
+        case .notConnected(let provider, let url, _): ("This needs your \(provider) account. Connect it in the browser.", url)
         case .missingScopes(let scopes, let provider, let url):
             ("This needs more permissions at \(provider) (\(scopes.joined(separator: ", "))). Allow them in the browser.", url)
         case .unavailable, .unsupported: nil
@@ -46,7 +48,7 @@ public enum UpstreamTokenError: Error, Sendable, Hashable {
     /// What to do next, in words for the user.
     public var advice: String {
         switch self {
-        case .notConnected(let provider, let url): "Connect your \(provider) account first: open \(url), then try again."
+        case .notConnected(let provider, let url, _): "Connect your \(provider) account first: open \(url), then try again."
         case .missingScopes(let scopes, let provider, let url):
             "This needs more permissions at \(provider) (\(scopes.joined(separator: ", "))): connect it again at \(url), then try again."
         case .unavailable(let provider): "\(provider) does not answer at the moment. Your connection is kept; try again in a minute."

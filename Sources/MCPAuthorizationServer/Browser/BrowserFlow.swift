@@ -65,6 +65,12 @@ struct BrowserFlow: ServerComponent {
             expiresAt: clock.now.advanced(by: configuration.sessionLifetime), browser: BrowserName.name(call.request.headerFields[.userAgent]))
     }
 
+    /// The number of seconds after a sign-in in which an account of a provider may be added.
+    private static let freshness: Int64 = 900
+
+    /// Whether the user of a session has signed in a short time ago.
+    func isFresh(_ session: Session) -> Bool { clock.now.seconds(since: session.authenticatedAt) <= Self.freshness }
+
     func withoutSession(_ reply: HTTPReply) -> HTTPReply {
         var reply = reply
         reply.response.headerFields.append(HTTPField(name: .setCookie, value: cookies.clear(.session)))

@@ -69,7 +69,7 @@ struct AuthorizationRequestValidation: ServerComponent {
         else { throw OAuthError(.invalidRequest, "PKCE is required: send code_challenge with code_challenge_method=S256") }
         let resource = try configuration.resource(named: form.all("resource"))
         let scopes = try RequestedScopes(
-            try form.single("scope"), of: resource, for: client, identity: configuration.identityScopes, unknown: configuration.unknownScopes)
+            try form.single("scope"), of: resource, for: client, identity: sharedScopes, unknown: configuration.unknownScopes)
         let prompt = Set((try form.single("prompt") ?? "").split(separator: " ").map(String.init))
         guard prompt.isSubset(of: ["none", "login", "consent", "select_account"]), !prompt.contains("none") || prompt.count == 1 else {
             throw OAuthError(.invalidRequest, "prompt is none, or some of login, consent and select_account")

@@ -137,7 +137,7 @@ struct AuthorizeEndpoint: ServerComponent {
     /// and no other site sent the user (B-08).
     private func isAgreed(_ request: AuthorizationRequest, _ client: Client, _ user: User, _ call: HTTPCall) async throws(OAuthError) -> Bool {
         guard client.isConfidential, !request.isChoiceNeeded, let site = call.request.headerFields[.secFetchSite],
-            ["none", "same-origin"].contains(site)
+            ["none", "same-origin"].contains(site), try await memberships.missingConnection(for: request.scopes, of: user.id) == nil
         else { return false }
         return try await stored {
             try await store.isRemembered(

@@ -10,6 +10,7 @@ struct ConsentEndpoint: ServerComponent {
     let browser: BrowserFlow
     let flow: ConsentFlow
     let providers: ProviderFlow
+    let memberships: Memberships
 
     /// Shows the consent page (GET, after sign-in) or handles the decision (POST).
     func reply(to call: HTTPCall) async -> HTTPReply {
@@ -39,6 +40,11 @@ struct ConsentEndpoint: ServerComponent {
                     return try flow.ask(
                         request, client, signedIn, transaction, pages, isChoosing: true, ticked: [], remembers: remembers,
                         problem: pages.language.words.chooseOne)
+                }
+                if let missing = try await memberships.missingConnection(for: scopes, of: signedIn.user.id) {
+                    let approval = Transaction.Approval(
+                        scopes: scopes, clientRevision: client.revision, userID: signedIn.user.id, remembers: remembers && client.isConfidential)
+                    return try await connect(missing, approval, transaction, signedIn, client, pages, call)
                 }
                 if remembers, client.isConfidential { try await remember(request, scopes, client, signedIn.user) }
                 return try await flow.issueCode(for: request, scopes, transaction: transaction, signedIn, call)
@@ -78,6 +84,23 @@ struct ConsentEndpoint: ServerComponent {
         }
     }
 
+    /// Leads through a provider that the user has not connected, before the code is issued. What was allowed is
+    /// remembered in the transaction, which belongs to the session from here on.
+    private func connect(
+        _ missing: Memberships.MissingConnection, _ approval: Transaction.Approval, _ transaction: Transaction, _ signedIn: SignedIn,
+        _ client: Client, _ pages: Pages, _ call: HTTPCall
+    ) async throws(OAuthError) -> HTTPReply {
+        // A new way into the account is added only shortly after its user has signed in (B-10).
+        guard !missing.isNew || browser.isFresh(signedIn.session) else {
+            let again = browser.newTransaction(transaction.purpose, identifier: transaction.id, browser: transaction.browser)
+            return pages.signIn(
+                try browser.transactions.seal(again), client: client, problem: pages.language.words.signInAgain, status: .forbidden)
+        }
+        var approved = transaction.shown(to: signedIn.session)
+        approved.approval = approval
+        return await providers.begin(missing.provider, approved, pages, call)
+    }
+
     private func showConsent(_ call: HTTPCall) async -> HTTPReply {
         guard call.request.method == .get else { return .methodNotAllowed("GET, POST") }
         do throws(OAuthError) {
@@ -96,6 +119,9 @@ struct ConsentEndpoint: ServerComponent {
             if let approval = transaction.approval, approval.clientRevision == client.revision, approval.scopes.isSubset(of: request.scopes),
                 approval.userID == nil || approval.userID == signedIn.user.id
             {
+                if let missing = try await memberships.missingConnection(for: approval.scopes, of: signedIn.user.id) {
+                    return try await connect(missing, approval, transaction, signedIn, client, pages, call)
+                }
                 if approval.remembers { try await remember(request, approval.scopes, client, signedIn.user) }
                 return try await flow.issueCode(for: request, approval.scopes, transaction: transaction, signedIn, call)
             }

@@ -15,9 +15,6 @@ struct ProviderSignInEndpoint: ServerComponent {
     let flow: ProviderFlow
     let consent: ConsentFlow
 
-    /// The number of seconds after a sign-in in which an account of a provider may be added.
-    private static let freshness: Int64 = 900
-
     /// The button of a provider. An application is shown and allowed first; only then does the browser leave (P-02).
     func start(_ call: HTTPCall) async -> HTTPReply {
         await browser.posted(call) { form, transaction, pages throws(OAuthError) in
@@ -49,7 +46,7 @@ struct ProviderSignInEndpoint: ServerComponent {
 
     /// Whether the user may connect a provider now. An account that is connected already is no new way in.
     private func isFresh(_ signedIn: SignedIn, _ id: String, _ transaction: Transaction) async throws(OAuthError) -> Bool {
-        if clock.now.seconds(since: signedIn.session.authenticatedAt) <= Self.freshness { return true }
+        if browser.isFresh(signedIn.session) { return true }
         guard case .connection = transaction.purpose else { return false }
         return try await stored { try await connections.store.connections(ofUser: signedIn.user.id) }.contains { $0.provider == id }
     }
@@ -155,11 +152,13 @@ struct ProviderSignInEndpoint: ServerComponent {
         let isAddition =
             switch transaction.purpose {
             case .account, .connection: transaction.session != nil
-            case .authorize, .device: false
+            case .authorize: transaction.session != nil && transaction.approval != nil
+            case .device: false
             }
         if isAddition {
             guard let signedIn = try await browser.signedIn(call), transaction.isShown(to: signedIn.session) else { return browser.stale(call) }
-            if case .connection = transaction.purpose {
+            if case .account = transaction.purpose {
+            } else {
                 // Otherwise two accounts of one provider would be connected, and tools would use either.
                 let others = try await stored { try await connections.store.connections(ofUser: signedIn.user.id) }
                     .filter { $0.provider == client.provider.id }
@@ -176,6 +175,10 @@ struct ProviderSignInEndpoint: ServerComponent {
             record("connection.added", .allowed, call, detail: client.provider.id, subject: signedIn.user.id)
             if case .connection = transaction.purpose, let provider = context.signIn.provider(client.provider.id) {
                 return pages.connectionDone(provider)
+            }
+            if case .authorize = transaction.purpose {
+                let sealed = try browser.transactions.seal(transaction.shown(to: signedIn.session))
+                return PageHeaders.redirect(to: routes.path("/consent") + "?transaction=" + sealed, isSecure: issuer.url.isSecure)
             }
             return browser.toAccount(.connected)
         }

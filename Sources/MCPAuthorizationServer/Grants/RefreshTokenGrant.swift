@@ -121,8 +121,8 @@ struct RefreshTokenGrant: TokenGrant {
         let resource = try configuration.grantedResource(grant.resource)
         // Scopes that the operator has removed since are not granted again.
         let wanted = requested.flatMap { $0.isEmpty ? nil : $0 } ?? grant.scopes
-        var scopes = grant.scopes.intersection(wanted).intersection(resource.allScopes.union(configuration.identityScopes))
-        if let limit = request.client.scopes { scopes = scopes.intersection(limit.union(configuration.identityScopes)) }
+        var scopes = grant.scopes.intersection(wanted).intersection(resource.allScopes.union(sharedScopes))
+        if let limit = request.client.scopes { scopes = scopes.intersection(limit.union(sharedScopes)) }
         if let userID = grant.userID, let limit = try await permissions.limit(ofUser: userID) { scopes = scopes.intersection(limit) }
         var user: User?
         if IdentityScope.isPersonal(scopes), let userID = grant.userID { user = try await stored { try await store.user(id: userID) } }

@@ -98,6 +98,11 @@ extension Pages {
             (IdentityScope.profile, words.seeProfile), (IdentityScope.email, words.seeEmail), (IdentityScope.openID, words.seeIdentity),
         ]
         return known.map { Permission(scope: $0.scope, text: text($0), isSensitive: $0.isSensitive, isOptional: true) }
+            + choices.providers.filter { ConnectionScope.scope($0.id).map(scopes.contains) ?? false }.compactMap { provider in
+                ConnectionScope.scope(provider.id).map {
+                    Permission(scope: $0, text: words.useAccount.with(provider.name), isSensitive: false, isOptional: true)
+                }
+            }
             + identity.filter { scopes.contains($0.0) }.map { scope, text in
                 Permission(scope: scope, text: text, isSensitive: false, isOptional: scope != IdentityScope.openID)
             }

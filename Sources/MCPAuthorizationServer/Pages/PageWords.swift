@@ -21,6 +21,8 @@ public struct PageWords: Sendable, Hashable {
     public var connectAgain = "Has to be connected again."
     /// Account page: message after an account was connected.
     public var doneConnected = "The account is connected."
+    /// Consent page: the permission to use an account at an identity provider. `{0}`: its name.
+    public var useAccount = "Use your {0} account"
     /// Page for an account that a tool needs: the reason. `{0}`: the name of the identity provider.
     public var connectReason = "A tool that was called for you needs your account at {0}."
     /// Page for an account that a tool needs: label before the permissions at the provider. `{0}`: its name.

@@ -12,6 +12,7 @@ extension PageLanguage {
         words.connect = "{0} verbinden"
         words.connectAgain = "Muss neu verbunden werden."
         words.doneConnected = "Das Konto ist verbunden."
+        words.useAccount = "Ihr Konto bei {0} benutzen"
         words.connectReason = "Ein Werkzeug, das für Sie aufgerufen wurde, braucht Ihr Konto bei {0}."
         words.connectPermissions = "Berechtigungen bei {0}"
         words.connectNote =

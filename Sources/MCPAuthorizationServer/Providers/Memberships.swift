@@ -50,6 +50,24 @@ struct Memberships: ServerComponent {
         return known.contains { $0.sealedTokens != nil } ? signedIn : nil
     }
 
+    /// A provider that a request needs, and that the user has not connected.
+    struct MissingConnection {
+        let provider: String
+        /// Whether its connection would be a new way into the account.
+        let isNew: Bool
+    }
+
+    /// The first provider that one of the scopes asks for (`ConnectionScope`), and whose tokens are not there.
+    func missingConnection(for scopes: ScopeSet, of userID: String) async throws(OAuthError) -> MissingConnection? {
+        let wanted = connections.providers.map(\.provider.id).filter { ConnectionScope.scope($0).map(scopes.contains) ?? false }
+        guard !wanted.isEmpty else { return nil }
+        let known = try await stored { try await store.connections(ofUser: userID) }
+        for id in wanted where !known.contains(where: { $0.provider == id && $0.sealedTokens != nil }) {
+            return MissingConnection(provider: id, isNew: !known.contains { $0.provider == id })
+        }
+        return nil
+    }
+
     private func end(_ userID: String, because reason: String) async throws(OAuthError) -> Bool {
         try await stored { try await store.deleteSessions(ofUser: userID) }
         try await revocation.endGrants(ofUser: userID)

@@ -22,7 +22,7 @@ extension Connections: UpstreamTokens {
             tokens = try await currentTokens(connection).tokens
         } catch {
             switch error {
-            case .rejected: throw .notConnected(provider: name, url: link(principal, client, scopes))
+            case .rejected: throw .notConnected(provider: name, url: link(principal, client, scopes), scope: ConnectionScope.scope(provider))
             case .unavailable, .misconfigured, .invalid: throw .unavailable(provider: name)
             }
         }

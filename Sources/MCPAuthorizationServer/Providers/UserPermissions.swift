@@ -18,7 +18,7 @@ struct UserPermissions: ServerComponent {
         guard let user = try await stored({ try await store.user(id: id) }), user.passwordHash == nil else { return nil }
         let known = try await stored { try await store.connections(ofUser: id) }
         guard !known.isEmpty || connections.isFromProvider(user) else { return nil }
-        var all = configuration.identityScopes
+        var all = sharedScopes
         for connection in known {
             guard let client = connections.client(connection.provider) else { continue }
             guard client.method.permissions != nil else { return nil }
@@ -42,7 +42,7 @@ struct UserPermissions: ServerComponent {
     func permitted(_ scopes: ScopeSet, ofUser id: String) async throws(OAuthError) -> ScopeSet {
         guard let limit = try await limit(ofUser: id) else { return scopes }
         let permitted = scopes.intersection(limit)
-        let identity = configuration.identityScopes
+        let identity = sharedScopes
         guard !permitted.subtracting(identity).isEmpty || scopes.subtracting(identity).isEmpty else {
             throw OAuthError(.accessDenied, "your account may use none of these permissions; ask the operator of this server")
         }

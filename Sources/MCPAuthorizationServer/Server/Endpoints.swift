@@ -122,7 +122,8 @@ struct Endpoints: Sendable {
         authorize = AuthorizeEndpoint(
             context: context, store: store, limits: limits, clients: clients, validation: validation, requests: requests, browser: browser,
             consent: consentFlow, memberships: memberships)
-        consent = ConsentEndpoint(context: context, store: store, browser: browser, flow: consentFlow, providers: providerFlow)
+        consent = ConsentEndpoint(
+            context: context, store: store, browser: browser, flow: consentFlow, providers: providerFlow, memberships: memberships)
         account = AccountEndpoint(
             context: context, store: store, clients: clients, browser: browser, revocation: revocation, uses: parts.uses,
             providers: parts.connections, memberships: memberships)

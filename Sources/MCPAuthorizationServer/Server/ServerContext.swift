@@ -11,6 +11,8 @@ final class ServerContext: Sendable {
     let configuration: AuthorizationServerConfiguration
     let routes: Routes
     let signIn: SignInChoices
+    /// The scopes that can be requested beside those of every resource.
+    let sharedScopes: ScopeSet
     let clock: Clock
     let random: RandomSource
     let audit: AuditLog
@@ -23,6 +25,7 @@ final class ServerContext: Sendable {
         self.issuer = issuer
         self.configuration = configuration
         self.signIn = signIn
+        sharedScopes = configuration.identityScopes.union(ConnectionScope.scopes(signIn.providers))
         self.clock = clock
         self.random = random
         self.audit = audit
@@ -41,6 +44,7 @@ extension ServerComponent {
     var issuer: Issuer { context.issuer }
     var configuration: AuthorizationServerConfiguration { context.configuration }
     var routes: Routes { context.routes }
+    var sharedScopes: ScopeSet { context.sharedScopes }
     var clock: Clock { context.clock }
     var random: RandomSource { context.random }
     var logger: Logger { context.logger }

@@ -1,5 +1,6 @@
 public import JOSE
 import MCPAuth
+import OAuth
 
 /// One content item of a tool result, a resource or a prompt.
 public enum Content: Sendable, Hashable {
@@ -56,6 +57,8 @@ public struct ToolError: Error, Sendable, Hashable {
     public let message: String
     /// What the user has to do before the call can go on.
     public let elicitation: Elicitation?
+    /// A scope with which a client that opens no URLs can step up instead.
+    var stepUp: Scope?
 
     /// The message is sent to the client as it is.
     ///

@@ -34,7 +34,11 @@ public struct ToolCall: Sendable {
             do throws(UpstreamTokenError) { return try await source.token(of: principal, from: provider, scopes: scopes) } catch {
                 guard let question = error.question else { throw ToolError(error.advice) }
                 if ContinuousClock.now >= deadline || Task.isCancelled {
-                    throw ToolError(error.advice, elicitation: Elicitation(message: question.message, url: question.url, key: key))
+                    var failure = ToolError(error.advice, elicitation: Elicitation(message: question.message, url: question.url, key: key))
+                    // A token with the scope was issued after its user was led through the provider. Asking again would
+                    // go on forever.
+                    if case .notConnected(_, _, let scope?) = error, !principal.scopes.contains(scope) { failure.stepUp = scope }
+                    throw failure
                 }
                 try? await Task.sleep(for: .seconds(1))
             }
@@ -88,6 +92,8 @@ struct CallServices: Sendable {
     let send: @Sendable (JSONValue) -> Void
     var upstreamTokens: (any UpstreamTokens)?
     var elicitation = ClientElicitation.none
+    /// Whether the response can be a challenge for more scopes.
+    var canStepUp = false
 
     /// The time for which a repeated call waits for the user, below the timeouts of common clients.
     static let patience: Duration = .seconds(45)

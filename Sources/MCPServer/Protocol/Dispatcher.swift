@@ -17,6 +17,9 @@ struct Dispatcher: Sendable {
     /// The outcome of a request.
     enum Outcome: Sendable {
         case result(JSONObject)
+        /// The client should get a token with this scope too, and repeat the call. The result is for a response that
+        /// has begun already, and its text explains the challenge.
+        case stepUp(Scope, JSONObject)
         case error(RPCError)
         /// The client cancelled the request or has disconnected. It receives no response.
         case cancelled
@@ -63,6 +66,14 @@ struct Dispatcher: Sendable {
         return requirement
     }
 
+    /// The challenge that leads a client to a token with a further scope.
+    func challenge(_ caller: Caller, _ method: String, _ params: JSONValue, for scope: Scope, because text: String) -> HTTPReply? {
+        guard let resourceServer else { return nil }
+        let (operation, declared, isOpen) = operation(method, params)
+        let requirement = requirement(for: operation, declared, isOpen: isOpen, resourceServer)
+        return resourceServer.stepUp(to: scope, caller, operation, requirement: requirement, because: text)
+    }
+
     /// Checks the arguments that clients repeat in headers, before anything else, because a proxy may have decided by
     /// them.
     func checkMirroredArguments(_ request: HTTPRequest, _ method: String, _ params: JSONValue) throws(RPCError) {
@@ -82,7 +93,7 @@ struct Dispatcher: Sendable {
             case "tools/list":
                 let isVisible = await visibility(to: caller)
                 return .result(list("tools", server.tools.filter { isVisible(.tool($0.name), $0.requirement, $0.isOpen) }.map(\.json), wire))
-            case "tools/call": return .result(try await call(params, caller, wire, messages))
+            case "tools/call": return try await call(params, caller, wire, messages)
             case "resources/list", "resources/templates/list":
                 let isTemplate = method != "resources/list"
                 let isVisible = await visibility(to: caller)
@@ -122,19 +133,19 @@ struct Dispatcher: Sendable {
         result["cacheScope"] = "private"
     }
 
-    private func call(_ params: JSONValue, _ caller: Caller, _ wire: Wire, _ messages: CallServices) async throws(RPCError) -> JSONObject {
+    private func call(_ params: JSONValue, _ caller: Caller, _ wire: Wire, _ messages: CallServices) async throws(RPCError) -> Outcome {
         guard let name = params["name"]?.string else { throw RPCError(.invalidParams, "name is missing") }
         guard let tool = server.toolsByName[Array(name.utf8)] else { throw RPCError(.invalidParams, "Unknown tool: \(name.prefix(100))") }
         let arguments = params["arguments"] ?? [:]
         guard arguments.object != nil else { throw RPCError(.invalidParams, "arguments must be an object") }
         if let state = params["requestState"], !state.isNull { throw RPCError(.invalidParams, "this server gives out no requestState") }
         let start = ContinuousClock.now
-        var elicitation: Elicitation?
+        var failure: ToolError?
         let result = await withSpan("tools/call \(tool.name)", ofKind: .server) { span in
             span.attributes["mcp.tool.name"] = tool.name
             span.attributes["enduser.id"] = caller.principal?.subject
             do { return try await tool.run(arguments, caller.principal, messages) } catch let error as ToolError {
-                elicitation = error.elicitation
+                failure = error
                 return ToolResult([.text(error.message)], isError: true)
             } catch {
                 // A tool that stops because it was cancelled has not failed.
@@ -145,9 +156,10 @@ struct Dispatcher: Sendable {
             }
         }
         if Task.isCancelled { throw RPCError(.internal, "the call was cancelled") }
-        if let elicitation, let question = try question(elicitation, wire, messages) { return question }
+        if let question = try question(failure?.elicitation, wire, messages) { return .result(question) }
+        if let scope = failure?.stepUp, messages.canStepUp { return .stepUp(scope, result.json) }
         (result.isError ? tool.timers.error : tool.timers.ok).record(duration: ContinuousClock.now - start)
-        return result.json
+        return .result(result.json)
     }
 
     private func read(_ params: JSONValue, _ caller: Caller, _ wire: Wire, _ messages: CallServices) async throws(RPCError) -> JSONObject {

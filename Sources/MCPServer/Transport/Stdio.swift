@@ -102,7 +102,7 @@ public struct StdioTransport: Sendable {
     /// Nil for a call that was cancelled, which has no response.
     private static func answer(_ id: JSONValue, _ outcome: Dispatcher.Outcome) -> JSONValue? {
         switch outcome {
-        case .result(let result): ["jsonrpc": "2.0", "id": id, "result": .object(result)]
+        case .result(let result), .stepUp(_, let result): ["jsonrpc": "2.0", "id": id, "result": .object(result)]
         case .error(let error): error.json(id: id)
         case .cancelled: nil
         }

@@ -313,7 +313,7 @@ public final class StreamableHTTP: Sendable {
         let isAlive: @Sendable () -> Bool = { [resourceServer] in caller.principal.map(resourceServer.stillAccepts) ?? true }
         let beat = heartbeats.add(running, isAlive: isAlive)
         let messages = CallServices(
-            progressToken: params["_meta"]?["progressToken"], minimumLevel: level, send: running.say, elicitation: elicitation)
+            progressToken: params["_meta"]?["progressToken"], minimumLevel: level, send: running.say, elicitation: elicitation, canStepUp: true)
         departure?.whenGone { running.cancel() }
         running.begin { [self] in
             let outcome = await run(method, params, caller, wire, messages, session: session)
@@ -325,6 +325,9 @@ public final class StreamableHTTP: Sendable {
             if let session { sessions.unregister(running, key, in: session) }
         }
         switch await running.opening() {
+        case .whole(.stepUp(let scope, let result)):
+            let text = result["content"]?.array?.first?["text"]?.string ?? ""
+            return dispatcher.challenge(caller, method, params, for: scope, because: text).map(MCPReply.init) ?? answer(id, .result(result), wire)
         case .whole(let outcome): return answer(id, outcome, wire)
         case .events(let events):
             return MCPReply(events: ServerSentEvents(events: events) { [self] outcome in body(id, outcome, wire) ?? .null })
@@ -373,7 +376,8 @@ public final class StreamableHTTP: Sendable {
 
     private func body(_ id: JSONValue, _ outcome: Dispatcher.Outcome, _ wire: Dispatcher.Wire) -> JSONValue? {
         switch outcome {
-        case .result(let result): ["jsonrpc": "2.0", "id": id, "result": .object(wire == .modern ? dispatcher.complete(result) : result)]
+        case .result(let result), .stepUp(_, let result):
+            ["jsonrpc": "2.0", "id": id, "result": .object(wire == .modern ? dispatcher.complete(result) : result)]
         case .error(let error): error.json(id: id)
         case .cancelled: nil
         }
