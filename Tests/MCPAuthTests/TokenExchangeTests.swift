@@ -55,8 +55,8 @@ struct TokenExchangeTests {
     ) throws -> World {
         let exchanger = try Exchanger()
         let exchange = try TokenExchange(
-            "api", issuer: exchangeIssuer, profile: profile, authentication: .basic(clientID: "rs", secret: "s"), fetcher: exchanger,
-            clock: time.clock)
+            "api", issuer: exchangeIssuer, profile: profile, authentication: .basic(clientID: "rs", secret: "s"),
+            endpoint: exchangeIssuer == Self.issuer ? nil : "https://id.example.com/token", fetcher: exchanger, clock: time.clock)
         let server = try ResourceServer(
             "https://mcp.example.com/mcp", trusting: .issuer(Self.issuer), fetcher: exchanger, exchanges: [exchange], clock: time.clock)
         let time = time
