@@ -1,4 +1,4 @@
-public import OAuth
+import OAuth
 import JOSE
 
 extension IdentityProvider {

@@ -1,6 +1,6 @@
 public import IdentityProviders
-public import JOSE
-public import OAuth
+import JOSE
+import OAuth
 
 extension Trust {
     /// The access tokens of an identity provider, validated as its data says.
