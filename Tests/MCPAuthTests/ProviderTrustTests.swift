@@ -76,6 +76,45 @@ struct ProviderTrustTests {
         #expect(throws: OAuthError.self) { try world(.issuer(issuer, metadata: .url("http://cdn.acme.example/x"))) }
     }
 
+    @Test("an hour without the provider loses no valid token, and asks it at most once in twenty seconds")
+    func hourWithoutProvider() async throws {
+        let key = try SigningKey.generate(.es256)
+        let isAway = Synchronized(false)
+        let fetches = Synchronized(0)
+        let fetcher = ScriptedFetcher { request throws(OAuthError) in
+            if request.url.text.contains("oauth-authorization-server") { fetches.mutate { $0 += 1 } }
+            if isAway.value { throw OAuthError(.fetchFailed, "away") }
+            return request.url.text.contains("/keys")
+                ? .json(JWKSet([key.verificationKey]).publicDocument)
+                : .json(["issuer": "https://id.acme.example", "jwks_uri": "https://id.acme.example/keys"])
+        }
+        // No cache of tokens, so that every request needs the keys.
+        let server = try ResourceServer(
+            "https://mcp.example.com/mcp", trusting: .issuer("https://id.acme.example"), fetcher: fetcher, clock: time.clock, cacheCapacity: 0)
+        let claims: JSONValue = [
+            "iss": "https://id.acme.example", "aud": "https://mcp.example.com/mcp", "sub": "1", "iat": .int(time.now.seconds),
+            "exp": .int(time.now.advanced(by: 7200).seconds),
+        ]
+        let token = try CompactJWS.sign(claims.serialized, type: "at+jwt", with: key)
+        #expect(await accepts(server, token))
+        isAway.mutate { $0 = true }
+        fetches.mutate { $0 = 0 }
+        var rejected = 0
+        for _ in 0..<720 {
+            time.advance(by: 5)
+            if await !accepts(server, token) { rejected += 1 }
+            // The fetch runs in the background.
+            try await Task.sleep(for: .milliseconds(2))
+        }
+        #expect(rejected == 0)
+        #expect((1...180).contains(fetches.value), "\(fetches.value) attempts")
+        isAway.mutate { $0 = false }
+        for _ in 0..<60 {
+            time.advance(by: 1)
+            #expect(await accepts(server, token))
+        }
+    }
+
     @Test("Entra: tokens of versions 1 and 2 of this tenant, and no other tenant's")
     func entra() async throws {
         let (server, sign) = try world(.entra(tenant: Self.tenant, audience: "api-client"))

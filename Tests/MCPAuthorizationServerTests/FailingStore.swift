@@ -58,8 +58,12 @@ final class FailingStore: AuthorizationServerStore {
     func connection(_ identity: ExternalIdentity) async throws(StoreError) -> Connection? { store.connection(identity) }
     func connections(ofUser id: String) async throws(StoreError) -> [Connection] { store.connections(ofUser: id) }
     func save(_ connection: Connection) async throws(StoreError) { try store.save(connection) }
+    /// Whether a change of a connection is lost, as when the process is killed before its commit.
+    let losesConnections = Synchronized(false)
+
     func replace(_ connection: Connection, expecting previous: Connection) async throws(StoreError) -> Bool {
-        store.replace(connection, expecting: previous)
+        if losesConnections.value { throw StoreError(.unavailable, "killed") }
+        return store.replace(connection, expecting: previous)
     }
     func claim(_ connection: Connection, until moment: NumericDate, at now: NumericDate) async throws(StoreError) -> Bool {
         store.claim(connection, until: moment, at: now)

@@ -24,7 +24,9 @@ struct ProviderCase: Sendable, CustomTestStringConvertible {
 
     static let tenant = "9a8b7c6d-1111-2222-3333-444455556666"
 
-    static let all: [ProviderCase] = [
+    static let all: [ProviderCase] = special + standard
+
+    private static let special: [ProviderCase] = [
         ProviderCase(name: "GitHub", provider: .github(), behaviour: .github(), hasRefresh: false, hasNonce: false),
         ProviderCase(name: "GitHub with tokens that expire", provider: .github(), behaviour: .github(expires: true), hasNonce: false),
         ProviderCase(name: "Google", provider: .google(), behaviour: .google()),
@@ -54,7 +56,47 @@ struct ProviderCase: Sendable, CustomTestStringConvertible {
             name: "any OpenID", provider: .openID(issuer: "https://id.example.com"), behaviour: .openID(issuer: "https://id.example.com")),
     ]
 
-    static let openID = all.last!
+    static let openID = all.last { $0.name == "any OpenID" }!
+
+    /// Providers that follow OpenID Connect and differ by their issuer, and by how they give refresh tokens.
+    private static let standard: [ProviderCase] = {
+        func item(
+            _ name: String, _ provider: IdentityProvider, _ issuer: String, _ refresh: ProviderBehaviour.Refresh = .withScope("offline_access"),
+            hasRevocation: Bool = true, profile: (@Sendable (SimulatedAccount) -> JSONObject)? = nil
+        ) -> ProviderCase {
+            var behaviour = ProviderBehaviour.openID(issuer: issuer)
+            behaviour.refresh = refresh
+            if !hasRevocation { behaviour.revocation = nil }
+            if let profile { behaviour.userInfoClaims = profile }
+            return ProviderCase(
+                name: name, provider: provider, behaviour: behaviour, hasRefresh: refresh != .never, hasRevocation: hasRevocation)
+        }
+        return [
+            item("Supabase", .supabase(project: "abcdefghijklmnopqrst"), "https://abcdefghijklmnopqrst.supabase.co/auth/v1", .always),
+            item("Logto", .logto(endpoint: "https://acme.logto.app"), "https://acme.logto.app/oidc"),
+            item("Asgardeo", .asgardeo(organization: "acme"), "https://api.asgardeo.io/t/acme/oauth2/token", .always),
+            item("WSO2", .wso2(url: "https://is.example.com:9443"), "https://is.example.com:9443/oauth2/token", .always),
+            item("AuthKit", .authKit(domain: "acme.authkit.app"), "https://acme.authkit.app"),
+            item("Descope", .descope(issuer: "https://api.descope.com/P2abc"), "https://api.descope.com/P2abc"),
+            item("Scalekit", .scalekit(environment: "https://acme.scalekit.com"), "https://acme.scalekit.com"),
+            item("Clerk", .clerk(domain: "clerk.acme.com"), "https://clerk.acme.com"),
+            item("PropelAuth", .propelAuth(url: "https://auth.acme.com"), "https://auth.acme.com/oauth/2.1"),
+            item("Oracle Cloud", .oci(domainURL: "https://idcs-1.identity.oraclecloud.com"), "https://idcs-1.identity.oraclecloud.com"),
+            item("Ory", .ory(issuer: "https://acme.projects.oryapis.com"), "https://acme.projects.oryapis.com"),
+            item("FusionAuth", .fusionAuth(url: "https://auth.acme.com"), "https://auth.acme.com", hasRevocation: false),
+            item("PingOne", .pingOne(environment: "e1"), "https://auth.pingone.com/e1/as"),
+            item("OneLogin", .oneLogin(subdomain: "acme"), "https://acme.onelogin.com/oidc/2", .never),
+            item("Stytch", .stytch(domain: "acme.customers.stytch.com"), "https://acme.customers.stytch.com"),
+            item(
+                "Hugging Face", .huggingFace(), "https://huggingface.co", .never, hasRevocation: false,
+                profile: { account in
+                    var claims = account.standardClaims
+                    claims["orgs"] = .array(account.organizations.map { ["sub": .string("o-" + $0), "name": .string($0)] })
+                    return claims
+                }),
+            item("GitLab", .gitlab(), "https://gitlab.com", .always),
+        ]
+    }()
 }
 
 /// A server whose users sign in at a simulated provider.

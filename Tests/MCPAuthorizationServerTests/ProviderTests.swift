@@ -380,6 +380,32 @@ struct ProviderAttackTests {
         #expect(try await browser.go(.get, "/account").text.contains("Continue with GitHub"), "signed out")
     }
 
+    @Test("P-10: a crash between the provider's answer and the commit costs one sign-in, and no storm of requests")
+    func crash() async throws {
+        let store = FailingStore()
+        let world = try await ProviderHarness(store: store)
+        let tokens = try await world.tokens()
+        world.harness.time.advance(by: 4000)
+        store.losesConnections.value = true
+        var reply = try await world.harness.refresh(world.client, tokens.refresh)
+        #expect(reply.status == 200 && world.provider.tokenRequests("refresh_token") == 1, "the provider has rotated its token")
+        store.losesConnections.value = false
+        for seconds in [10, 20, 20] as [Int64] {
+            world.harness.time.advance(by: seconds)
+            reply = try await world.harness.refresh(world.client, try #require(reply.json["refresh_token"]?.string))
+            #expect(reply.status == 200 && world.provider.tokenRequests("refresh_token") == 1, "it is left alone")
+        }
+        world.harness.time.advance(by: 61)
+        let last = try #require(reply.json["refresh_token"]?.string)
+        for _ in 0..<5 {
+            reply = try await world.harness.refresh(world.client, last)
+            #expect(reply.status == 400 && reply.error == "invalid_grant")
+        }
+        #expect(world.provider.tokenRequests("refresh_token") == 2, "asked once, and rejected")
+        let again = try await world.tokens()
+        #expect(try await world.harness.refresh(world.client, again.refresh).status == 200, "signed in again")
+    }
+
     @Test("P-12: where only the sign-in describes users, a refresh at the provider proves that the account still exists")
     func closedWithoutProfile() async throws {
         for name in ["Google", "Apple", "Entra"] {

@@ -30,11 +30,11 @@ extension Pages {
                 HTML.tag("dt") { words.signedInAs }
                 HTML.tag("dd") { displayName(wanted.user) }
             }
+            HTML.tag("p", ["class": "quiet"]) { words.connectNote.with(name) }
             HTML.tag("form", ["method": "post", "action": routes.path("/sign-in/provider"), "class": "providers"]) {
                 page.hidden("transaction", transaction)
                 providerButton(wanted.provider, words.continueWith.with(name))
             }
-            HTML.tag("p") { words.connectNote.with(name) }
         }
     }
 
@@ -42,7 +42,7 @@ extension Pages {
         page(words.doneConnected).reply {
             HTML.tag("h1") { words.doneConnected }
             HTML.tag("p") { words.connectReturn }
-            HTML.tag("p") { HTML.tag("a", ["href": routes.path("/account")]) { words.connectedAccounts } }
+            HTML.tag("p") { HTML.tag("a", ["href": routes.path("/account")]) { words.yourAccount } }
         }
     }
 }
