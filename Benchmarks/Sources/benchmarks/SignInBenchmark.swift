@@ -38,7 +38,7 @@ enum SignInBenchmark {
 
         init() async throws {
             provider = try SimulatedProvider(
-                .openID(issuer: "https://id.example.com"), accounts: [SimulatedAccount("7", name: "Ada", email: "ada@acme.example")])
+                .openID(issuer: "https://id.example.com"), accounts: [SimulatedAccount("7", name: "Ada", userName: "ada", email: "ada@acme.example")])
             guard let client = ClientID("bench"), let redirect = try? RedirectURI("https://client.example.com/callback") else { throw Unexpected() }
             var configuration = AuthorizationServerConfiguration(resources: [
                 try ProtectedResource(RefreshBenchmark.resource, scopes: [.init("read", "Read")])
