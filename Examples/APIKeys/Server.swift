@@ -1,5 +1,5 @@
-// A verifier of your own: API keys that your users already have, as bearer tokens. Clients that sign in by themselves need an authorization server;
-// these keys are for scripts and for clients with a fixed header.
+// A verifier of your own: API keys that your users already have, as bearer tokens. Clients that sign in by themselves
+// need an authorization server; these keys are for scripts and for clients with a fixed header.
 //
 //   API_KEYS="$(openssl rand -hex 32)=ada:read,write" swift run example-api-keys
 import Crypto
@@ -10,7 +10,8 @@ import MCPAuthHummingbird
 import MCPServer
 import OAuth
 
-/// Recognizes keys by their hash, so that the keys themselves are nowhere in memory or on disk, and a comparison reveals nothing.
+/// Recognizes keys by their hash, so that the keys themselves are nowhere in memory or on disk, and a comparison
+/// reveals nothing.
 struct APIKeys: TokenVerifier {
     private let owners: [[UInt8]: (user: String, scopes: ScopeSet)]
 

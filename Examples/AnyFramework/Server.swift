@@ -1,9 +1,11 @@
-// Protection without this package's MCP server: any handler of any framework that has an HTTPRequest and sends an answer.
+// Protection without this package's MCP server: any handler of any framework that has an HTTPRequest and sends an
+// answer.
 //
 //   AUTH_ISSUER=https://acme.eu.auth0.com/ swift run example-any-framework
 //
-// Here the framework is Hummingbird, used by hand. `ServerProgram` and `MCPApplication.run` are the only parts of the adapter: errors in one line, and a
-// clean stop. The same switch works in front of the official Swift SDK's transport, a Vapor route or a Lambda function.
+// Here the framework is Hummingbird, used by hand. `ServerProgram` and `MCPApplication.run` are the only parts of the
+// adapter: errors in one line, and a clean stop. The same switch works in front of the official Swift SDK's transport,
+// a Vapor route or a Lambda function.
 import Foundation
 import Hummingbird
 import MCPAuth

@@ -1,9 +1,10 @@
-// A protected MCP server whose users sign in elsewhere: at Auth0, Entra, Keycloak, Okta, or any other issuer of JWT access tokens.
+// A protected MCP server whose users sign in elsewhere: at Auth0, Entra, Keycloak, Okta, or any other issuer of JWT
+// access tokens.
 //
 //   AUTH_ISSUER=https://acme.eu.auth0.com/ MCP_URL=https://mcp.example.com/mcp swift run example-auth0
 //
-// Register MCP_URL as an API (resource, audience) at the provider, so that it issues tokens for that audience. The server listens on 127.0.0.1:8000,
-// or the port in PORT, behind a reverse proxy that speaks https.
+// Register MCP_URL as an API (resource, audience) at the provider, so that it issues tokens for that audience. The
+// server listens on 127.0.0.1:8000, or the port in PORT, behind a reverse proxy that speaks https.
 import Foundation
 import MCPAuth
 import MCPAuthHTTPClient
@@ -37,8 +38,9 @@ struct Server {
                     .invalidConfiguration,
                     "set AUTH_ISSUER to the issuer's URL, exactly as its tokens have it, and MCP_URL to the public URL of this server")
             }
-            // The audience is what the provider writes into `aud` for this server: its API identifier, which is best the URL itself.
-            // `tokens: .anyJWT` because Auth0 does not mark access tokens as RFC 9068 demands; leave it out for issuers that do.
+            // The audience is what the provider writes into `aud` for this server: its API identifier, which is best
+            // the URL itself. `tokens: .anyJWT` because Auth0 does not mark access tokens as RFC 9068 demands; leave it
+            // out for issuers that do.
             let auth = try ResourceServer(
                 url, trusting: .issuer(issuer, audience: environment["AUTH_AUDIENCE"].map { .exactly([$0]) } ?? .resource, tokens: .anyJWT))
 

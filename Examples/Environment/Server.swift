@@ -4,7 +4,8 @@
 //   AUTH_ISSUER=https://login.example.com AUTH_AUDIENCE=api://notes swift run example-environment
 //   JWT_PUBLIC_KEY="$(cat key.pem)" AUTH_ISSUER=https://login.example.com swift run example-environment
 //
-// MCP_URL is the public URL (default http://127.0.0.1:PORT/mcp), PORT the port (default 8000). See `Trust.environment` for every variable.
+// MCP_URL is the public URL (default http://127.0.0.1:PORT/mcp), PORT the port (default 8000). See `Trust.environment`
+// for every variable.
 import Foundation
 import MCPAuth
 import MCPAuthHTTPClient
@@ -23,7 +24,10 @@ struct Server {
             }
             let port = try ServerProgram.port(8000)
             let url = environment["MCP_URL"] ?? "http://127.0.0.1:\(port)/mcp"
-            let auth = try ResourceServer(url, trusting: trust)
+            // An issuer on this machine, for development. Elsewhere the guard refuses such addresses.
+            let isLocal = environment["AUTH_ISSUER"].flatMap(WebURL.init)?.isLoopback == true
+            let auth = try ResourceServer(
+                url, trusting: trust, fetcher: isLocal ? GuardedHTTPClient(.development) : GuardedHTTPClient.shared)
             let server = MCPServer("whoami", version: "1.0") {
                 Tool("whoami", "Say who is calling", requires: .authenticated) { call in
                     "\(call.principal.name ?? call.principal.subject), by \(call.principal.issuer)"

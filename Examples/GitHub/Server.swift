@@ -1,4 +1,5 @@
-// Users sign in with GitHub. Tools know the user's login, and list the user's own repositories with the user's own token.
+// Users sign in with GitHub. Tools know the user's login, and list the user's own repositories with the user's own
+// token.
 //
 //   GITHUB_CLIENT_ID=... GITHUB_CLIENT_SECRET=... swift run example-github
 //
@@ -35,7 +36,8 @@ struct Server {
             let resource = try ProtectedResource(origin + "/mcp", scopes: [.init("read:repositories", "See your repositories")])
             let issuer = try await AuthorizationServer(
                 origin, configuration: .init(resources: [resource]), in: DataFolder("data/github"),
-                // The scope repo is for the tool. organizations: ["acme"] would admit the members of one organization only.
+                // The scope repo is for the tool. organizations: ["acme"] would admit the members of one organization
+                // only.
                 signIn: [.github(clientID: id, clientSecret: ProviderSecret(secret), scopes: ["repo"])],
                 fetcher: GuardedHTTPClient.shared)
             let auth = try ResourceServer(origin + "/mcp", trusting: .local(issuer))
@@ -45,7 +47,8 @@ struct Server {
                     Me(login: call.principal.preferredUsername, subject: call.principal.subject, scopes: call.principal.scopes.map(\.text))
                 }
                 Tool("repositories", "My repositories at GitHub", requires: "read:repositories") { (call: ToolCall) async throws -> [Repository] in
-                    // Refreshed if necessary. A user who has to connect GitHub again is sent to the right page from here.
+                    // Refreshed if necessary. A user who has to connect GitHub again is sent to the right page from
+                    // here.
                     let token = try await call.upstreamToken(for: "github", scopes: ["repo"])
                     return try await repositories(token)
                 }

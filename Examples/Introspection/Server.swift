@@ -1,7 +1,9 @@
-// A protected MCP server whose tokens are opaque: it asks a separate authorization server about each of them (RFC 7662), and keeps the answer for some
-// seconds. With an authorization server of this package, create the client with: mcp-auth clients add reports --introspects URL
+// A protected MCP server whose tokens are opaque: it asks a separate authorization server about each of them
+// (RFC 7662), and keeps the answer for some seconds. With an authorization server of this package, create the client
+// with: mcp-auth clients add reports --introspects URL
 //
-//   AUTH_ISSUER=https://login.example.com MCP_URL=https://mcp.example.com/mcp CLIENT_ID=reports CLIENT_SECRET=... swift run example-introspection
+//   AUTH_ISSUER=https://login.example.com MCP_URL=https://mcp.example.com/mcp CLIENT_ID=reports CLIENT_SECRET=... swift
+//   run example-introspection
 import Foundation
 import MCPAuth
 import MCPAuthHTTPClient

@@ -1,9 +1,11 @@
-// A protected MCP server that signs users in itself: no identity provider is needed. Everything is stored in data/notes.
+// A protected MCP server that signs users in itself: no identity provider is needed. Everything is stored in
+// data/notes.
 //
 //   swift run example-passwords
 //
-// It serves old clients too: those of MCP 2025-03-26 look for /authorize, /token and /register on this origin, and find them.
-// The first start creates the user ada and prints her password. Then open http://127.0.0.1:8000 in a browser: the page says how to connect a client.
+// It serves old clients too: those of MCP 2025-03-26 look for /authorize, /token and /register on this origin, and find
+// them. The first start creates the user ada and prints her password. Then open http://127.0.0.1:8000 in a browser: the
+// page says how to connect a client.
 import JOSE
 import MCPAuth
 import MCPAuthHummingbird
@@ -38,7 +40,8 @@ struct Server {
             let transport = MCPServer.Transport.http(port: port)
             try transport.check()  // before any file is created
 
-            // The public URLs. On the internet: https://mcp.example.com, with a reverse proxy in front that speaks https, and trustedProxies: 1 below.
+            // The public URLs. On the internet: https://mcp.example.com, with a reverse proxy in front that speaks
+            // https, and trustedProxies: 1 below.
             let origin = "http://127.0.0.1:\(port)"
             let resource = try ProtectedResource(
                 origin + "/mcp", scopes: [.init("read:notes", "See your notes"), .init("write:notes", "Write notes")])

@@ -147,4 +147,13 @@ async def main(url, tool=None, words=()):
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    asyncio.run(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None, sys.argv[3:]))
+    try:
+        asyncio.run(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None, sys.argv[3:]))
+    except BaseExceptionGroup as group:
+        # The SDK's tasks wrap what went wrong; one line of it is worth reading.
+        error = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        sys.exit(error.code if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}")
+    except (OSError, httpx2.TransportError) as error:
+        sys.exit(f"{sys.argv[1]} cannot be reached: {error}")

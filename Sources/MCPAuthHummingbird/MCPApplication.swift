@@ -147,7 +147,7 @@ public enum MCPApplication {
                 address: .hostname(host, port: port), availableConnectionsDelegate: MaximumAvailableConnections(maximumConnections)),
             onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? port) }, logger: logger)
         application.addServices(BodyDeadlines.shared)
-        application.addServices(TrustCheck(resourceServer: resourceServer, logger: logger))
+        application.addServices(TrustCheck(resourceServer: resourceServer, authorizationServer: authorizationServer, logger: logger))
         for service in services { application.addServices(service) }
         if let renewal { application.addServices(renewal) }
         if let authorizationServer { application.addServices(Maintenance(authorizationServer)) }

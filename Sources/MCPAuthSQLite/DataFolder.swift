@@ -42,8 +42,10 @@ public struct DataFolder: Sendable {
             }
             try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: url.path)
         } catch let error as OAuthError { throw error } catch {
+            let what = FileManager.default.fileExists(atPath: url.path) ? "exists, but cannot be used" : "cannot be created"
             throw OAuthError(
-                .invalidConfiguration, "the folder \(path) cannot be created: \(Self.reason(error)). Choose another place for the data, or its owner")
+                .invalidConfiguration,
+                "the folder \(path) \(what): \(Self.reason(error)). Choose another place for the data, or run this as its owner")
         }
     }
 
@@ -210,7 +212,7 @@ extension AuthorizationServer {
         _ issuer: String, configuration: AuthorizationServerConfiguration, in folder: DataFolder, signIn: [SignInMethod] = [.password],
         fetcher: (any HTTPFetcher)? = nil, audit: AuditLog? = nil
     ) async throws(OAuthError) {
-        try Self.check(issuer, configuration)
+        try Self.check(issuer, configuration, signIn, hasFetcher: fetcher != nil)
         let store = try folder.store()
         let master = try await folder.masterKey(for: store)
         try await self.init(

@@ -1,4 +1,5 @@
 package import Crypto
+import IdentityProviders
 import HTTPTypes
 public import JOSE
 public import Logging
@@ -61,13 +62,12 @@ public final class AuthorizationServer: ServerComponent {
         clock: Clock = .system, random: RandomSource = .system, allowedHosts: Set<String> = [],
         logger: Logger = Logger(label: "mcp-auth.authorization-server")
     ) async throws(OAuthError) {
-        try Self.check(issuer, configuration)
+        try Self.check(issuer, configuration, signIn, hasFetcher: fetcher != nil)
         // With such a clock every token would appear to come from the future, and nothing would expire (M-14).
         guard clock.now > Self.earliestTime else {
             throw OAuthError(.invalidConfiguration, "the clock of this machine says \(clock.now.iso8601); set it, then start again")
         }
         let issuer = try Issuer(issuer)
-        try SignInChoices.check(signIn, hasFetcher: fetcher != nil)
         let context = ServerContext(
             issuer: issuer, configuration: configuration, signIn: SignInChoices(signIn), clock: clock, random: random, audit: audit, logger: logger)
         self.context = context
@@ -108,15 +108,30 @@ public final class AuthorizationServer: ServerComponent {
         } catch { throw OAuthError(.temporarilyUnavailable, "the store cannot be read: \(error.detail)") }
     }
 
-    /// Checks issuer and configuration, before any file is opened. Throws `invalid_configuration` or
+    /// Checks issuer, configuration and sign-in methods, before any file is opened. Throws `invalid_configuration` or
     /// `invalid_identifier`.
-    package static func check(_ issuer: String, _ configuration: AuthorizationServerConfiguration) throws(OAuthError) {
+    package static func check(
+        _ issuer: String, _ configuration: AuthorizationServerConfiguration, _ signIn: [SignInMethod], hasFetcher: Bool
+    ) throws(OAuthError) {
         try configuration.check()
         // Pages and endpoints would be at //authorize, and clients compare the issuer byte for byte.
         guard WebURL(issuer)?.path != "/" || issuer.utf8.last != UInt8(ascii: "/") else {
             throw OAuthError(.invalidConfiguration, "the issuer \(issuer.prefix(200)) ends with a slash; write \(issuer.dropLast().prefix(200))")
         }
         _ = try Issuer(issuer)
+        try SignInChoices.check(signIn, hasFetcher: hasFetcher)
+    }
+
+    /// Fetches the metadata of every identity provider through which users sign in. Returns one sentence for each
+    /// problem.
+    package func findingsOfProviders() async -> [String] {
+        var findings: [String] = []
+        for client in connections.providers {
+            guard let problem = await client.problem(at: clock.now) else { continue }
+            findings.append(
+                "users cannot sign in with \(client.provider.name): \(problem). Check its issuer, and that this machine can reach it")
+        }
+        return findings
     }
 
     /// The response to a request. Nil when the path is not served by this server.

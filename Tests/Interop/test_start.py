@@ -14,7 +14,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from support import PASSWORD, Server, check, equal, free_port, main, send, test
+from support import PASSWORD, Browser, Failure, Server, check, equal, free_port, main, send, test
 
 BINARY = os.path.abspath(sys.argv[1])
 EXAMPLES = os.path.dirname(BINARY)
@@ -243,6 +243,51 @@ def _():
         equal(done.returncode, 78, done.stderr)
         check("do not belong together" in done.stderr and ".swift" not in done.stderr, done.stderr)
         check(not os.path.exists(os.path.join(folder, "data")), "a failed start left a folder")
+
+
+@test("a first start that is interrupted before it shows the passwords shows new ones at the next start")
+def _():
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(3):
+            with Program("mcp-auth", "demo", "--port", str(free := free_port()), "--data", "data", folder=folder) as program:
+                for _ in range(400):
+                    if os.path.exists(os.path.join(folder, "data", "passwords-not-shown")):
+                        break
+                    time.sleep(0.01)
+                program.process.kill()
+                program.process.wait()
+            if os.path.exists(os.path.join(folder, "data", "passwords-not-shown")):
+                break
+        else:
+            raise Failure("the start could not be interrupted in time")
+        with Program("mcp-auth", "demo", "--port", str(free), "--data", "data", folder=folder) as program:
+            said = program.wait_for("Try it")
+            password = re.search(r"^  ada +(\S+)$", said, re.M)
+            check(password and re.search(r"^  grace +\S+$", said, re.M), said)
+            Browser("ada", password[1]).sign_in(f"http://127.0.0.1:{free}")
+        with Program("mcp-auth", "demo", "--port", str(free), "--data", "data", folder=folder) as program:
+            check("with the passwords of the first start" in program.wait_for("Try it"), "the passwords are kept")
+
+
+@test("a rule about who may enter needs a provider, and a public origin https")
+def _():
+    for option in ("--admit-domain=acme.com", "--admit-email=ada@acme.com", "--admit-organization=acme"):
+        for more in ((), ("--sign-in", "password")):
+            done = run(BINARY, "demo", option, *more, "--data", "/nowhere/data")
+            equal((done.returncode, "need a provider" in done.stderr), (64, True), done.stderr)
+    done = run(BINARY, "demo", "--origin", "http://tasks.example.com", "--data", "/nowhere/data")
+    equal((done.returncode, "https://tasks.example.com" in done.stderr), (64, True), done.stderr)
+
+
+@test("a provider that cannot be reached is a warning at the start, and one without sign-in is named before its settings")
+def _():
+    with tempfile.TemporaryDirectory() as folder:
+        variables = {"OIDC_ISSUER": "https://nope.invalid", "OIDC_CLIENT_ID": "x", "OIDC_CLIENT_SECRET": "y"}
+        with Program(
+                "mcp-auth", "demo", "--sign-in", "oidc", "--port", str(free_port()), "--data", "data", environment=variables, folder=folder) as program:
+            program.wait_for("users cannot sign in with nope.invalid")
+    done = run(BINARY, "demo", "--sign-in", "firebase")
+    equal((done.returncode, "users cannot sign in through Firebase" in done.stderr), (78, True), done.stderr)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ public enum CatalogDocument {
         guard let provider = try? entry.example() else { return "" }
         var text = "## \(entry.name)\n\n"
         var variables = entry.settings.map { setting in
-            "| `\(entry.variable(setting.name))` | \(setting.meaning) \(setting.defaultValue.map { "Default: `\($0)`." } ?? "Example: `\(setting.example)`.") |"
+            "| `\(entry.variable(setting.name))` | \(setting.meaning) \(setting.defaultValue.flatMap { $0.isEmpty ? nil : "Default: `\($0)`." } ?? "Example: `\(setting.example)`.") |"
         }
         if provider.signIn != nil {
             variables += ["| `\(entry.variable("client-id"))` | the client ID |", "| `\(entry.variable("client-secret"))` | the client secret |"]

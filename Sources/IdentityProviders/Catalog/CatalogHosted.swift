@@ -151,10 +151,10 @@ extension Catalog {
             "oidc", "Any provider with OpenID Connect",
             settings: [
                 .init("issuer", "https://id.example.com", "The exact issuer, as its metadata document names it."),
-                .init("name", "Example", "The name on the button.", default: "single sign-on"),
+                .init("name", "Example", "The name on the button; the host of the issuer if it is not set.", default: ""),
             ],
             steps: openIDSteps("Create a confidential client for the authorization code grant."),
             server: .init("OpenID", registration: .unknown, documents: .unknown, resources: .unknown), facts: []
-        ) { values in .openID(issuer: values["issuer"] ?? "", name: values["name"]) },
+        ) { values in .openID(issuer: values["issuer"] ?? "", name: values["name"].flatMap { $0.isEmpty ? nil : $0 }) },
     ]
 }

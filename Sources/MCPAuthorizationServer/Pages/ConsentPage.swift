@@ -41,6 +41,13 @@ extension Pages {
             case .document: HTML.tag("p", ["class": "note"]) { page.words(words.ownDomain, WebURL(client.id.text)?.hostForURL ?? client.id.text) }
             case .configured: HTML.empty
             }
+            // Near the title, so that no button is in reach before it was seen.
+            if let redirect {
+                HTML.tag("dl") {
+                    HTML.tag("dt") { words.thenYouReturnTo }
+                    HTML.tag("dd") { HTML.tag("strong") { redirect.displayHost } }
+                }
+            }
             warning(question, redirect, page)
             HTML.tag("form", ["method": "post", "action": routes.path(question.action)]) {
                 page.hidden("transaction", transaction)
@@ -53,7 +60,7 @@ extension Pages {
                         HTML.tag("button", ["type": "submit", "name": "decision", "value": "choose", "class": "link"]) { words.chooseLess }
                     }
                 }
-                facts(question, redirect)
+                facts(question)
                 if client.isConfidential, question.redirectURI != nil {
                     HTML.tag("label", ["class": "check"]) {
                         if question.remembers {
@@ -156,7 +163,7 @@ extension Pages {
     }
 
     /// The user, the server, the duration, and the next step.
-    private func facts(_ question: Question, _ redirect: RedirectURI?) -> HTML {
+    private func facts(_ question: Question) -> HTML {
         .tag("dl") {
             if let user = question.user {
                 HTML.tag("dt") { words.signedInAs }
@@ -167,10 +174,6 @@ extension Pages {
             }
             HTML.tag("dt") { words.atServer }
             HTML.tag("dd") { question.resource }
-            if let redirect {
-                HTML.tag("dt") { words.thenYouReturnTo }
-                HTML.tag("dd") { HTML.tag("strong") { redirect.displayHost } }
-            }
             HTML.tag("dt") { words.lasts }
             HTML.tag("dd") {
                 words.lastsUntil.with("\(max(1, configuration.grantLifetime / 86400))"); " "

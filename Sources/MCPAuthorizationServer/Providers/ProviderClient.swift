@@ -72,6 +72,14 @@ final class ProviderClient: Sendable {
         }
     }
 
+    /// Why its metadata cannot be used now. Nil: it can, or it needs none.
+    func problem(at now: NumericDate) async -> String? {
+        do throws(ProviderFailure) {
+            _ = try await document(at: now)
+            return nil
+        } catch { return error.detail }
+    }
+
     // MARK: The authorization request
 
     /// The URL at the provider to which the browser goes.

@@ -48,7 +48,7 @@ struct SignInChoices: Sendable {
                 guard hasFetcher else {
                     throw OAuthError(
                         .invalidConfiguration,
-                        "sign-in with \(method.provider.name) needs requests to it: import MCPAuthHTTPClient and pass fetcher: GuardedHTTPClient.shared"
+                        "sign-in with \(method.provider.name) needs requests to it: import MCPAuthHTTPClient (a product of this package) and pass fetcher: GuardedHTTPClient.shared"
                     )
                 }
             }

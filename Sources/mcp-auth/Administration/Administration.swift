@@ -61,7 +61,11 @@ enum DataOption {
     /// Says whether the folder or the file is missing.
     static func missing(_ file: String, in folder: String) -> OAuthError {
         let exists = FileManager.default.fileExists(atPath: folder)
+        let isHidden = access(folder, R_OK | X_OK) != 0 && errno == EACCES
         let folder = URL(fileURLWithPath: folder).path
+        if isHidden {
+            return OAuthError(.invalidConfiguration, "this user may not read the folder \(folder); run the command as the user who runs the server")
+        }
         return OAuthError(
             .invalidConfiguration,
             (exists ? "there is no \(file) in the folder \(folder)" : "the folder \(folder) does not exist")
@@ -71,12 +75,38 @@ enum DataOption {
 
 /// Columns of text, cut to the width of the terminal.
 struct Table {
-    private let titles: [String]
-    private let cells: [[String]]
+    private var columns: [String]
+    private var cells: [[String]]
+
+    /// Columns that are left out first on a narrow terminal, because others say the same in shorter words.
+    private static let spare = ["subject", "client_id", "peer", "scope", "detail", "operation"]
+    /// The width below which no column is cut.
+    private static let minimum = 12
 
     init(_ columns: [String], _ rows: [[JSONValue]]) {
-        titles = columns.map { Self.title($0).uppercased() }
+        self.columns = columns
         cells = rows.map { $0.map(Self.cell) }
+        guard let available = Console.width else { return }
+        var isShortened = false
+        for name in Self.spare where narrowest > available {
+            guard let index = self.columns.firstIndex(of: name) else { continue }
+            self.columns.remove(at: index)
+            for row in cells.indices { cells[row].remove(at: index) }
+            isShortened = true
+        }
+        if isShortened { Console.note("some columns are left out; a wider terminal or --json shows all") }
+    }
+
+    private var titles: [String] { columns.map { Self.title($0).uppercased() } }
+
+    /// Times and identifiers are copied into other commands, so they are never cut.
+    private static func isWhole(_ column: String) -> Bool { column == "time" || column == "id" || column.hasSuffix("_id") }
+
+    private var widths: [Int] { columns.indices.map { index in ([titles] + cells).map { $0[index].count }.max() ?? 0 } }
+
+    /// The width of the table when every column that can be cut is.
+    private var narrowest: Int {
+        zip(columns, widths).reduce(2 * (columns.count - 1)) { $0 + (Self.isWhole($1.0) ? $1.1 : min($1.1, Self.minimum)) }
     }
 
     static func title(_ column: String) -> String { column.replacing("_", with: " ") }
@@ -93,19 +123,20 @@ struct Table {
     }
 
     func print() {
-        let widths = fitted(titles.indices.map { index in ([titles] + cells).map { $0[index].count }.max() ?? 0 })
+        let widths = fitted(self.widths)
         Console.output(Console.bold(line(titles, widths), on: .output))
         for row in cells { Console.output(line(row, widths)) }
     }
 
-    /// The widest columns give way until the line fits; none below twelve characters.
+    /// The widest columns that may be cut give way until the line fits.
     private func fitted(_ widths: [Int]) -> [Int] {
         guard let available = Console.width else { return widths }
         var widths = widths
-        while widths.reduce(0, +) + 2 * (widths.count - 1) > available, let widest = widths.max(), widest > 12,
-            let index = widths.firstIndex(of: widest)
+        let candidates = columns.indices.filter { !Self.isWhole(columns[$0]) }
+        while widths.reduce(0, +) + 2 * (widths.count - 1) > available, let widest = candidates.max(by: { widths[$0] < widths[$1] }),
+            widths[widest] > Self.minimum
         {
-            widths[index] -= 1
+            widths[widest] -= 1
         }
         return widths
     }

@@ -238,6 +238,8 @@ struct ClientsCommand: AsyncParsableCommand {
         func run() async throws {
             try await options.attempt { server in
                 let secret = try await server.rotateSecret(ofClient: try identified.clientID, overlap: overlap)
+                let old = overlap == 0 ? "The old secret is no longer valid" : "The old secret stays valid for \(overlap) seconds"
+                if !options.json { Console.note("the new secret of \(identified.id), shown only now. \(old)") }
                 options.report(secret, ["client_id": .string(identified.id), "client_secret": .string(secret)])
             }
         }
@@ -300,6 +302,7 @@ struct ClientsCommand: AsyncParsableCommand {
         func run() async throws {
             try await options.attempt { server in
                 let token = try server.inviteClient(lifetime: lifetime)
+                if !options.json { Console.note("an initial access token, shown only now, valid for \(lifetime) seconds") }
                 options.report(token, ["initial_access_token": .string(token)])
             }
         }

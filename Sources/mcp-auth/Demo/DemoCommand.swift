@@ -112,6 +112,12 @@ struct DemoCommand: AsyncParsableCommand {
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError("--log-level is trace, debug, info, notice, warning, error or critical")
         }
+        guard admitDomain.isEmpty && admitEmail.isEmpty && admitOrganization.isEmpty || signIn.contains(where: { $0 != "password" }) else {
+            throw ValidationError("--admit-domain, --admit-email and --admit-organization need a provider: --sign-in google, for example")
+        }
+        if let url = origin.flatMap(WebURL.init), !url.isSecure, !url.isLoopback {
+            throw ValidationError("--origin is https, except on this machine: https://\(url.hostForURL)")
+        }
         for origin in allowOrigin {
             guard WebURL(origin)?.origin == origin else {
                 throw ValidationError("--allow-origin is a scheme and a host, with a port where it is not the default: https://app.example.com")
@@ -151,7 +157,9 @@ struct DemoCommand: AsyncParsableCommand {
     private enum Started {
         static let byMake = ProcessInfo.processInfo.environment["MCP_AUTH_MAKE"] != nil
         static let otherPort = byMake ? "make run PORT=8001" : "--port 8001"
-        static let otherData = byMake ? "make run DATA=data/other" : "--data data/other"
+        static func otherData(_ port: Int) -> String {
+            byMake ? "make run PORT=\(port) DATA=data/other" : "--data data/other), or start with an empty store (--new-store"
+        }
     }
 
     private func transport() throws(OAuthError) -> MCPServer.Transport {
@@ -172,7 +180,7 @@ struct DemoCommand: AsyncParsableCommand {
                 origin, configuration: configuration, in: folder, signIn: signIn.methods, fetcher: signIn.fetcher, audit: audit)
         } catch {
             guard error.code == .invalidConfiguration, error.message.hasPrefix("the data belongs to") else { throw error }
-            throw OAuthError(error.code, error.message + " (\(Started.otherData)), or start with an empty store (--new-store)")
+            throw OAuthError(error.code, error.message + " (\(Started.otherData(port)))")
         }
     }
 
@@ -188,6 +196,10 @@ struct DemoCommand: AsyncParsableCommand {
             admission: Admission(domains: admitDomain, emails: admitEmail, organizations: admitOrganization),
             environment: ProcessInfo.processInfo.environment, usesProxy: environmentProxy)
         if signIn.hasPasswords { try DemoUsers.check() }
+        if self.origin != nil, certificate == nil, trustedProxies == 0, WebURL(origin)?.isLoopback == false {
+            Console.note(
+                "\(origin) needs a reverse proxy that speaks https. Behind one, say --trusted-proxies 1; otherwise all clients share one rate limit")
+        }
         let folder = try DataFolder(data, insecureAllowReadableKey: insecureAllowReadableKey)
         let audit = try folder.auditLog()
         if newStore {
@@ -199,7 +211,7 @@ struct DemoCommand: AsyncParsableCommand {
         var configuration = try DemoConfiguration.make(origin, resource, folder, tokenLifetime)
         configuration.rateLimits.countsLoopback = rateLimitLoopback
         let issuer = try await authorizationServer(origin, configuration, folder, signIn, audit)
-        let passwords = signIn.hasPasswords ? try await DemoUsers.create(on: issuer) : []
+        let passwords = signIn.hasPasswords ? try await DemoUsers.create(on: issuer, in: folder) : []
 
         var policy = TaskServer.policy
         policy.initialScopes = initialScope.flatMap { ScopeSet($0) }
@@ -230,6 +242,7 @@ struct DemoCommand: AsyncParsableCommand {
             }
         } onRunning: { [data] _ in
             DemoWelcome.print(origin: origin, data: data, passwords: passwords, signIn: signIn)
+            DemoUsers.haveBeenShown(folder)
         }
         try await MCPApplication.run(application)
     }
@@ -249,15 +262,25 @@ enum DemoUsers {
         }
     }
 
-    /// The passwords of the users that were made now, by name.
-    static func create(on issuer: AuthorizationServer) async throws(OAuthError) -> [(name: String, password: String)] {
+    /// Exists while there are passwords that nobody has seen.
+    private static func mark(_ folder: DataFolder) -> String { folder.path("passwords-not-shown") }
+
+    /// The passwords of the users that were made now, by name. A first start that was interrupted before it showed them
+    /// sets new ones.
+    static func create(on issuer: AuthorizationServer, in folder: DataFolder) async throws(OAuthError) -> [(name: String, password: String)] {
         var made: [(String, String)] = []
         let chosen = chosenPassword
-        for name in ["ada", "grace"] where try await issuer.user(named: name) == nil {
+        let wasInterrupted = FileManager.default.fileExists(atPath: mark(folder))
+        for name in ["ada", "grace"] {
+            let exists = try await issuer.user(named: name) != nil
+            guard !exists || wasInterrupted else { continue }
+            _ = FileManager.default.createFile(atPath: mark(folder), contents: nil, attributes: [.posixPermissions: 0o600])
             let password = chosen ?? RandomSource.system.token(bytes: 9)
-            try await issuer.addUser(named: name, password: password)
+            if exists { try await issuer.setPassword(password, ofUser: name) } else { try await issuer.addUser(named: name, password: password) }
             made.append((name, chosen == nil ? password : "the one in MCP_AUTH_DEMO_PASSWORD"))
         }
         return made
     }
+
+    static func haveBeenShown(_ folder: DataFolder) { try? FileManager.default.removeItem(atPath: mark(folder)) }
 }

@@ -69,6 +69,11 @@ struct DemoSignIn: Sendable {
             let names = entry.id == "oidc" ? [name, name.replacing("OIDC_", with: "AUTH_")] : [name]
             return names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
         }
+        let examples = Dictionary(entry.settings.map { ($0.name, $0.example) }, uniquingKeysWith: { first, _ in first })
+        guard (try? entry.provider(examples))?.signIn != nil else {
+            throw OAuthError(
+                .invalidConfiguration, "users cannot sign in through \(entry.name); mcp-auth providers \(entry.id) says what it can do")
+        }
         var settings: [String: String] = [:]
         var missing: [String] = []
         for setting in entry.settings {
@@ -86,9 +91,7 @@ struct DemoSignIn: Sendable {
                 .replacing("{callback}", with: "\(origin)/sign-in/callback/\(entry.id)")
             throw OAuthError(.invalidConfiguration, "--sign-in \(entry.id): set \(missing.joined(separator: ", ")). At \(entry.name):\(steps)")
         }
-        let provider = try entry.provider(settings)
-        guard provider.signIn != nil else { throw OAuthError(.invalidConfiguration, "users cannot sign in through \(entry.name)") }
-        return (provider, id, secret)
+        return (try entry.provider(settings), id, secret)
     }
 
     private static func simulator(_ origin: String) throws -> SimulatedProvider {

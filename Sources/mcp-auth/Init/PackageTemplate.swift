@@ -99,7 +99,9 @@ struct PackageTemplate {
             let origin = "http://127.0.0.1:\\(try ServerProgram.port(8000))"
             let resource = try ProtectedResource(
                 origin + "/mcp", scopes: [.init("read:notes", "See your notes"), .init("write:notes", "Write notes")])
-            let issuer = try await AuthorizationServer(origin, configuration: .init(resources: [resource]), in: DataFolder("data"))
+            var configuration = AuthorizationServerConfiguration(resources: [resource])
+            configuration.name = "\(name)"  // the name that users see on the sign-in and consent pages
+            let issuer = try await AuthorizationServer(origin, configuration: configuration, in: DataFolder("data"))
             if try await issuer.user(named: "ada") == nil {
                 let password = RandomSource.system.token(bytes: 9)
                 try await issuer.addUser(named: "ada", password: password)
@@ -192,7 +194,7 @@ struct PackageTemplate {
     private var readme: String {
         let text =
             provider == nil
-            ? "The first start creates the user `ada` and prints her password. Everything is stored in `data`."
+            ? "The first start creates the user `ada` and prints her password. Users and grants are stored in `data`. The notes are in\nmemory, until you store them."
             : "Before the first start, follow the comment in `Sources/\(name)/main.swift`: it says what to set up at the provider."
         return """
             # \(name)

@@ -70,7 +70,7 @@ struct ProvidersCommand: ParsableCommand {
         print("\nVariables")
         for setting in entry.settings {
             print(
-                "  \(entry.variable(setting.name))  \(setting.meaning) \(setting.defaultValue.map { "Default: \($0)" } ?? "Example: \(setting.example)")"
+                "  \(entry.variable(setting.name))  \(setting.meaning) \(setting.defaultValue.flatMap { $0.isEmpty ? nil : "Default: \($0)" } ?? "Example: \(setting.example)")"
             )
         }
         for name in credentials { print("  \(name)") }
