@@ -190,7 +190,7 @@ PARAMETERS = (
 
 @test("every Swift block of README and the guides compiles")
 def _():
-    names = ["MCPAuth", "MCPAuthorizationServer", "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite", "MCPAuthMetrics", "MCPAuthTesting", "OAuth", "JOSE"]
+    names = ["MCPAuth", "MCPAuthorizationServer", "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite", "MCPAuthMetrics", "MCPAuthTesting", "IdentityProviders", "OAuth", "JOSE"]
     more = ["import Foundation", "import HTTPTypes", "import Hummingbird", "import Logging", "import Metrics", "import Crypto", "import Testing"]
     with Outside() as outside:
         count = 0
