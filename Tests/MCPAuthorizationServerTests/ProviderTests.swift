@@ -679,7 +679,7 @@ struct ProviderAttackTests {
         #expect(await world.harness.server.reply(to: HTTPCall(unknown)) == nil)
     }
 
-    @Test("whoever signs out here is shown the way to sign out at the provider, where it has one")
+    @Test("a user who signs out here is shown the way to sign out at the provider, where it has one")
     func logoutLink() async throws {
         for hasPage in [true, false] {
             var kind = ProviderCase.openID

@@ -273,7 +273,7 @@ struct UpstreamTokenTests {
         try await browser.go(.get, target)
         _ = try await browser.signIn("mallory")
         #expect(browser.status == 403 && !browser.page.contains("/sign-in/provider"), "\(browser.page)")
-        // A link that somebody changed, or that is too old.
+        // A link that was changed, or that is too old.
         try await browser.go(.get, target + "x")
         #expect(browser.status == 400)
         world.time.advance(by: 3601)

@@ -262,7 +262,7 @@ enum DemoUsers {
         }
     }
 
-    /// Exists while there are passwords that nobody has seen.
+    /// The path of a file that exists until the passwords were shown.
     private static func mark(_ folder: DataFolder) -> String { folder.path("passwords-not-shown") }
 
     /// The passwords of the users that were made now, by name. A first start that was interrupted before it showed them
