@@ -66,7 +66,10 @@ package struct DatabaseFile: Sendable {
 
     /// Reads the whole file. Returns one line for each problem. Empty when the file is intact.
     package static func check(_ db: Database) throws -> [String] {
-        try String.fetchAll(db, sql: "PRAGMA integrity_check(20)").filter { $0 != "ok" }
+        try String.fetchAll(db, sql: "PRAGMA integrity_check(20)").filter { $0 != "ok" }.map {
+            // SQLite begins with the name of the database inside it, which says nothing to an operator.
+            "SQLite reports: " + $0.replacing("*** in database main ***\n", with: "").replacing("\n", with: "; ")
+        }
     }
 
     private func unusable(_ problem: String) -> StoreError { StoreError(.unusable, "\(path) \(problem)") }

@@ -47,6 +47,20 @@ struct BrowserSurfaceTests {
         }
     }
 
+    @Test("R43: a further permission is marked as new, the allowed ones are not")
+    func furtherPermission() async throws {
+        _ = try await harness.tokens(client)
+        let browser = Browser(harness)
+        try await browser.open(harness.parameters(client, [("scope", "read write")]))
+        try await browser.signIn("ada")
+        #expect(browser.page.contains("See things<code>read</code>"), "\(browser.page)")
+        #expect(browser.page.contains(#"Change things<span class="flag new">new</span>"#), "\(browser.page)")
+        let other = Browser(harness)
+        try await other.open(harness.parameters(try await harness.registered(), [("scope", "read write")]))
+        try await other.signIn("ada")
+        #expect(!other.page.contains("flag new"))
+    }
+
     @Test(
         "B-02, W-02, SF-3: nothing that a stranger wrote becomes markup",
         arguments: [

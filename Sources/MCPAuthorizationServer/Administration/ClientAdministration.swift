@@ -32,9 +32,11 @@ extension AuthorizationServer {
             return
         }
         let names = known.map(\.text)
+        let separator = unknown.text.utf8.contains(UInt8(ascii: ",")) ? ". Scopes are separated by spaces, not by commas" : ""
         throw OAuthError(
             .invalidRequest,
-            "there is no scope \(unknown.text)\(NearestName.hint(unknown.text, among: names)). The scopes are: \(names.joined(separator: ", "))")
+            "there is no scope \(unknown.text)\(NearestName.hint(unknown.text, among: names))\(separator). The scopes are: \(names.sorted().joined(separator: ", "))"
+        )
     }
 
     /// Creates a new secret, which is not available again. The old secret remains valid for `overlap` seconds. Throws

@@ -16,13 +16,16 @@ struct ConsentFlow: ServerComponent {
     func ask(
         _ request: AuthorizationRequest, _ client: Client, _ signedIn: SignedIn, _ transaction: Transaction, _ pages: Pages, isChoosing: Bool = false,
         ticked: ScopeSet? = nil, remembers: Bool = false, problem: String? = nil
-    ) throws(OAuthError) -> HTTPReply {
+    ) async throws(OAuthError) -> HTTPReply {
         // The metadata of the client may have changed since the request was checked (S-12).
         guard client.redirectURIs.contains(where: { $0.matches(request.redirectURI) }) else {
             throw OAuthError(.invalidRequest, "redirect_uri is no longer one that this client has registered")
         }
+        let grants = try await stored { try await store.grants(ofUser: signedIn.user.id, at: clock.now) }
+        let known = grants.filter { $0.clientID == client.id && $0.resource == request.resource }
+            .reduce(into: ScopeSet()) { $0 = $0.union($1.scopes) }
         let question = Pages.Question(
-            client: client, user: signedIn.user, scopes: request.scopes, resource: request.resource, redirectURI: request.redirectURI,
+            client: client, user: signedIn.user, scopes: request.scopes, known: known, resource: request.resource, redirectURI: request.redirectURI,
             action: "/consent", isChoosing: isChoosing || request.isChoiceNeeded, ticked: ticked ?? (request.isChoiceNeeded ? [] : request.scopes),
             remembers: remembers, problem: problem)
         return pages.consent(try browser.transactions.seal(transaction.shown(to: signedIn.session, asking: client)), question)

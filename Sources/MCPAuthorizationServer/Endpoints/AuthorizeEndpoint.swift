@@ -123,7 +123,7 @@ struct AuthorizeEndpoint: ServerComponent {
             if !request.prompt.contains("consent"), try await isAgreed(request, client, signedIn.user, call) {
                 return try await consent.issueCode(for: request, request.scopes, transaction: transaction, signedIn, call)
             }
-            return cookie.set(on: try consent.ask(request, client, signedIn, transaction, pages))
+            return cookie.set(on: try await consent.ask(request, client, signedIn, transaction, pages))
         } catch { return pages.error(error, status: browser.pageStatus(error)) }
     }
 

@@ -33,11 +33,11 @@ struct ConsentEndpoint: ServerComponent {
                 let ticked = try form.tickedScopes()
                 let remembers = try form.single("remember") == "yes"
                 guard transaction.clientRevision == client.revision else {
-                    return try flow.ask(
+                    return try await flow.ask(
                         request, client, signedIn, transaction, pages, isChoosing: ticked != nil, ticked: ticked, remembers: remembers)
                 }
                 guard let scopes = try form.chosenScopes(of: request.scopes, isChoiceNeeded: request.isChoiceNeeded) else {
-                    return try flow.ask(
+                    return try await flow.ask(
                         request, client, signedIn, transaction, pages, isChoosing: true, ticked: [], remembers: remembers,
                         problem: pages.language.words.chooseOne)
                 }
@@ -49,7 +49,7 @@ struct ConsentEndpoint: ServerComponent {
                 if remembers, client.isConfidential { try await remember(request, scopes, client, signedIn.user) }
                 return try await flow.issueCode(for: request, scopes, transaction: transaction, signedIn, call)
             case "choose":
-                return try flow.ask(
+                return try await flow.ask(
                     request, client, signedIn, transaction, pages, isChoosing: true, remembers: try form.single("remember") == "yes")
             case "deny": return flow.deny(request, client, call, subject: signedIn.user.id)
             default: return pages.error(OAuthError(.invalidRequest, "decision is allow, choose or deny"))
@@ -125,7 +125,7 @@ struct ConsentEndpoint: ServerComponent {
                 if approval.remembers { try await remember(request, approval.scopes, client, signedIn.user) }
                 return try await flow.issueCode(for: request, approval.scopes, transaction: transaction, signedIn, call)
             }
-            return try flow.ask(
+            return try await flow.ask(
                 request, client, signedIn, transaction, pages, isChoosing: transaction.chosen != nil, ticked: transaction.chosen)
         } catch { return browser.pages(call).error(error, status: browser.pageStatus(error)) }
     }

@@ -11,6 +11,8 @@ extension Pages {
         /// The name of the identity provider at which the user signs in afterwards.
         var provider: String?
         let scopes: ScopeSet
+        /// The scopes that the user has allowed this client before. Empty: none.
+        var known: ScopeSet = []
         let resource: String
         /// The redirect URI. Nil for a device.
         var redirectURI: String?
@@ -55,7 +57,7 @@ extension Pages {
                     HTML.tag("p") { words.onlyIdentity }
                 } else {
                     if question.isChoosing { page.hidden("choice", "offered") }
-                    scopeList(permissions, ticked: question.isChoosing ? question.ticked : nil)
+                    scopeList(permissions, known: question.known, ticked: question.isChoosing ? question.ticked : nil)
                     if permissions.count(where: \.isOptional) > 1, !question.isChoosing {
                         HTML.tag("button", ["type": "submit", "name": "decision", "value": "choose", "class": "link"]) { words.chooseLess }
                     }
@@ -117,8 +119,10 @@ extension Pages {
 
     /// The list of permissions, with the sensitive ones marked. `ticked` contains the ticked boxes if the user chooses,
     /// otherwise it is nil.
-    private func scopeList(_ permissions: [Permission], ticked: ScopeSet?) -> HTML {
-        .tag("fieldset") {
+    private func scopeList(_ permissions: [Permission], known: ScopeSet, ticked: ScopeSet?) -> HTML {
+        // With a grant of before, what is new is marked.
+        let marksNew = permissions.contains { known.contains($0.scope) }
+        return .tag("fieldset") {
             HTML.tag("legend") { words.itWill }
             HTML.tag("ul", ["class": "scopes"]) {
                 for permission in permissions {
@@ -130,10 +134,10 @@ extension Pages {
                                 } else {
                                     HTML.void("input", ["type": "checkbox", "name": "scope", "value": permission.scope.text])
                                 }
-                                HTML.tag("span") { inWords(permission) }
+                                HTML.tag("span") { inWords(permission, isNew: marksNew && !known.contains(permission.scope)) }
                             }
                         } else {
-                            inWords(permission)
+                            inWords(permission, isNew: marksNew && !known.contains(permission.scope))
                         }
                     }
                 }
@@ -142,9 +146,10 @@ extension Pages {
         }
     }
 
-    private func inWords(_ permission: Permission) -> HTML {
+    private func inWords(_ permission: Permission, isNew: Bool) -> HTML {
         .joined([
-            .text(permission.text), permission.isSensitive ? .tag("span", ["class": "flag"]) { words.cannotBeUndone } : .empty,
+            .text(permission.text), isNew ? .tag("span", ["class": "flag new"]) { words.isNew } : .empty,
+            permission.isSensitive ? .tag("span", ["class": "flag"]) { words.cannotBeUndone } : .empty,
             .tag("code") { permission.scope.text },
         ])
     }

@@ -93,6 +93,8 @@ public struct PageWords: Sendable, Hashable {
     public var knowsWhoYouAre = "Know who you are"
     /// Consent page: mark behind a sensitive permission.
     public var cannotBeUndone = "cannot be undone"
+    /// Marks a permission that the application did not have before.
+    public var isNew = "new"
     /// Consent page: error if no permission is ticked.
     public var chooseOne = "Tick at least one permission, or cancel."
     /// Label before the name of the user, on the consent, account and device pages, and on the page that confirms
@@ -166,6 +168,8 @@ public struct PageWords: Sendable, Hashable {
     public var deviceDeniedNote = "{0} was not allowed to use your account. You can close this page."
     /// Error page: title of the browser window.
     public var errorTitle = "Something is wrong"
+    /// Error page: the link to the account page.
+    public var toYourAccount = "Your account and its applications"
     /// Error page: heading if the server failed or a rate limit was exceeded.
     public var notWorking = "This is not working at the moment"
     /// Error page: heading for `access_denied`.

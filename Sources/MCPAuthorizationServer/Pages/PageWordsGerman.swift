@@ -52,6 +52,8 @@ extension PageLanguage {
         words.seeEmail = "Ihre E-Mail-Adresse sehen"
         words.seeIdentity = "Ihr Konto wiedererkennen"
         words.knowsWhoYouAre = "Wissen, wer Sie sind"
+        words.isNew = "neu"
+        words.toYourAccount = "Ihr Konto und seine Anwendungen"
         words.cannotBeUndone = "nicht rückgängig zu machen"
         words.chooseOne = "Setzen Sie mindestens ein Häkchen, oder brechen Sie ab."
         words.signedInAs = "Angemeldet als"

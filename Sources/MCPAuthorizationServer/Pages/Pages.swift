@@ -158,6 +158,7 @@ struct Pages: Sendable {
                     HTML.tag("a", ["class": "button", "href": location.url, "rel": "noreferrer"]) { words.returnTo.with(location.host) }
                 }
             }
+            wayOut
         }
     }
 
@@ -170,7 +171,13 @@ struct Pages: Sendable {
                 HTML.tag("dt") { words.forDevelopers }
                 HTML.tag("dd") { HTML.tag("code") { code.rawValue } }
             }
+            wayOut
         }
+    }
+
+    /// The link that a page about an error ends with.
+    private var wayOut: HTML {
+        .tag("p", ["class": "quiet links"]) { HTML.tag("a", ["href": routes.path("/account")]) { words.toYourAccount } }
     }
 
     private func explanation(_ error: OAuthError) -> String {

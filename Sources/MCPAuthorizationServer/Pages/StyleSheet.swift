@@ -87,6 +87,7 @@ enum StyleSheet {
         .scopes li:last-child { border-bottom: 1px solid var(--line); }
         .scopes code { display: block; color: var(--quiet); font-size: .85rem; }
         .flag { margin-left: .5rem; padding: .1rem .5rem; color: var(--warn); background: var(--warn-ground); border-radius: 1rem; font-size: .85rem; }
+        .flag.new { color: var(--accent); background: none; border: 1px solid currentColor; }
         .connections li { padding: 1rem 0; border-top: 1px solid var(--line); }
         .connections p { margin: .25rem 0 .5rem; }
         dl { display: grid; grid-template-columns: auto 1fr; gap: .3rem 1rem; margin: 0 0 1.25rem; }

@@ -109,13 +109,17 @@ struct ClientsCommand: AsyncParsableCommand {
             get throws {
                 let known: [GrantType] = [.authorizationCode, .refreshToken, .clientCredentials, .deviceCode, .tokenExchange, .jwtBearer]
                 let names = known.map(\.rawValue).sorted()
-                for name in grant where !names.contains(name) {
+                // The last part of the URN is enough.
+                let spelled = grant.map { name in
+                    names.first { $0.hasSuffix(":" + name.replacing("_", with: "-")) || $0.hasSuffix(":" + name) } ?? name
+                }
+                for name in spelled where !names.contains(name) {
                     throw OAuthError(
                         .invalidRequest,
                         "there is no grant type \(name)\(NearestName.hint(name, among: names)). The grant types are: \(names.joined(separator: ", "))"
                     )
                 }
-                return grant.map { GrantType(rawValue: $0) }
+                return spelled.map { GrantType(rawValue: $0) }
             }
         }
 

@@ -207,15 +207,23 @@ struct UsersCommand: AsyncParsableCommand {
                 Data that your tools keep for the user is not deleted. The subject of
                 the user is never used again, also when the name is.
 
+                On a terminal it asks before it deletes.
+
                 EXAMPLE
                   mcp-auth users remove ada
                 """)
         @OptionGroup var named: Named
+        @Flag(help: "Do not ask.")
+        var yes = false
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
-                try await server.removeUser(named: named.name)
+                let user = try await server.existingUser(named.name)
+                guard yes || Console.confirms("Delete \(user.name) with every session and grant?") else {
+                    throw OAuthError(.invalidRequest, "nothing was deleted")
+                }
+                try await server.removeUser(named: user.name)
                 options.report("\(named.name) is deleted.", ["name": .string(named.name)])
             }
         }

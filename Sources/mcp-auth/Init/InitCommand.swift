@@ -82,7 +82,7 @@ struct InitCommand: ParsableCommand {
 
             Next:
               cd \(name)
-              swift run \(name)      the first build takes some minutes
+              swift run \(name)      the first build takes 5 to 15 minutes
               swift test
             """)
     }

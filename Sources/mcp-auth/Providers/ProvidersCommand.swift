@@ -45,11 +45,22 @@ struct ProvidersCommand: ParsableCommand {
 
     private func list() {
         if json {
-            print(JSONValue.array(Catalog.entries.map { ["id": .string($0.id), "name": .string($0.name)] }).text)
+            print(JSONValue.array(Catalog.entries.map { ["id": .string($0.id), "name": .string($0.name), "uses": .strings(uses($0))] }).text)
             return
         }
         let width = Catalog.entries.map(\.id.count).max() ?? 0
-        for entry in Catalog.entries { print("\(entry.id.padding(toLength: width + 2, withPad: " ", startingAt: 0))\(entry.name)") }
+        let names = Catalog.entries.map(\.name.count).max() ?? 0
+        for entry in Catalog.entries {
+            let id = entry.id.padding(toLength: width + 2, withPad: " ", startingAt: 0)
+            let name = entry.name.padding(toLength: names + 2, withPad: " ", startingAt: 0)
+            print(id + name + uses(entry).joined(separator: ", "))
+        }
+        print("\nsign-in: users sign in through it at your authorization server. tokens: your MCP server can accept its tokens.")
+    }
+
+    private func uses(_ entry: CatalogEntry) -> [String] {
+        guard let provider = try? entry.example() else { return [] }
+        return (provider.signIn == nil ? [] : ["sign-in"]) + (provider.accessTokens.format == .opaque ? [] : ["tokens"])
     }
 
     private func show(_ entry: CatalogEntry) throws {

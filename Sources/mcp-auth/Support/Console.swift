@@ -44,6 +44,13 @@ enum Console {
         return first
     }
 
+    /// Whether the person at the terminal agrees. True where no person is asked, because input or errors go elsewhere.
+    static func confirms(_ question: String) -> Bool {
+        guard isatty(0) == 1, isatty(2) == 1 else { return true }
+        FileHandle.standardError.write(Data("\(question) [y/N] ".utf8))
+        return ["y", "yes"].contains(readLine()?.lowercased() ?? "")
+    }
+
     private static func typed(_ prompt: String) throws -> String {
         guard let text = getpass(prompt), text.pointee != 0 else { throw OAuthError(.invalidRequest, "no password was typed; nothing was changed") }
         return String(cString: text)
@@ -70,7 +77,7 @@ enum Console {
         note("\(bold("mcp-auth:", on: .error)) \(printable(error.message))")
         switch error.code {
         case .temporarilyUnavailable, .fetchFailed: return ExitCode(69)
-        case .invalidConfiguration, .invalidIdentifier: return ExitCode(78)
+        case .invalidConfiguration: return ExitCode(78)
         case .serverError: return .failure
         // Everything else is a value of the command line that cannot be.
         default: return ExitCode(64)
