@@ -1,6 +1,6 @@
 // swift-tools-version: 6.2
 // The rooms of the house and the one direction in which imports run:
-// JOSE <- OAuth <- IdentityProviders <- {MCPAuth <- MCPAuthorizationServer} <- {MCPServer, adapters} <- mcp-auth.
+// JOSE <- OAuth <- IdentityProviders <- {MCPAuth <- MCPAuthorizationServer, MCPAuthClient} <- {MCPServer, MCPClient, adapters} <- mcp-auth.
 import PackageDescription
 
 /// `MCP_AUTH_CORE=1 swift test --scratch-path .build/core` builds and tests JOSE and OAuth alone, in about a minute.
@@ -63,6 +63,8 @@ if !coreOnly {
         .library(name: "IdentityProviders", targets: ["IdentityProviders"]),
         .library(name: "MCPAuth", targets: ["MCPAuth"]),
         .library(name: "MCPAuthorizationServer", targets: ["MCPAuthorizationServer"]),
+        .library(name: "MCPAuthClient", targets: ["MCPAuthClient"]),
+        .library(name: "MCPClient", targets: ["MCPClient"]),
         .library(name: "MCPServer", targets: ["MCPServer"]),
         .library(name: "MCPAuthHummingbird", targets: ["MCPAuthHummingbird"]),
         .library(name: "MCPAuthHTTPClient", targets: ["MCPAuthHTTPClient"]),
@@ -114,6 +116,8 @@ if !coreOnly {
         library("IdentityProviders", ["OAuth", "JOSE"]),
         library("MCPAuth", ["IdentityProviders", "OAuth", "JOSE", httpTypes, log, metrics, tracing, crypto]),
         library("MCPAuthorizationServer", ["OAuth", "JOSE", "IdentityProviders", "MCPAuth", httpTypes, log, lifecycle, crypto, cryptoExtras]),
+        library("MCPAuthClient", ["OAuth", "JOSE", httpTypes, log, crypto, cryptoExtras]),
+        library("MCPClient", ["MCPAuthClient", "OAuth", "JOSE", httpTypes, log]),
         library("MCPServer", ["MCPAuth", "OAuth", "JOSE", httpTypes, log, metrics, tracing, crypto]),
         library(
             "MCPAuthHummingbird",
@@ -126,7 +130,7 @@ if !coreOnly {
         library(
             "MCPAuthHTTPClient",
             [
-                "OAuth", "MCPAuth", asyncHTTPClient, httpTypes, log,
+                "OAuth", "JOSE", "MCPAuth", "MCPAuthClient", asyncHTTPClient, httpTypes, log, crypto,
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
@@ -138,6 +142,7 @@ if !coreOnly {
             dependencies: [
                 .product(name: "NIOCore", package: "swift-nio"),
                 "IdentityProviders", "MCPAuth", "MCPAuthorizationServer", "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite",
+                "MCPAuthClient", "MCPClient", crypto,
                 "MCPAuthMetrics", "MCPAuthTesting", "OAuth", "JOSE", hummingbird, log, metrics, lifecycle, grdb, httpTypes,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

@@ -18,7 +18,7 @@ import Synchronization
 /// With a proxy, the proxy resolves names and connects. Scheme, literal addresses, redirects, size and time are still
 /// checked here. Which address a name leads to is then the proxy's decision, so the proxy has to keep requests away
 /// from internal services.
-public final class GuardedHTTPClient: HTTPFetcher {
+public final class GuardedHTTPClient: HTTPFetcher, HTTPExchange {
     /// Resolves the addresses of a host within a time.
     package typealias Resolve = @Sendable (_ host: String, _ port: Int, _ timeout: Duration) async throws -> [(text: String, value: IPAddress)]
 
@@ -97,17 +97,76 @@ public final class GuardedHTTPClient: HTTPFetcher {
         return try await clients.withClient(for: request.url.host, pinnedTo: address) { try await self.exchange(request, by: $0) }
     }
 
-    private func exchange(_ request: OutboundRequest, by client: HTTPClient) async throws -> HTTPReply {
+    private func outbound(_ request: OutboundRequest) -> HTTPClientRequest {
         var outbound = HTTPClientRequest(url: request.url.text)
         outbound.method = HTTPMethod(rawValue: request.method.rawValue)
         for field in request.fields { outbound.headers.add(name: field.name.rawName, value: field.value) }
         if !request.body.isEmpty { outbound.body = .bytes(request.body) }
-        let response = try await client.execute(outbound, deadline: .now() + .seconds(max(1, request.timeout.components.seconds)))
-        if let length = response.headers.first(name: "Content-Length").flatMap(Int.init), length > request.maximumBytes { throw TooLarge() }
-        let body = try await response.body.collect(upTo: request.maximumBytes)
+        return outbound
+    }
+
+    private static func head(_ response: HTTPClientResponse) -> HTTPResponse {
         var fields = HTTPFields()
         for (name, value) in response.headers { if let name = HTTPField.Name(name) { fields.append(HTTPField(name: name, value: value)) } }
-        return HTTPReply(HTTPResponse.Status(code: Int(response.status.code)), fields, body: Array(body.readableBytesView))
+        return HTTPResponse(status: HTTPResponse.Status(code: Int(response.status.code)), headerFields: fields)
+    }
+
+    private func exchange(_ request: OutboundRequest, by client: HTTPClient) async throws -> HTTPReply {
+        let response = try await client.execute(outbound(request), deadline: .now() + .seconds(max(1, request.timeout.components.seconds)))
+        if let length = response.headers.first(name: "Content-Length").flatMap(Int.init), length > request.maximumBytes { throw TooLarge() }
+        let body = try await response.body.collect(upTo: request.maximumBytes)
+        let head = Self.head(response)
+        return HTTPReply(head.status, head.headerFields, body: Array(body.readableBytesView))
+    }
+
+    // MARK: Streams
+
+    /// Sends one request whose response may be a stream. Throws like `fetch`. Each part of the body is at most
+    /// `maximumBytes` long; the reader bounds the whole. The connection is closed when the body is cancelled or
+    /// released.
+    public func send(_ request: OutboundRequest) async throws(OAuthError) -> StreamedReply {
+        let failure = OAuthError(.fetchFailed, "could not reach \(request.url.hostForURL)")
+        guard policy.allows(request.url) else { throw OAuthError(.fetchFailed, Self.refusal(of: request.url)) }
+        let parts = BodyParts()
+        let head = HeadPromise()
+        let task = Task {
+            do {
+                let usesProxy = self.route.usesProxy(for: request.url)
+                let address = usesProxy ? nil : try await self.checkedAddress(of: request.url, within: request.timeout)
+                try await self.clients.withClient(for: request.url.host, pinnedTo: address) { client in
+                    let response = try await client.execute(self.outbound(request), deadline: .distantFuture)
+                    head.give(.success(Self.head(response)))
+                    for try await buffer in response.body {
+                        guard buffer.readableBytes <= request.maximumBytes else { throw TooLarge() }
+                        try await parts.put(Array(buffer.readableBytesView))
+                    }
+                }
+                await parts.finish(nil)
+            } catch {
+                head.give(.failure(failure))
+                await parts.finish(OAuthError(.fetchFailed, "the connection to \(request.url.hostForURL) was lost"))
+            }
+        }
+        let timer = Task {
+            try await Task.sleep(for: request.timeout)
+            head.give(.failure(failure))
+            task.cancel()
+        }
+        defer { timer.cancel() }
+        let result = await withTaskCancellationHandler {
+            await head.value()
+        } onCancel: {
+            task.cancel()
+        }
+        let response = try result.get()
+        let owner = StreamOwner(task)
+        return StreamedReply(
+            response,
+            body: ReplyBody(
+                next: { () throws(OAuthError) in
+                    _ = owner
+                    return try await parts.take()
+                }, cancel: { owner.cancel() }))
     }
 
     private struct TooLarge: Error {}
@@ -226,5 +285,17 @@ private actor ClientCache {
         let all = entries
         entries = []
         for entry in all { try? await entry.client.shutdown() }
+    }
+}
+
+extension OutboundPolicy {
+    /// The addresses that a client may reach for a server whose URL its user typed: public ones, and those of the zone
+    /// in which that server is. A server on this machine opens loopback, one on the own network opens private networks.
+    /// A public server opens nothing: the URLs that it names must not lead into the user's network (C-09).
+    public static func zone(of url: WebURL) async -> OutboundPolicy {
+        if url.isLoopback { return OutboundPolicy(insecureAllowHTTP: true, allowsLoopback: true) }
+        if let address = IPAddress(url.host) { return OutboundPolicy(allowPrivateNetworks: address.isPrivateNetwork) }
+        let addresses = (try? await Resolver.addresses(of: url.host, port: url.effectivePort, within: .seconds(3))) ?? []
+        return OutboundPolicy(allowPrivateNetworks: addresses.contains { $0.value.isPrivateNetwork })
     }
 }

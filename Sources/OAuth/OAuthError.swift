@@ -80,6 +80,8 @@ public struct OAuthError: Error, Hashable, CustomStringConvertible {
         public static let invalidMetadata: Code = "invalid_metadata"
         /// The configuration of a server is not allowed. The message says what to change.
         public static let invalidConfiguration: Code = "invalid_configuration"
+        /// The response of another server is not what the protocol allows, or contradicts an earlier one.
+        public static let invalidResponse: Code = "invalid_response"
         /// A request to another server failed.
         public static let fetchFailed: Code = "fetch_failed"
     }

@@ -11,6 +11,13 @@ struct MCPAuthCommand: AsyncParsableCommand {
               mcp-auth demo            run a protected MCP server with its own sign-in
               mcp-auth init notes      write a package with a protected server of your own
 
+            CALL A PROTECTED SERVER
+              mcp-auth login URL       sign in; the other commands do it by themselves
+              mcp-auth tools URL       list tools; also: call, resources, prompts
+              mcp-auth token URL       print an access token, for curl
+              mcp-auth bridge URL      connect a client that speaks only stdio
+              mcp-auth discover URL    how to sign in; doctor URL says what is wrong
+
             OPERATE A SERVER, also while it runs (--data FOLDER or MCP_AUTH_DATA)
               mcp-auth users list      users, their passwords and one-time codes
               mcp-auth clients list    applications and their secrets
@@ -25,11 +32,13 @@ struct MCPAuthCommand: AsyncParsableCommand {
 
             EXIT CODES
               0 success, 1 failure, 64 wrong usage, 69 something needed is not
-              available, 78 wrong configuration
+              available, 76 a server does not follow the protocol, 77 not signed in
+              or not allowed, 78 wrong configuration
             """,
         version: Version.text,
         subcommands: [
-            DemoCommand.self, InitCommand.self, UsersCommand.self, ClientsCommand.self, GrantsCommand.self, KeysCommand.self, AuditCommand.self,
+            DemoCommand.self, InitCommand.self, LoginCommand.self, LogoutCommand.self, StatusCommand.self, ToolsCommand.self, CallCommand.self,
+            ResourcesCommand.self, PromptsCommand.self, TokenCommand.self, BridgeCommand.self, DiscoverCommand.self, UsersCommand.self, ClientsCommand.self, GrantsCommand.self, KeysCommand.self, AuditCommand.self,
             StoreCommand.self, ProvidersCommand.self, DoctorCommand.self, CompletionsCommand.self, ManCommand.self,
         ])
 

@@ -6,39 +6,8 @@ public import OAuth
 /// Validates tokens by asking their issuer (RFC 7662). For opaque tokens, and for resources where a revocation must
 /// apply within a minute.
 public final class IntrospectionVerifier: TokenVerifier {
-    /// The authentication of this server at the issuer (RFC 6749 §2.3, RFC 7523).
-    public enum ClientAuthentication: Sendable, CustomStringConvertible, CustomReflectable {
-        /// A secret in the `Authorization` header, form-encoded (RFC 6749 §2.3.1).
-        case basic(clientID: String, secret: String)
-        /// A secret in the body (RFC 6749 §2.3.1).
-        case post(clientID: String, secret: String)
-        /// An assertion that is signed with `key` (RFC 7523 §2.2). `audience` is the issuer.
-        case privateKeyJWT(clientID: String, key: SigningKey, audience: String)
-
-        /// Adds the authentication to a request. Throws `invalid_configuration` when the key cannot sign.
-        func add(to form: inout Form, _ fields: inout HTTPFields, at now: NumericDate) throws(OAuthError) {
-            switch self {
-            case .basic(let clientID, let secret):
-                fields[.authorization] = "Basic " + Base64.encode(Array("\(Form.encode(clientID)):\(Form.encode(secret))".utf8))
-            case .post(let clientID, let secret):
-                form.append("client_id", clientID)
-                form.append("client_secret", secret)
-            case .privateKeyJWT(let clientID, let key, let audience):
-                form.append("client_id", clientID)
-                form.append("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-                let claims: JSONValue = [
-                    "iss": .string(clientID), "sub": .string(clientID), "aud": .string(audience), "iat": .int(now.seconds),
-                    "exp": .int(now.seconds + 60), "jti": .string(RandomSource.system.token(bytes: 16)),
-                ]
-                do throws(JOSEError) { form.append("client_assertion", try CompactJWS.sign(claims.serialized, with: key)) } catch {
-                    throw OAuthError(.invalidConfiguration, error.message)
-                }
-            }
-        }
-
-        public var description: String { "ClientAuthentication" }
-        public var customMirror: Mirror { Mirror(self, children: []) }
-    }
+    /// The authentication of this server at the issuer.
+    public typealias ClientAuthentication = OAuth.ClientAuthentication
 
     private let issuer: String
     private let endpoint: EndpointSource
@@ -160,24 +129,5 @@ public final class IntrospectionVerifier: TokenVerifier {
         var form = Form([("token", token.text), ("token_type_hint", "access_token")])
         try authentication.add(to: &form, &fields, at: now)
         return OutboundRequest(.post, url, fields: fields, body: Array(form.encoded.utf8), maximumBytes: 64 * 1024)
-    }
-}
-
-/// Padded base64 (RFC 4648 §4), as the Basic scheme requires.
-package enum Base64 {
-    package static func encode(_ bytes: [UInt8]) -> String {
-        var text = Base64URL.encode(bytes).map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 }
-        while text.count % 4 != 0 { text.append("=") }
-        return String(text)
-    }
-
-    /// The bytes of canonical, padded base64. Nil for anything else.
-    package static func decode(_ text: String) -> [UInt8]? {
-        let bytes = Array(text.utf8)
-        guard bytes.count % 4 == 0, !bytes.contains(where: { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }) else { return nil }
-        let padding = bytes.reversed().prefix { $0 == UInt8(ascii: "=") }.count
-        guard padding <= 2 else { return nil }
-        let converted = bytes.dropLast(padding).map { $0 == UInt8(ascii: "+") ? UInt8(ascii: "-") : $0 == UInt8(ascii: "/") ? UInt8(ascii: "_") : $0 }
-        return try? Base64URL.decode(String(decoding: converted, as: UTF8.self))
     }
 }

@@ -16,6 +16,21 @@ public struct AuthorizationServerMetadata: Sendable {
     public let tokenEndpoint: WebURL?
     /// `registration_endpoint` (RFC 7591 §3).
     public let registrationEndpoint: WebURL?
+    /// `revocation_endpoint` (RFC 7009).
+    public var revocationEndpoint: WebURL? { endpoint("revocation_endpoint") }
+    /// `device_authorization_endpoint` (RFC 8628 §4).
+    public var deviceAuthorizationEndpoint: WebURL? { endpoint("device_authorization_endpoint") }
+    /// `pushed_authorization_request_endpoint` (RFC 9126 §5).
+    public var pushedAuthorizationEndpoint: WebURL? { endpoint("pushed_authorization_request_endpoint") }
+
+    private func endpoint(_ name: String) -> WebURL? { document.root[name]?.string.flatMap(WebURL.init) }
+
+    /// A member that is a list of strings. Nil when it is absent or of another type.
+    public func strings(_ name: String) -> [String]? { document.root[name]?.strings }
+
+    /// Whether a member is `true`.
+    public func isTrue(_ name: String) -> Bool { document.root[name]?.bool == true }
+
     /// The whole document, for members that have no property here.
     public let document: JSONDocument
 
@@ -93,7 +108,7 @@ public struct AuthorizationServerMetadata: Sendable {
 
     /// Follows one redirect within the same origin, such as one that adds a slash. It follows no redirect to another
     /// origin, which could answer for this one.
-    private static func document(at url: WebURL, with fetcher: any HTTPFetcher) async throws(OAuthError) -> HTTPReply {
+    package static func document(at url: WebURL, with fetcher: any HTTPFetcher) async throws(OAuthError) -> HTTPReply {
         let reply = try await fetcher.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"]))
         guard [301, 302, 303, 307, 308].contains(reply.response.status.code), let location = reply.response.headerFields[.location] else {
             return reply

@@ -43,6 +43,25 @@ public struct ProtectedResourceMetadata: Sendable, Hashable {
         self.authorizationServers = authorizationServers
     }
 
+    /// Parses a document as a client reads it (RFC 9728 §3.2). Members of a wrong type count as absent. It does not
+    /// check that `resource` is the expected one.
+    ///
+    /// Throws `invalid_metadata` when the document is not a JSON object with a string `resource`.
+    public init(parsing bytes: [UInt8]) throws(OAuthError) {
+        guard let json = try? JSONValue(parsing: bytes), json.object != nil, let resource = json["resource"]?.string else {
+            throw OAuthError(.invalidMetadata, "the document is not the metadata of a protected resource: it has no resource")
+        }
+        self.init(resource: resource, authorizationServers: json["authorization_servers"]?.strings ?? [])
+        jwksURI = json["jwks_uri"]?.string
+        scopesSupported = json["scopes_supported"]?.strings.map { ScopeSet($0.prefix(ScopeSet.maximumCount).compactMap { Scope($0) }) }
+        bearerMethodsSupported = json["bearer_methods_supported"]?.strings
+        resourceName = json["resource_name"]?.string
+        resourceDocumentation = json["resource_documentation"]?.string
+        dpopSigningAlgorithmsSupported = json["dpop_signing_alg_values_supported"]?.strings
+        dpopBoundAccessTokensRequired = json["dpop_bound_access_tokens_required"]?.bool
+        signedMetadata = json["signed_metadata"]?.string
+    }
+
     /// The document as a JSON object.
     public var json: JSONValue {
         var json = JSONObject()

@@ -1,0 +1,74 @@
+public import OAuth
+
+/// Keeps the registrations and tokens of a client.
+///
+/// Several processes may share a store. `withLock` makes one of them renew a token while the others wait. A value must
+/// be replaced as a whole or not at all, and an old value must stay until the new one is kept. The module
+/// `MCPAuthTesting` has a conformance suite.
+public protocol TokenStore: Sendable {
+    /// The value of a key. Nil when there is none. Throws `temporarily_unavailable` when the store cannot be read, and
+    /// `invalid_configuration` when other users could have read or changed it.
+    func read(_ key: String) async throws(OAuthError) -> [UInt8]?
+    /// Sets the value of a key. Throws `temporarily_unavailable` when it could not be kept; the old value is still
+    /// there then.
+    func write(_ value: [UInt8], for key: String) async throws(OAuthError)
+    /// Removes a key. It is no error when there is none.
+    func remove(_ key: String) async throws(OAuthError)
+    /// Every key, in no particular order.
+    func keys() async throws(OAuthError) -> [String]
+    /// Runs `body` while no other caller or process is inside for the same key. A process that ends releases its locks.
+    ///
+    /// Throws `temporarily_unavailable` when the lock is not free within `timeout`.
+    func withLock<Result: Sendable>(
+        _ key: String, timeout: Duration, _ body: @Sendable () async throws(OAuthError) -> Result
+    ) async throws(OAuthError) -> Result
+}
+
+/// A store in memory, for one process.
+public final class MemoryTokenStore: TokenStore {
+    private let state = State()
+
+    /// An empty store.
+    public init() {}
+
+    public func read(_ key: String) async throws(OAuthError) -> [UInt8]? { await state.values[key] }
+    public func write(_ value: [UInt8], for key: String) async throws(OAuthError) { await state.set(value, key) }
+    public func remove(_ key: String) async throws(OAuthError) { await state.set(nil, key) }
+    public func keys() async throws(OAuthError) -> [String] { Array(await state.values.keys) }
+
+    public func withLock<Result: Sendable>(
+        _ key: String, timeout: Duration, _ body: @Sendable () async throws(OAuthError) -> Result
+    ) async throws(OAuthError) -> Result {
+        let end = ContinuousClock.now + timeout
+        while await !state.lock(key) { try await TokenStoreWaiting.pause(until: end, key) }
+        do throws(OAuthError) {
+            let result = try await body()
+            await state.unlock(key)
+            return result
+        } catch {
+            await state.unlock(key)
+            throw error
+        }
+    }
+
+    private actor State {
+        var values: [String: [UInt8]] = [:]
+        private var locks: Set<String> = []
+
+        func set(_ value: [UInt8]?, _ key: String) { values[key] = value }
+        func lock(_ key: String) -> Bool { locks.insert(key).inserted }
+        func unlock(_ key: String) { locks.remove(key) }
+    }
+}
+
+/// Waiting for a lock.
+enum TokenStoreWaiting {
+    static func pause(until end: ContinuousClock.Instant, _ key: String) async throws(OAuthError) {
+        guard ContinuousClock.now < end else {
+            throw OAuthError(.temporarilyUnavailable, "another process is busy with the same sign-in; try again when it has finished")
+        }
+        do { try await Task.sleep(for: .milliseconds(25)) } catch {
+            throw OAuthError(.temporarilyUnavailable, "cancelled while waiting for another process")
+        }
+    }
+}

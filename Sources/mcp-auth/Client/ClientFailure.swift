@@ -1,0 +1,42 @@
+import ArgumentParser
+import JOSE
+import MCPClient
+import OAuth
+
+/// The exit codes of commands that call servers: they tell authorization from network from tool errors.
+enum ClientFailure {
+    static let text = """
+        EXIT CODES
+          0 success, 1 the tool or the server reported an error, 64 wrong usage,
+          69 a server cannot be reached, 76 a server does not follow the protocol,
+          77 not signed in or not allowed, 78 wrong configuration
+        """
+
+    /// Says what went wrong and what to do next.
+    static func exit(_ error: any Error, server: String? = nil) -> ExitCode {
+        if let error = error as? ExitCode { return error }
+        if let error = error as? MCPError {
+            Console.problem(error.message + (error.data.flatMap { $0.string }.map { ": \($0)" } ?? ""))
+            return ExitCode(error.code == MCPError.notMCP ? 76 : error.code == MCPError.httpStatus ? 69 : 1)
+        }
+        guard let error = error as? OAuthError else { return Console.failure(error) }
+        var message = error.message
+        let code: Int32
+        switch error.code {
+        case .fetchFailed, .temporarilyUnavailable, .serverError: code = 69
+        case .invalidConfiguration: code = 78
+        case .invalidIdentifier, .invalidRequest: code = 64
+        case .invalidMetadata, .invalidResponse: code = 76
+        default: code = 77
+        }
+        if error.code == .loginRequired, let server { message += ". Sign in: mcp-auth login \(server)" }
+        if error.code == .insufficientScope, let server { message += ". To ask for them: mcp-auth login \(server) --add-scope SCOPES" }
+        Console.problem(message)
+        return ExitCode(code)
+    }
+}
+
+extension Console {
+    /// An error, on standard error.
+    static func problem(_ message: String) { note("\(bold("mcp-auth:", on: .error)) \(printable(message))") }
+}
