@@ -95,6 +95,7 @@ if !coreOnly {
         tests(
             "MCPAuthorizationServerTests",
             ["IdentityProviders", "MCPAuthorizationServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto]),
+        tests("MCPAuthClientTests", ["MCPAuthClient", "MCPClient", "MCPAuthTesting", "MCPAuth", "MCPServer", "OAuth", "JOSE", httpTypes, log]),
         tests("MCPAuthSQLiteTests", ["MCPAuthSQLite", "MCPAuthorizationServer", "MCPAuthTesting", "OAuth", "JOSE", grdb]),
         tests(
             "MCPServerTests",

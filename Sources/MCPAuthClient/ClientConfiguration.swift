@@ -42,6 +42,18 @@ public struct ClientConfiguration: Sendable {
         case required
     }
 
+    /// Tells the identities apart under which one user calls a server. Nil: a client that registers itself.
+    var identity: String? {
+        let client = registered.map { "\($0.authentication.clientID) at \($0.issuer)" }.joined(separator: ", ")
+        return switch grant {
+        case .authorizationCode, .device: client.isEmpty ? nil : "as \(client)"
+        case .clientCredentials: "as \(client) itself"
+        case .workload(let identity): "as a workload at \(identity.issuer)"
+        case .enterprise(let identity): "by \(identity.identityProvider)"
+        case .headers: "with headers"
+        }
+    }
+
     /// A client that registers itself where it has to.
     public init(name: String, grant: ClientGrant) {
         self.name = name

@@ -60,7 +60,8 @@ public struct LoopbackUserAgent: UserAgent {
         guard let bound = channels.first, let actual = bound.localAddress?.port else {
             throw OAuthError(
                 .temporarilyUnavailable,
-                "port \(port) of this machine is in use, so the answer of the sign-in cannot be received; end the other program or choose another port")
+                "port \(port) of this machine is in use, so the answer of the sign-in cannot be received; end the other program or choose another port"
+            )
         }
         // A browser may reach localhost by the other address family. Without IPv6 there is nothing to listen on.
         if let second = await Self.bind("::1", actual, answers) { channels.append(second) }
@@ -206,7 +207,8 @@ final class CallbackHandler: ChannelInboundHandler {
             (status, title, text) = (.notFound, "Nothing here", "There is no page at this address.")
         } else if answers.take(head.uri) {
             (status, title, text) = (
-                .ok, "You can close this window", "The answer of the sign-in was received. Return to the program that opened this page: it says how it ended."
+                .ok, "You can close this window",
+                "The answer of the sign-in was received. Return to the program that opened this page: it says how it ended."
             )
         } else {
             (status, title, text) = (
@@ -217,7 +219,10 @@ final class CallbackHandler: ChannelInboundHandler {
         var headers = HTTPHeaders([
             ("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer"),
             ("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY"),
-            ("Content-Security-Policy", "default-src 'none'; style-src 'sha256-\(Self.styleHash)'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+            (
+                "Content-Security-Policy",
+                "default-src 'none'; style-src 'sha256-\(Self.styleHash)'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+            ),
             ("Connection", "close"),
         ])
         headers.add(name: "Content-Length", value: String(body.readableBytes))

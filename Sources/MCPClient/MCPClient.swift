@@ -184,7 +184,8 @@ public final class MCPClient: Sendable {
         } catch is SessionLost { return nil }
         guard result["supportedVersions"]?.strings?.contains(Self.modernVersion) == true else { return nil }
         return ServerInformation(
-            protocolVersion: Self.modernVersion, implementation: result["serverInfo"] ?? result["_meta"]?["io.modelcontextprotocol/serverInfo"] ?? .null,
+            protocolVersion: Self.modernVersion,
+            implementation: result["serverInfo"] ?? result["_meta"]?["io.modelcontextprotocol/serverInfo"] ?? .null,
             capabilities: result["capabilities"] ?? [:], instructions: result["instructions"]?.string)
     }
 
@@ -270,7 +271,9 @@ public final class MCPClient: Sendable {
             meta["io.modelcontextprotocol/clientCapabilities"] = capabilities(isModern: true)
             if handlers.notification != nil { meta["progressToken"] = .int(id) }
             params["_meta"] = .object(meta)
-            for field in RequestHeaders.fields(version: Self.modernVersion, method: method, params: .object(params)) { fields[field.name] = field.value }
+            for field in RequestHeaders.fields(version: Self.modernVersion, method: method, params: .object(params)) {
+                fields[field.name] = field.value
+            }
             if method == "tools/call", let name = params["name"]?.string, let mirrored = state.withLock({ $0.mirrored[name] }) {
                 for field in RequestHeaders.fields(mirrored, arguments: params["arguments"] ?? [:]) { fields[field.name] = field.value }
             }
@@ -304,7 +307,8 @@ public final class MCPClient: Sendable {
             let words = json?["error_description"]?.string ?? json?["error"]?.string
             throw MCPError(
                 code: MCPError.httpStatus,
-                message: "the server answers \(status)\(words.map { ": " + DisplayText.clean($0, limit: 300) } ?? ""). Is \(session.server) the URL of its MCP endpoint?",
+                message:
+                    "the server answers \(status)\(words.map { ": " + DisplayText.clean($0, limit: 300) } ?? ""). Is \(session.server) the URL of its MCP endpoint?",
                 data: ["status": .int(status)])
         }
         throw MCPError(code: MCPError.notMCP, message: "the response is not one of MCP. Is \(session.server) the URL of an MCP endpoint?")

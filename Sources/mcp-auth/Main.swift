@@ -38,7 +38,8 @@ struct MCPAuthCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             DemoCommand.self, InitCommand.self, LoginCommand.self, LogoutCommand.self, StatusCommand.self, ToolsCommand.self, CallCommand.self,
-            ResourcesCommand.self, PromptsCommand.self, TokenCommand.self, BridgeCommand.self, DiscoverCommand.self, UsersCommand.self, ClientsCommand.self, GrantsCommand.self, KeysCommand.self, AuditCommand.self,
+            ResourcesCommand.self, PromptsCommand.self, TokenCommand.self, BridgeCommand.self, DiscoverCommand.self, UsersCommand.self,
+            ClientsCommand.self, GrantsCommand.self, KeysCommand.self, AuditCommand.self,
             StoreCommand.self, ProvidersCommand.self, DoctorCommand.self, CompletionsCommand.self, ManCommand.self,
         ])
 

@@ -34,6 +34,8 @@ struct TokenEndpointClient: Sendable {
             var form = form
             var fields: HTTPFields = [.contentType: "application/x-www-form-urlencoded", .accept: "application/json"]
             try authentication?.add(to: &form, &fields, at: now)
+            // Some servers find the client by this parameter only, also with Basic (official Python SDK).
+            if case .basic(let id, _) = authentication { form.append("client_id", id) }
             if let key {
                 fields[.dpop] = try key.proof("POST", url, nonce: nonces[url.origin], at: now, random: random)
             }

@@ -51,7 +51,8 @@ struct Registration: Sendable {
 
     /// Nil for a record that is not of this issuer, or cannot be used.
     init?(record: JSONValue, issuer: Issuer) {
-        guard record["issuer"]?.string?.utf8.elementsEqual(issuer.text.utf8) == true, let id = record["client_id"]?.string.flatMap(ClientID.init) else {
+        guard record["issuer"]?.string?.utf8.elementsEqual(issuer.text.utf8) == true, let id = record["client_id"]?.string.flatMap(ClientID.init)
+        else {
             return nil
         }
         let secret = record["client_secret"]?.string
@@ -127,7 +128,9 @@ struct Registrar: Sendable {
     /// Registers the client (RFC 7591). The response decides how it authenticates.
     ///
     /// Throws `unauthorized_client` when the authorization server has no registration, and the error of its response.
-    func register(_ redirectURIs: [RedirectURI], at server: DiscoveredServer) async throws(OAuthError) -> Registration {
+    /// - Parameter scopes: What the client is about to request. It registers for everything that the server names, since
+    ///   some servers grant no scope for which a client is not registered.
+    func register(_ redirectURIs: [RedirectURI], scopes: ScopeSet, at server: DiscoveredServer) async throws(OAuthError) -> Registration {
         let issuer = server.issuer
         guard configuration.registersItself, server.authorizationServer.registrationEndpoint != nil else {
             throw OAuthError(
@@ -148,6 +151,8 @@ struct Registrar: Sendable {
             metadata["grant_types"] = ["authorization_code", "refresh_token"]
             metadata["response_types"] = ["code"]
         }
+        let all = scopes.union(server.resourceMetadata?.scopesSupported ?? [])
+        if !all.isEmpty { metadata["scope"] = .string(all.text) }
         metadata["client_uri"] = configuration.homePage.map { .string($0) }
         let reply = try await fetcher.fetch(
             OutboundRequest(

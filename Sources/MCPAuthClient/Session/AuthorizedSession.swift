@@ -25,6 +25,7 @@ public final class AuthorizedSession: Sendable {
     private let clock: Clock
     private let logger: Logger
     private let obtaining: TokenObtaining
+    private let storeKey: String
     private let nonces = DPoPNonceMemory()
     private let state = Mutex(State())
 
@@ -58,6 +59,7 @@ public final class AuthorizedSession: Sendable {
         self.exchange = exchange
         self.clock = clock
         self.logger = logger
+        storeKey = Credentials.storeKey(server.text, as: configuration.identity)
         obtaining = TokenObtaining(
             server: server, configuration: configuration,
             registrar: Registrar(configuration: configuration, store: store, fetcher: fetcher, clock: clock), fetcher: fetcher, clock: clock,
@@ -150,18 +152,19 @@ public final class AuthorizedSession: Sendable {
 
     /// The stored tokens. Nil when there are none. Nothing is sent.
     public func stored() async throws(OAuthError) -> Credentials? {
-        guard let bytes = try await store.read(Credentials.storeKey(server.text)), let record = try? JSONValue(parsing: bytes) else { return nil }
-        return Credentials(record: record, server: server.text)
+        guard let bytes = try await store.read(storeKey), let record = try? JSONValue(parsing: bytes) else { return nil }
+        guard let credentials = Credentials(record: record), credentials.server.utf8.elementsEqual(server.text.utf8) else { return nil }
+        return credentials
     }
 
     /// Revokes the tokens (RFC 7009) and removes them from the store. Returns whether the authorization server
     /// confirmed; if it cannot be reached, they are removed all the same, and expire there.
     @discardableResult
     public func signOut() async throws(OAuthError) -> Bool {
-        let isRevoked = try await store.withLock(Credentials.storeKey(server.text), timeout: .seconds(30)) { () throws(OAuthError) in
+        let isRevoked = try await store.withLock(storeKey, timeout: .seconds(30)) { () throws(OAuthError) in
             guard let credentials = try await self.stored() else { return true }
             let isRevoked = await self.obtaining.revoke(credentials)
-            try await self.store.remove(Credentials.storeKey(self.server.text))
+            try await self.store.remove(self.storeKey)
             return isRevoked
         }
         state.withLock { $0.credentials = nil }
@@ -262,7 +265,8 @@ public final class AuthorizedSession: Sendable {
                 let outcome = await flight.value
                 switch outcome {
                 case .success(let credentials):
-                    if renewal.isMet(by: credentials, at: clock.now) || (renewal.rejected == nil && renewal.additional.isEmpty && !renewal.mustSignIn) {
+                    if renewal.isMet(by: credentials, at: clock.now) || (renewal.rejected == nil && renewal.additional.isEmpty && !renewal.mustSignIn)
+                    {
                         return credentials
                     }
                 case .failure(let error):
@@ -275,7 +279,7 @@ public final class AuthorizedSession: Sendable {
     }
 
     private func perform(_ renewal: Renewal) async -> Outcome {
-        let key = Credentials.storeKey(server.text)
+        let key = storeKey
         let outcome: Outcome
         do throws(OAuthError) {
             // Several processes may wait here for one sign-in of a user.
@@ -312,7 +316,8 @@ public final class AuthorizedSession: Sendable {
                 }
             } catch {
                 guard [.invalidGrant, .invalidClient, .unauthorizedClient].contains(error.code) else { throw error }
-                logger.info("the grant has ended", metadata: ["server": "\(server)", "issuer": "\(stored.issuer)", "reason": "\(error.code.rawValue)"])
+                logger.info(
+                    "the grant has ended", metadata: ["server": "\(server)", "issuer": "\(stored.issuer)", "reason": "\(error.code.rawValue)"])
             }
         }
         let target: DiscoveredServer

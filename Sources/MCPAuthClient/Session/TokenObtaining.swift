@@ -98,7 +98,7 @@ struct TokenObtaining: Sendable {
         switch configuration.grant {
         case .authorizationCode(let agent): (response, clientID) = try await authorizationCode(discovered, agent, scopes, key)
         case .device(let show):
-            let client = try await client(at: discovered)
+            let client = try await client(at: discovered, scopes: scopes)
             response = try await DeviceGrant(endpoint: endpoint, server: discovered, sleep: { try await Task.sleep(for: .seconds($0)) })
                 .token(client.authentication, scopes: scopes, resource: discovered.resource, proof: key, show: show)
             clientID = client.clientID
@@ -144,9 +144,9 @@ struct TokenObtaining: Sendable {
         return try await endpoint.request(form, to: url, authentication: authentication, proof: key)
     }
 
-    private func client(at discovered: DiscoveredServer) async throws(OAuthError) -> Registration {
+    private func client(at discovered: DiscoveredServer, scopes: ScopeSet) async throws(OAuthError) -> Registration {
         if let known = try await registrar.known(at: discovered) { return known }
-        return try await registrar.register([], at: discovered)
+        return try await registrar.register([], scopes: scopes, at: discovered)
     }
 
     /// A new key if tokens are to be bound to one.
@@ -179,7 +179,13 @@ struct TokenObtaining: Sendable {
         let known = try await registrar.known(at: discovered)
         let receiver = try await agent.begin(preferring: known?.redirectURIs.first)
         do throws(OAuthError) {
-            let result = try await authorizationCode(discovered, receiver, known, scopes, key)
+            let result: (TokenResponse, String)
+            do throws(OAuthError) { result = try await authorizationCode(discovered, receiver, known, scopes, key) } catch {
+                // Some servers limit a client to the scopes of its registration (official Python SDK).
+                guard error.code == .invalidScope, let known, known.source == .dynamic else { throw error }
+                try await registrar.forget(known)
+                result = try await authorizationCode(discovered, receiver, nil, scopes, key)
+            }
             await receiver.close()
             return result
         } catch {
@@ -191,12 +197,12 @@ struct TokenObtaining: Sendable {
     private func authorizationCode(
         _ discovered: DiscoveredServer, _ receiver: any AuthorizationReceiver, _ known: Registration?, _ scopes: ScopeSet, _ key: DPoPKey?
     ) async throws(OAuthError) -> (TokenResponse, String) {
-        var (client, redirectURI) = try await client(discovered, receiver, known)
+        var (client, redirectURI) = try await client(discovered, receiver, known, scopes)
         var authorization = try makeRequest(discovered, client, redirectURI, scopes, key)
         if known != nil, client.source == .dynamic, await isForgotten(authorization) {
             // Registered earlier, and the authorization server shows an error page instead of asking.
             try await registrar.forget(client)
-            (client, redirectURI) = try await register(discovered, receiver)
+            (client, redirectURI) = try await register(discovered, receiver, scopes)
             authorization = try makeRequest(discovered, client, redirectURI, scopes, key)
         }
         var url = authorization.url
@@ -222,7 +228,7 @@ struct TokenObtaining: Sendable {
 
     /// The client, and the redirect URI at which it receives the answer.
     private func client(
-        _ discovered: DiscoveredServer, _ receiver: any AuthorizationReceiver, _ known: Registration?
+        _ discovered: DiscoveredServer, _ receiver: any AuthorizationReceiver, _ known: Registration?, _ scopes: ScopeSet
     ) async throws(OAuthError) -> (Registration, RedirectURI) {
         if let known {
             if let uri = receiver.redirectURIs.first(where: known.accepts) { return (known, uri) }
@@ -234,15 +240,17 @@ struct TokenObtaining: Sendable {
             }
         }
         try discovered.checkCodeChallenge(configuration)
-        return try await register(discovered, receiver)
+        return try await register(discovered, receiver, scopes)
     }
 
     /// Registers with one redirect URI, and with the next when the authorization server rejects it: some take
     /// `127.0.0.1` only, others `localhost` only (R29).
-    private func register(_ discovered: DiscoveredServer, _ receiver: any AuthorizationReceiver) async throws(OAuthError) -> (Registration, RedirectURI) {
+    private func register(
+        _ discovered: DiscoveredServer, _ receiver: any AuthorizationReceiver, _ scopes: ScopeSet
+    ) async throws(OAuthError) -> (Registration, RedirectURI) {
         var problem: OAuthError?
         for uri in receiver.redirectURIs {
-            do throws(OAuthError) { return (try await registrar.register([uri], at: discovered), uri) } catch {
+            do throws(OAuthError) { return (try await registrar.register([uri], scopes: scopes, at: discovered), uri) } catch {
                 guard error.code == .invalidRedirectURI || error.code == .invalidClientMetadata else { throw error }
                 problem = problem ?? error
             }
@@ -265,7 +273,6 @@ struct TokenObtaining: Sendable {
             "pushed_authorization_request_endpoint", discovered.authorizationServer.pushedAuthorizationEndpoint)
         var form = try Form(parsing: (authorization.url.query ?? "").utf8)
         form = Form(form.fields.filter { $0.name != "client_id" }.map { ($0.name, $0.value) })
-        if case .basic = client.authentication { form.append("client_id", client.clientID) }
         let reply = try await endpoint.post(form, to: url, authentication: client.authentication)
         guard reply.response.status == .created || reply.response.status == .ok,
             let reference = (try? JSONValue(parsing: reply.body))?["request_uri"]?.string

@@ -43,13 +43,15 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
         self.proofKey = proofKey
     }
 
-    /// Whether the access token is valid for `margin` more seconds, as far as is known.
+    /// Whether the access token is valid for `margin` more seconds, as far as is known. Of a short lifetime, the margin is
+    /// at most a quarter.
     public func isFresh(at now: NumericDate, margin: Int64) -> Bool {
         guard let expiresAt else { return true }
-        return expiresAt > now.advanced(by: margin)
+        return expiresAt > now.advanced(by: min(margin, max(0, expiresAt.seconds(since: obtainedAt) / 4)))
     }
 
-    static func storeKey(_ server: String) -> String { "tokens \(server)" }
+    /// The key of the tokens for a server. Every identity of the client has tokens of its own.
+    static func storeKey(_ server: String, as identity: String? = nil) -> String { "tokens \(server)" + (identity.map { " \($0)" } ?? "") }
 
     var record: JSONObject {
         var record: JSONObject = [
@@ -64,8 +66,8 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
     }
 
     /// Nil for a record that cannot be used.
-    init?(record: JSONValue, server: String) {
-        guard record["server"]?.string?.utf8.elementsEqual(server.utf8) == true, let resource = record["resource"]?.string,
+    init?(record: JSONValue) {
+        guard let server = record["server"]?.string, let resource = record["resource"]?.string,
             let issuer = record["issuer"]?.string.flatMap({ try? Issuer($0) }), let clientID = record["client_id"]?.string,
             let accessToken = record["access_token"]?.string, TokenResponse.isToken(accessToken),
             let tokenType = record["token_type"]?.string.flatMap(TokenResponse.TokenType.init), let obtained = record["obtained_at"]?.int
@@ -99,7 +101,7 @@ extension TokenStore {
         var found: [Credentials] = []
         for key in try await keys() where key.hasPrefix(prefix) {
             if let bytes = try await read(key), let record = try? JSONValue(parsing: bytes),
-                let item = Credentials(record: record, server: String(key.dropFirst(prefix.count)))
+                let item = Credentials(record: record)
             {
                 found.append(item)
             }

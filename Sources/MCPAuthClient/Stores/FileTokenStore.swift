@@ -39,7 +39,8 @@ public final class FileTokenStore: TokenStore {
             let salt = try Self.salt(in: folder)
             guard !passphrase.isEmpty,
                 let derived = try? KDF.Scrypt.deriveKey(
-                    from: Array(passphrase.utf8), salt: salt, outputByteCount: 32, rounds: 1 << 15, blockSize: 8, parallelism: 1, maxMemory: 128 << 20)
+                    from: Array(passphrase.utf8), salt: salt, outputByteCount: 32, rounds: 1 << 15, blockSize: 8, parallelism: 1, maxMemory: 128 << 20
+                )
             else { throw OAuthError(.invalidConfiguration, "the passphrase of the token store cannot be used; it must not be empty") }
             key = derived
         }

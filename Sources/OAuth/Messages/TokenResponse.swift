@@ -38,7 +38,8 @@ public struct TokenResponse: Sendable, CustomStringConvertible, CustomReflectabl
         guard let access = json["access_token"]?.string, Self.isToken(access) else {
             throw OAuthError(.invalidResponse, "the token response has no usable access_token")
         }
-        guard let stated = json["token_type"]?.string, let type = [TokenType.bearer, .dpop].first(where: { URLBytes.equalIgnoringCase($0.rawValue, stated) })
+        guard let stated = json["token_type"]?.string,
+            let type = [TokenType.bearer, .dpop].first(where: { URLBytes.equalIgnoringCase($0.rawValue, stated) })
         else { throw OAuthError(.invalidResponse, "the token_type of the token response is neither Bearer nor DPoP") }
         if let refresh = json["refresh_token"], !refresh.isNull {
             guard let text = refresh.string, Self.isToken(text) else { throw OAuthError(.invalidResponse, "the refresh_token cannot be used") }

@@ -38,8 +38,8 @@ struct CallCommand: AsyncParsableCommand {
             what the tool's schema says. A value that begins with @ is read from a file.
 
             EXAMPLES
-              mcp-auth call https://mcp.example.com/mcp create-task title="Buy milk"
-              mcp-auth call http://127.0.0.1:8000/mcp create-task '{"title": "Buy milk"}'
+              mcp-auth call https://mcp.example.com/mcp create-task text="Buy milk"
+              mcp-auth call http://127.0.0.1:8000/mcp create-task '{"text": "Buy milk"}'
 
             \(ClientFailure.text)
             """)
@@ -62,7 +62,8 @@ struct CallCommand: AsyncParsableCommand {
                 if schema == nil {
                     let names = tools.compactMap { $0["name"]?.string }
                     throw MCPError(
-                        code: error.code, message: error.message + NearestName.hint(tool, among: names) + ". The tools are: \(names.joined(separator: ", "))")
+                        code: error.code,
+                        message: error.message + NearestName.hint(tool, among: names) + ". The tools are: \(names.joined(separator: ", "))")
                 }
                 throw error
             }
@@ -174,7 +175,8 @@ enum ToolArguments {
         var object = JSONObject()
         for argument in arguments {
             guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
-                throw OAuthError(.invalidRequest, "an argument is name=value, or all of them are one JSON object; this is neither: \(argument.prefix(80))")
+                throw OAuthError(
+                    .invalidRequest, "an argument is name=value, or all of them are one JSON object; this is neither: \(argument.prefix(80))")
             }
             let name = String(argument[..<equals])
             var text = String(argument[argument.index(after: equals)...])
@@ -187,7 +189,8 @@ enum ToolArguments {
             let names = schema["properties"]?.object?.members.map(\.name) ?? []
             if !names.isEmpty, !names.contains(name), schema["additionalProperties"]?.bool == false {
                 throw OAuthError(
-                    .invalidRequest, "the tool has no argument \(name)\(NearestName.hint(name, among: names)). The arguments are: \(names.joined(separator: ", "))")
+                    .invalidRequest,
+                    "the tool has no argument \(name)\(NearestName.hint(name, among: names)). The arguments are: \(names.joined(separator: ", "))")
             }
             object[name] = value(text, schema: schema["properties"]?[name] ?? .null)
         }
@@ -198,7 +201,9 @@ enum ToolArguments {
     static func value(_ text: String, schema: JSONValue) -> JSONValue {
         let types = schema["type"]?.string.map { [$0] } ?? schema["type"]?.strings ?? []
         guard !types.contains("string"), let json = try? JSONValue(parsing: text) else {
-            if types == ["boolean"] { return ["yes", "y"].contains(text.lowercased()) ? true : ["no", "n"].contains(text.lowercased()) ? false : .string(text) }
+            if types == ["boolean"] {
+                return ["yes", "y"].contains(text.lowercased()) ? true : ["no", "n"].contains(text.lowercased()) ? false : .string(text)
+            }
             return .string(text)
         }
         switch json {

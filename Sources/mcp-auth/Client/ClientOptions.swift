@@ -26,13 +26,16 @@ struct ClientOptions: ParsableArguments {
     var issuer: String?
     @Option(name: .customLong("client-id"), help: ArgumentHelp("A client that was registered beforehand. Needs --issuer.", valueName: "id"))
     var clientID: String?
-    @Option(help: ArgumentHelp("Its secret: env:NAME, file:PATH, or the value itself, which other users of this machine can see.", valueName: "secret"))
+    @Option(
+        help: ArgumentHelp("Its secret: env:NAME, file:PATH, or the value itself, which other users of this machine can see.", valueName: "secret"))
     var clientSecret: String?
     @Option(help: ArgumentHelp("The private key of the client (PEM), for private_key_jwt.", valueName: "path"), completion: .file())
     var privateKey: String?
     @Option(help: ArgumentHelp("The algorithm of the key, such as ES256.", valueName: "alg"))
     var signingAlgorithm: String?
-    @Option(name: .customLong("client-metadata-url"), help: ArgumentHelp("The client's metadata document, where the server supports it.", valueName: "url"))
+    @Option(
+        name: .customLong("client-metadata-url"),
+        help: ArgumentHelp("The client's metadata document, where the server supports it.", valueName: "url"))
     var clientMetadataURL: String?
     @Option(help: ArgumentHelp("authorization-code, device, client-credentials, jwt-bearer or enterprise.", valueName: "grant"))
     var grant: Grant?

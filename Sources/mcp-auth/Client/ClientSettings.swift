@@ -34,7 +34,8 @@ struct ClientSettings {
             return []
         }
         guard let json = try? JSONValue(parsing: Array(data)), let whole = json.object else {
-            throw OAuthError(.invalidConfiguration, "\(place) is not a JSON object, such as {\"browser\": \"firefox\", \"servers\": {\"\(server)\": {}}}")
+            throw OAuthError(
+                .invalidConfiguration, "\(place) is not a JSON object, such as {\"browser\": \"firefox\", \"servers\": {\"\(server)\": {}}}")
         }
         let section = json["servers"]?[server.text]?.object ?? [:]
         for member in whole.members + section.members where member.name != "servers" && !names.contains(member.name) {

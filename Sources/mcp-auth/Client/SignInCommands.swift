@@ -76,7 +76,10 @@ struct LogoutCommand: AsyncParsableCommand {
                 let isRevoked = try await context.session.signOut()
                 results.append(["server": .string(server), "revoked": .bool(isRevoked)])
                 if !options.json, !options.quiet {
-                    Console.output(isRevoked ? "Signed out of \(server)." : "Forgot the tokens for \(server). Its authorization server did not confirm the revocation, so they end by themselves.")
+                    Console.output(
+                        isRevoked
+                            ? "Signed out of \(server)."
+                            : "Forgot the tokens for \(server). Its authorization server did not confirm the revocation, so they end by themselves.")
                 }
             }
         }
@@ -134,7 +137,8 @@ struct StatusCommand: AsyncParsableCommand {
             Console.note(
                 file.isSealed
                     ? "The tokens are in \(file.folder), sealed."
-                    : "The tokens are in \(file.folder), readable by you alone (mode 0600), and not sealed. To seal them: --token-store keychain, or MCP_AUTH_TOKEN_STORE_PASSPHRASE.")
+                    : "The tokens are in \(file.folder), readable by you alone (mode 0600), and not sealed. To seal them: --token-store keychain, or MCP_AUTH_TOKEN_STORE_PASSPHRASE."
+            )
         }
     }
 

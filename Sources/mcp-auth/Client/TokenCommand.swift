@@ -106,7 +106,9 @@ struct TokenCommand: AsyncParsableCommand {
 
         private func signingKey() throws -> SigningKey {
             if let key {
-                guard let data = FileManager.default.contents(atPath: key) else { throw OAuthError(.invalidConfiguration, "--key: \(key) cannot be read") }
+                guard let data = FileManager.default.contents(atPath: key) else {
+                    throw OAuthError(.invalidConfiguration, "--key: \(key) cannot be read")
+                }
                 return try SigningKey(pem: String(decoding: data, as: UTF8.self))
             }
             guard let path = newKey else { throw OAuthError(.invalidRequest, "no key") }
@@ -188,7 +190,9 @@ struct TokenCommand: AsyncParsableCommand {
         func run() async throws {
             let (jws, claims) = try TokenText.parse(token)
             let set: JWKSet
-            do { set = try await keySet() } catch let error as JOSEError { throw ClientFailure.exit(OAuthError(.invalidConfiguration, error.message)) } catch {
+            do { set = try await keySet() } catch let error as JOSEError {
+                throw ClientFailure.exit(OAuthError(.invalidConfiguration, error.message))
+            } catch {
                 throw ClientFailure.exit(error)
             }
             func invalid(_ reason: String) -> ExitCode {
@@ -218,7 +222,9 @@ struct TokenCommand: AsyncParsableCommand {
 
         private func keySet() async throws -> JWKSet {
             if let keys {
-                guard let data = FileManager.default.contents(atPath: keys) else { throw OAuthError(.invalidConfiguration, "--keys: \(keys) cannot be read") }
+                guard let data = FileManager.default.contents(atPath: keys) else {
+                    throw OAuthError(.invalidConfiguration, "--keys: \(keys) cannot be read")
+                }
                 let text = String(decoding: data, as: UTF8.self)
                 return text.contains("-----BEGIN") ? JWKSet([try VerificationKey(pem: text)]) : try JWKSet(parsing: Array(data))
             }
@@ -252,7 +258,8 @@ enum TokenText {
         else {
             Console.problem(
                 text.isEmpty
-                    ? "no token was given" : "this is not a JWT. An opaque token says nothing by itself; only its issuer can explain it (introspection)")
+                    ? "no token was given"
+                    : "this is not a JWT. An opaque token says nothing by itself; only its issuer can explain it (introspection)")
             throw ExitCode(65)
         }
         return (Parsed(text: text, document: header), claims)

@@ -49,7 +49,8 @@ struct VerboseExchange: HTTPFetcher, HTTPExchange {
         if let json = try? JSONValue(parsing: body) {
             Console.note("\(mark) \(Console.printable(String(Self.masked(json).text.prefix(2000))))")
         } else if body.count < 16_384, let form = try? Form(parsing: body), !form.fields.contains(where: { $0.value.isEmpty }) {
-            Console.note("\(mark) " + form.fields.map { "\($0.name)=\(Self.isSecret($0.name) ? "..." : Console.printable($0.value))" }.joined(separator: "&"))
+            Console.note(
+                "\(mark) " + form.fields.map { "\($0.name)=\(Self.isSecret($0.name) ? "..." : Console.printable($0.value))" }.joined(separator: "&"))
         } else {
             Console.note("\(mark) (\(body.count) bytes)")
         }
@@ -79,7 +80,8 @@ struct VerboseExchange: HTTPFetcher, HTTPExchange {
 
     private static func masked(_ json: JSONValue) -> JSONValue {
         switch json {
-        case .object(let object): .object(JSONObject(object.map { ($0.name, isSecret($0.name) && $0.value.string != nil ? "..." : masked($0.value)) }))
+        case .object(let object):
+            .object(JSONObject(object.map { ($0.name, isSecret($0.name) && $0.value.string != nil ? "..." : masked($0.value)) }))
         case .array(let array): .array(array.map(masked))
         default: json
         }

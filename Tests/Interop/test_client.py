@@ -1,0 +1,495 @@
+"""Our client side against servers of others and of our own: sign-in, tokens, calls, and the bridge for stdio clients."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from support import PASSWORD, Server, check, equal, free_port, in_parallel, main, test
+
+BINARY = os.path.abspath(sys.argv[1])
+HERE = os.path.dirname(os.path.abspath(__file__))
+BROWSER = f"{sys.executable} {HERE}/browser.py"
+
+
+class Home:
+    """The home of one user: a token store, a configuration, and a browser."""
+
+    def __init__(self, **variables):
+        self.folder = tempfile.mkdtemp(prefix="mcp-auth-home-")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("MCP_AUTH_") or name == "MCP_AUTH_VENVS"},
+            "XDG_DATA_HOME": self.folder + "/data", "XDG_CONFIG_HOME": self.folder + "/config", "MCP_AUTH_TEST_PASSWORD": PASSWORD,
+            "MCP_AUTH_BROWSER": BROWSER, **variables}
+        self.store = self.folder + "/data/mcp-auth/tokens"
+
+    def run(self, *arguments, given=None, timeout=60, **variables):
+        environment = {name: value for name, value in {**self.environment, **variables}.items() if value is not None}
+        return subprocess.run(
+            [BINARY, *arguments], input=given, stdin=subprocess.DEVNULL if given is None else None, capture_output=True, text=True, timeout=timeout,
+            env=environment)
+
+    def start(self, *arguments, **options):
+        return subprocess.Popen([BINARY, *arguments], env=self.environment, **options)
+
+    def good(self, *arguments, **options):
+        done = self.run(*arguments, **options)
+        equal(done.returncode, 0, f"{arguments}: {done.stderr}")
+        return done.stdout
+
+    def fails(self, code, said, *arguments, **options):
+        done = self.run(*arguments, **options)
+        equal(done.returncode, code, f"{arguments}: {done.stdout}{done.stderr}")
+        check(said in done.stderr, lambda: f"{arguments}: {said!r} is not in {done.stderr!r}")
+        return done.stderr
+
+
+class Stranger:
+    """A protected server of another project."""
+
+    def __init__(self, environment, kind, seconds=3600):
+        python = subprocess.check_output([os.path.join(HERE, "../../Scripts/venv"), environment], text=True).strip() + "/bin/python"
+        self.folder = tempfile.mkdtemp(prefix="mcp-auth-stranger-")
+        self.statistics = self.folder + "/statistics"
+        self.arguments = [python, HERE + "/stranger.py", kind]
+        self.seconds = seconds
+        self.port = free_port()
+        self.start()
+
+    def start(self):
+        with open(self.folder + "/log", "a") as log:
+            self.process = subprocess.Popen(
+                [*self.arguments, str(self.port), str(self.seconds), self.statistics], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            check(self.process.poll() is None, lambda: open(self.folder + "/log").read()[-600:])
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("the server did not start")
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    def count(self, word):
+        try:
+            with open(self.statistics) as file:
+                return file.read().split().count(word)
+        except FileNotFoundError:
+            return 0
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(15)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def walk(environment, kind):
+    with Stranger(environment, kind) as server:
+        home = Home()
+        home.fails(77, "mcp-auth login", "tools", server.url, MCP_AUTH_BROWSER=None)
+        home.good("login", server.url)
+        names = [tool["name"] for tool in json.loads(home.good("tools", server.url, "--json"))]
+        equal(names, ["add", "fail", "count"], "tools")
+        result = json.loads(home.good("call", server.url, "add", "a=2", "b=40", "--json"))
+        equal(result["content"][0]["text"], "42", "add")
+        check("fail" in home.run("call", server.url, "fail").stdout, "a tool that fails says so")
+        equal(home.run("call", server.url, "fail").returncode, 1, "exit code of a tool that fails")
+        done = home.run("call", server.url, "count")
+        check(done.stdout.strip() == "three" and "3" in done.stderr, lambda: f"progress: {done}")
+        check("write tests" in home.good("resources", server.url, "notes://today"), "resource")
+        check("Plan the day Monday" in home.good("prompts", server.url, "plan", "date=Monday"), "prompt")
+        equal(len(home.good("token", server.url).strip().split("\n")), 1, "token")
+        home.good("logout", server.url)
+        home.fails(77, "mcp-auth login", "call", server.url, "add", "a=1", "b=1", MCP_AUTH_BROWSER=None)
+        # The server forgets everything: registration and grant. One command signs in again by itself.
+        home.good("login", server.url)
+        server.stop()
+        server.start()
+        equal(home.good("call", server.url, "add", "a=1", "b=1").strip(), "2", "after the server has forgotten the client")
+
+
+@test("R17 to R46: the official Python server 2.3.0 with its own authorization server: sign-in, tools, resources, prompts, a forgotten client")
+def official():
+    walk("mcp2", "sdk")
+
+
+@test("R17 to R46: the official Python server 1.30.0, whose issuer ends with a slash")
+def official_before():
+    walk("mcp1", "sdk")
+
+
+@test("R17 to R46: FastMCP 4 with its in-memory provider")
+def fastmcp():
+    walk("fastmcp", "fastmcp")
+
+
+@test("R17 to R46: FastMCP 2 with its in-memory provider")
+def fastmcp_before():
+    walk("fastmcp2", "fastmcp")
+
+
+def lab():
+    """One server of our own for all tests."""
+    if not hasattr(lab, "server"):
+        lab.server = Server("--initial-scope", "read:tasks")
+        lab.home = Home()
+        lab.home.good("login", lab.server.url)
+    return lab.server, lab.home
+
+
+@test("R30, R43: a call that needs a further scope asks for it once, and keeps what was granted")
+def step_up():
+    server, _ = lab()
+    home = Home()
+    home.good("login", server.url)
+    home.fails(77, "write:tasks", "call", server.url, "create-task", "text=Milk", MCP_AUTH_BROWSER=None)
+    check("Milk" in home.good("call", server.url, "create-task", "text=Milk"), "the task")
+    scopes = json.loads(home.good("status", "--json"))["servers"][0]["scopes"]
+    equal(sorted(scopes), ["read:tasks", "write:tasks"], "scopes")
+    home.good("call", server.url, "create-task", "text=Bread", MCP_AUTH_BROWSER=None)
+
+
+@test("C-13: a user who refuses further scopes keeps those that were granted")
+def refused_step_up():
+    server, _ = lab()
+    home = Home()
+    home.good("login", server.url)
+    home.fails(77, "write:tasks", "call", server.url, "create-task", "text=Milk", "--browser", BROWSER + " --decision deny")
+    home.good("call", server.url, "search-tasks", MCP_AUTH_BROWSER=None)
+
+
+@test("R102, R103: tokens that are bound to a key work for every command")
+def bound():
+    server, _ = lab()
+    home = Home()
+    equal(json.loads(home.good("login", server.url, "--dpop", "--json"))["token_type"], "DPoP", "token type")
+    check("subject" in home.good("call", server.url, "whoami"), "whoami")
+    token = home.good("token", server.url).strip()
+    import urllib.error
+    import urllib.request
+    try:
+        urllib.request.urlopen(urllib.request.Request(server.url, b"{}", {"Authorization": "Bearer " + token}), timeout=5)
+        check(False, "a bound token was accepted as a bearer token")
+    except urllib.error.HTTPError as error:
+        equal(error.code, 401, "a bound token without its proof")
+
+
+@test("C-16: the store is a private folder of private files, refuses links and files of others, and is sealed with a passphrase")
+def store():
+    server, _ = lab()
+    home = Home()
+    os.umask(0)
+    home.good("login", server.url)
+    os.umask(0o022)
+    equal(os.stat(home.store).st_mode & 0o777, 0o700, "mode of the folder")
+    files = [os.path.join(home.store, name) for name in os.listdir(home.store)]
+    for path in files:
+        equal(os.stat(path).st_mode & 0o777, 0o600, path)
+    check(any("access_token" in open(path).read() for path in files), "a plain store is readable by its owner")
+    os.chmod(files[0] if files[0].endswith(".json") else next(path for path in files if path.endswith(".json")), 0o644)
+    home.fails(78, "private", "status")
+    sealed = Home(MCP_AUTH_TOKEN_STORE_PASSPHRASE="a long passphrase")
+    sealed.good("login", server.url)
+    for name in os.listdir(sealed.store):
+        check(b"access_token" not in open(os.path.join(sealed.store, name), "rb").read(), name)
+    check("sealed" in sealed.run("status").stderr, "status says that it is sealed")
+    sealed.fails(78, "passphrase", "status", MCP_AUTH_TOKEN_STORE_PASSPHRASE="another")
+    sealed.fails(78, "sealed", "status", MCP_AUTH_TOKEN_STORE_PASSPHRASE=None)
+    sealed.good("tools", server.url)
+    linked = Home()
+    linked.good("login", server.url)
+    path = next(os.path.join(linked.store, name) for name in os.listdir(linked.store) if name.endswith(".json"))
+    os.rename(path, path + ".real")
+    os.symlink(path + ".real", path)
+    linked.fails(78, "symbolic link", "status")
+
+
+@test("C-15: twenty processes at the expiry of a token refresh once, with a server that has no grace")
+def one_refresh():
+    with Stranger("mcp2", "sdk", seconds=12) as server:
+        home = Home()
+        home.good("login", server.url)
+        for round in range(2):
+            time.sleep(12.2)
+            done = in_parallel(20, lambda index: home.run("token", server.url, MCP_AUTH_BROWSER=None))
+            for item in done:
+                equal(item.returncode, 0, item.stderr)
+            equal(len({item.stdout for item in done}), 1, "different tokens")
+            equal(server.count("refresh"), round + 1, "refreshes")
+        equal(server.count("reuse"), 0, "refresh tokens that were used twice")
+        equal(server.count("grant"), 1, "sign-ins")
+
+
+@test("C-15, M: processes that are killed at random lose no grant but those whose answer was on the way")
+def killed():
+    with Stranger("mcp2", "sdk", seconds=3) as server:
+        home = Home()
+        home.good("login", server.url)
+        end = time.monotonic() + float(os.environ.get("CLIENT_KILL_SECONDS", "15"))
+        signed_in = 1
+        import random
+        while time.monotonic() < end:
+            processes = [
+                home.start("token", server.url, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL) for _ in range(5)]
+            time.sleep(random.uniform(0.02, 0.5))
+            for process in random.sample(processes, 2):
+                process.kill()
+            for process in processes:
+                process.wait(60)
+            signed_in = server.count("grant")
+        # A kill between the server's commit and the client's store costs that grant, as nothing can tell the client the
+        # new token; each such loss is followed by one sign-in, and nothing else is.
+        check(signed_in - 1 <= server.count("reuse"), lambda: f"{signed_in - 1} sign-ins, {server.count('reuse')} lost answers")
+        home.good("call", server.url, "add", "a=1", "b=1")
+
+
+@test("one command, one sign-in: commands that start together wait for one browser")
+def together():
+    server, _ = lab()
+    home = Home()
+    done = in_parallel(8, lambda index: home.run("call", server.url, "whoami"))
+    for item in done:
+        equal(item.returncode, 0, item.stderr)
+    equal(sum("Waiting for the sign-in" in item.stderr for item in done), 1, "browsers")
+
+
+@test("C-10, C-11: the callback is on loopback only, ignores other states, paths and hosts, and closes afterwards")
+def callback():
+    server, _ = lab()
+    home = Home()
+    process = home.start("login", server.url, "--browser", "none", stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    url = None
+    while url is None:
+        line = process.stderr.readline()
+        check(line, "the address was not printed")
+        if "/authorize?" in line:
+            url = line.strip()
+    import http.client
+    import urllib.parse
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)
+    redirect = urllib.parse.urlsplit(query["redirect_uri"][0])
+    state = query["state"][0]
+    listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True).stdout
+    addresses = [line.split()[3] for line in listening.splitlines() if line.split()[3].endswith(f":{redirect.port}")]
+    check(all(address.startswith(("127.0.0.1", "[::1]")) for address in addresses), addresses)
+
+    def get(path, host=None):
+        connection = http.client.HTTPConnection("127.0.0.1", redirect.port, timeout=5)
+        connection.request("GET", path, headers={"Host": host} if host else {})
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode(), dict(reply.getheaders())
+
+    equal(get("/other?code=x&state=" + state)[0], 404, "another path")
+    equal(get("/callback?code=x&state=wrong")[0], 400, "another state")
+    equal(get("/callback?code=x")[0], 400, "no state")
+    equal(get(f"/callback?code=x&state={state}&state={state}")[0], 400, "two states")
+    equal(get("/callback?code=x&state=" + state, "evil.example")[0], 421, "DNS rebinding")
+    for _ in range(200):
+        get("/callback?code=x&state=guess")
+    idle = socket.create_connection(("127.0.0.1", redirect.port))
+    check(process.poll() is None, "the sign-in still waits")
+    opened = subprocess.run([*BROWSER.split(), url], capture_output=True, text=True, env=home.environment)
+    equal(opened.returncode, 0, opened.stderr)
+    idle.close()
+    process.wait(20)
+    equal(process.returncode, 0, process.stderr.read())
+    try:
+        get("/callback")
+        check(False, "the callback is still open")
+    except OSError:
+        pass
+
+
+@test("C-14: a sign-in that the user cancels is an error with its reason, and keeps nothing")
+def cancelled():
+    server, _ = lab()
+    home = Home()
+    home.fails(77, "access_denied", "login", server.url, "--browser", BROWSER + " --decision deny")
+    equal(json.loads(home.good("status", "--json"))["servers"], [], "servers")
+
+
+@test("R83: client credentials, with a secret and with a key; they go to no other issuer")
+def machine():
+    server, _ = lab()
+    home = Home()
+    data = {"MCP_AUTH_DATA": server.data}
+    made = json.loads(home.good("clients", "add", "robot", "--grant", "client_credentials", "--scope", "read:tasks", "--json", **data))
+    common = ["--grant", "client-credentials", "--client-id", "robot", "--client-secret", "env:SECRET"]
+    secret = {"SECRET": made["client_secret"]}
+    check("tasks" in home.good("call", server.url, "search-tasks", *common, "--issuer", server.origin, **secret), "tasks")
+    home.fails(64, "--issuer", "call", server.url, "search-tasks", *common, **secret)
+    home.fails(78, "Nothing was sent", "call", server.url, "search-tasks", *common, "--issuer", "https://other.example.com", **secret)
+
+
+@test("R82 to R90 (device): a machine without a browser shows a code")
+def device():
+    server, _ = lab()
+    home = Home()
+    process = home.start(
+        "login", server.url, "--grant", "device", stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    code = None
+    page = None
+    for line in process.stderr:
+        if "/device" in line and page is None:
+            page = next(word for word in line.split() if "/device" in word)
+        elif line.startswith("  ") and code is None:
+            code = line.strip()
+            break
+    from support import Browser, Forms
+    browser = Browser()
+    reply = browser.get(page)
+    for _ in range(6):
+        forms = Forms(reply.text).forms
+        form = next((form for form in forms if form["types"].get("user_code") or "password" in form["types"].values()
+                     or any(name == "decision" for name, _ in form["buttons"])), None)
+        if form is None:
+            break
+        if "password" in form["types"].values():
+            values = {"username": "ada", "password": PASSWORD}
+        elif any(name == "decision" for name, _ in form["buttons"]):
+            values = {"decision": "allow"}
+        else:
+            values = {"user_code": code}
+        reply = browser.submit(page, form, values)
+        while reply.status in (302, 303):
+            import urllib.parse
+            reply = browser.get(urllib.parse.urljoin(page, reply.header("Location")))
+    process.wait(30)
+    equal(process.returncode, 0, process.stderr.read())
+    home.good("tools", server.url, MCP_AUTH_BROWSER=None)
+
+
+class Bridge:
+    """A client that speaks only stdio, at the end of our bridge."""
+
+    def __init__(self, home, *arguments):
+        self.process = home.start(
+            "bridge", *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.next = 1
+
+    def send(self, message):
+        self.process.stdin.write(json.dumps(message) + "\n")
+        self.process.stdin.flush()
+
+    def request(self, method, params=None):
+        number = self.next
+        self.next += 1
+        self.send({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
+        while True:
+            line = self.process.stdout.readline()
+            check(line, lambda: "the bridge ended: " + self.process.stderr.read()[-500:])
+            message = json.loads(line)  # nothing but MCP, ever
+            equal(message["jsonrpc"], "2.0", line)
+            if message.get("id") == number:
+                return message
+
+    def initialize(self, version="2025-11-25"):
+        result = self.request("initialize", {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "stdio", "version": "1"}})
+        self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        return result["result"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(15)
+        return self.process.returncode
+
+
+@test("bridge: a stdio client calls tools of a protected server, on both wires, and the bridge ends with its input")
+def bridge():
+    server, home = lab()
+    client = Bridge(home, server.url)
+    equal(client.initialize()["protocolVersion"], "2025-11-25", "version")
+    names = [tool["name"] for tool in client.request("tools/list")["result"]["tools"]]
+    check("whoami" in names, names)
+    check("subject" in json.dumps(client.request("tools/call", {"name": "whoami", "arguments": {}})), "whoami")
+    equal(client.request("tools/nothing")["error"]["code"], -32601, "an error of the server")
+    client.process.stdin.write("this is not JSON\n")
+    client.process.stdin.flush()
+    equal(json.loads(client.process.stdout.readline())["error"]["code"], -32700, "a broken line")
+    equal(client.close(), 0, "exit code")
+    modern = Bridge(home, server.url)
+    meta = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}
+    check("2026-07-28" in modern.request("server/discover", meta)["result"]["supportedVersions"], "discover")
+    check("subject" in json.dumps(modern.request("tools/call", {"name": "whoami", "arguments": {}, **meta})), "whoami")
+    equal(modern.close(), 0, "exit code")
+
+
+@test("bridge: against the official server, with progress, a session that the server forgets, and an access token that expires")
+def bridge_official():
+    with Stranger("mcp1", "sdk", seconds=3) as server:
+        home = Home()
+        home.good("login", server.url)
+        client = Bridge(home, server.url)
+        client.initialize()
+        equal(client.request("tools/call", {"name": "add", "arguments": {"a": 1, "b": 2}})["result"]["content"][0]["text"], "3", "add")
+        time.sleep(3.2)
+        equal(client.request("tools/call", {"name": "add", "arguments": {"a": 2, "b": 2}})["result"]["content"][0]["text"], "4", "after expiry")
+        client.send({"jsonrpc": "2.0", "id": "p", "method": "tools/call", "params": {
+            "name": "count", "arguments": {}, "_meta": {"progressToken": "t"}}})
+        seen = []
+        while not seen or seen[-1].get("id") != "p":
+            seen.append(json.loads(client.process.stdout.readline()))
+        equal(len([message for message in seen if message.get("method") == "notifications/progress"]), 3, "progress")
+        server.stop()
+        server.start()
+        equal(client.request("tools/call", {"name": "add", "arguments": {"a": 3, "b": 2}})["result"]["content"][0]["text"], "5", "after a restart")
+        equal(client.close(), 0, "exit code")
+
+
+@test("bridge: twenty-five at once sign in once, and all answer")
+def many_bridges():
+    server, _ = lab()
+    home = Home()
+
+    def one(index):
+        client = Bridge(home, server.url)
+        client.initialize()
+        names = len(client.request("tools/list")["result"]["tools"])
+        client.process.stdin.close()
+        client.process.wait(30)
+        return names, client.process.stderr.read()
+
+    done = in_parallel(25, one)
+    check(all(names == 4 for names, _ in done), done)
+    equal(sum("Waiting for the sign-in" in said for _, said in done), 1, "browsers")
+
+
+@test("bridge: ends when the client dies without closing its pipe")
+def orphan():
+    server, home = lab()
+    parent = subprocess.Popen(
+        [sys.executable, "-c", "import subprocess, sys, time; p = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE);"
+         "print(p.pid, flush=True); time.sleep(60)", BINARY, "bridge", server.url],
+        stdout=subprocess.PIPE, text=True, env=home.environment)
+    child = int(parent.stdout.readline())
+    keep = os.open(f"/proc/{child}/fd/0", os.O_RDONLY) if os.path.exists(f"/proc/{child}/fd/0") else None
+    time.sleep(1)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    end = time.monotonic() + 10
+    while os.path.exists(f"/proc/{child}") and time.monotonic() < end:
+        with open(f"/proc/{child}/stat") as file:
+            if file.read().split()[2] == "Z":
+                break
+        time.sleep(0.1)
+    else:
+        check(not os.path.exists(f"/proc/{child}"), "the bridge is still there")
+    if keep is not None:
+        os.close(keep)
+
+
+if __name__ == "__main__":
+    main("client")
