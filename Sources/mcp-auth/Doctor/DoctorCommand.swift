@@ -1,36 +1,162 @@
 import ArgumentParser
 import Foundation
 import JOSE
+import MCPAuthClient
 import MCPAuthHTTPClient
 import OAuth
 
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Find out why an authorization server does not work with MCP clients.",
+        abstract: "Find out why clients cannot sign in to a server, and what protects it.",
         discussion: """
-            Reads the metadata of the issuer and its key set, and says what MCP clients
-            and resource servers will miss. It registers nothing and signs no user in.
-            Each finding has a stable code. Exit code 0: usable. 65: there is an error.
+            Looks at a server from outside: challenge, metadata, issuer, registration, keys,
+            forged tokens, authorization requests that must be refused, pages, CORS, clocks.
+            With tokens of mcp-auth login, also from inside. It registers a client and
+            deletes it again, signs no user in, and guesses no passwords.
+
+            With --issuer it reads the metadata and the keys of an authorization server only.
             HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE are used.
 
             EXAMPLES
-              mcp-auth doctor --issuer https://id.example.com
-              mcp-auth doctor --issuer http://127.0.0.1:8000 --json
+              mcp-auth doctor https://mcp.example.com/mcp
+              mcp-auth doctor https://mcp.example.com/mcp --client cursor
+              mcp-auth doctor --issuer https://id.example.com --json
+
+            EXIT CODES
+              0 nothing but notes, 1 warnings, 65 errors, 70 anyone can get in or a user
+              can be attacked
             """)
 
-    @Option(help: ArgumentHelp("The exact issuer, as tokens name it.", valueName: "url"))
-    var issuer: String
+    @Argument(help: ArgumentHelp("The URL of the server.", valueName: "url"))
+    var url: String?
+
+    @Option(help: ArgumentHelp("Examine this authorization server instead: the exact issuer, as tokens name it.", valueName: "url"))
+    var issuer: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Register as this client does: \(DeploymentExamination.ClientProfile.all.map(\.name).joined(separator: ", ")).", valueName: "name"),
+        completion: .list(DeploymentExamination.ClientProfile.all.map(\.name)))
+    var client = "native"
+
+    @Flag(help: "Register no client.")
+    var noRegistration = false
 
     @Flag(help: "Print JSON.")
     var json = false
 
-    @Flag(help: "Also reach private networks, for a provider on an intranet.")
+    @Flag(help: "Also reach private networks, for a server on an intranet.")
     var allowPrivateNetworks = false
 
+    @Option(help: ArgumentHelp("keychain, or a folder.", valueName: "store"))
+    var tokenStore: String?
+
+    func validate() throws {
+        guard (url != nil) != (issuer != nil) else { throw ValidationError("name a server, or an authorization server with --issuer") }
+    }
+
     func run() async throws {
+        if let issuer { return try await examineIssuer(issuer) }
+        let names = DeploymentExamination.ClientProfile.all.map(\.name)
+        guard let profile = DeploymentExamination.ClientProfile.all.first(where: { $0.name == client }) else {
+            throw Console.failure(
+                OAuthError(
+                    .invalidRequest, "--client is one of \(names.joined(separator: ", "))\(NearestName.hint(client, among: names))"))
+        }
+        let server: ResourceIdentifier
+        let fetcher: GuardedHTTPClient
+        let credentials: Credentials?
+        do {
+            // A doctor looks at http too, and says what is wrong with it.
+            server = try ResourceIdentifier(url ?? "", insecureAllowHTTP: true)
+            var policy = await OutboundPolicy.zone(of: server.url)
+            if allowPrivateNetworks { policy.allowPrivateNetworks = true }
+            policy.insecureAllowHTTP = policy.insecureAllowHTTP || !server.url.isSecure
+            fetcher = try .environment(ProcessInfo.processInfo.environment, policy: policy)
+            credentials = try await Self.credentials(for: server, tokenStore)
+        } catch { throw ClientFailure.exit(error) }
+        let examination = await DeploymentExamination.examine(
+            server, as: profile, credentials: credentials, registers: !noRegistration, with: fetcher)
+        if examination.findings.contains(where: { $0.code == "server_unreachable" }), let hint = await NameAdvice.hint(server.url) {
+            Console.note(hint)
+        }
+        await fetcher.shutdown()
+        if json { report(examination) } else { show(examination, signedIn: credentials != nil) }
+        switch examination.findings.first?.severity {
+        case .critical: throw ExitCode(70)
+        case .error: throw ExitCode(65)
+        case .warning: throw ExitCode(1)
+        case .note, nil: break
+        }
+    }
+
+    /// Tokens of an earlier sign-in that are still valid. A folder that does not exist is not created for this.
+    private static func credentials(for server: ResourceIdentifier, _ choice: String?) async throws(OAuthError) -> Credentials? {
+        guard choice != nil || FileManager.default.fileExists(atPath: ClientSettings.standardFolder) else { return nil }
+        return try await ClientSettings.store(choice).credentials().first {
+            $0.server.utf8.elementsEqual(server.text.utf8) && $0.isFresh(at: Clock.system.now, margin: 10)
+        }
+    }
+
+    // MARK: A deployment
+
+    private func report(_ examination: DeploymentExamination) {
+        let object: JSONObject = [
+            "server": .string(examination.server.text), "client": .string(examination.profile.name), "usable": .bool(examination.isUsable),
+            "findings": .array(
+                examination.findings.map { finding in
+                    var member: JSONObject = [
+                        "code": .string(finding.code), "severity": .string(finding.severity.rawValue), "problem": .string(finding.problem),
+                        "effect": .string(finding.effect), "remedy": .string(finding.remedy),
+                    ]
+                    member["clause"] = finding.clause.map { .string($0) }
+                    return .object(member)
+                }),
+            "checklist": .array(
+                examination.checklist.map { ["code": .string($0.code), "title": .string($0.title), "verdict": .string($0.verdict.rawValue)] }),
+        ]
+        Console.output(JSONValue.object(object).text)
+    }
+
+    private func show(_ examination: DeploymentExamination, signedIn: Bool) {
+        Console.output(Console.bold(examination.server.text, on: .output))
+        Console.output("Looked at: \(examination.steps.map(Console.printable).joined(separator: "; ")).")
+        if !signedIn { Console.output("From outside only. To look from inside too: mcp-auth login \(examination.server)") }
+        for finding in examination.findings {
+            Console.output("")
+            let label = finding.severity < .warning ? Console.bold(finding.severity.rawValue, on: .output) : finding.severity.rawValue
+            Console.output("\(label)  \(finding.code)\(finding.clause.map { "  (\($0))" } ?? "")")
+            for line in [finding.problem, finding.effect, finding.remedy] { Console.output("  " + Console.printable(Self.sentence(line))) }
+        }
+        if !examination.checklist.isEmpty { Console.output("") }
+        for point in examination.checklist {
+            let mark =
+                switch point.verdict {
+                case .met: "yes"
+                case .notMet: Console.bold("NO ", on: .output)
+                case .notVisible: "?  "
+                }
+            Console.output("  \(mark)  \(point.title)")
+        }
+        Console.output("")
+        let counts = DeploymentExamination.Finding.Severity.allCases.map { severity in
+            (severity, examination.findings.count { $0.severity == severity })
+        }
+        let words = counts.filter { $0.1 > 0 }.map { "\($0.1) \($0.0.rawValue)\($0.1 == 1 || $0.0 == .critical ? "" : "s")" }
+        Console.output(words.isEmpty ? "Nothing was found." : "Found: \(words.joined(separator: ", ")).")
+    }
+
+    /// With a capital letter, unless it begins with the name of a parameter.
+    private static func sentence(_ text: String) -> String {
+        text.prefix { $0 != " " }.contains("_") ? text : text.prefix(1).uppercased() + text.dropFirst()
+    }
+
+    // MARK: An authorization server
+
+    private func examineIssuer(_ text: String) async throws {
         let issuer: Issuer
-        do throws(OAuthError) { issuer = try Issuer(self.issuer) } catch { throw Console.failure(error) }
+        do throws(OAuthError) { issuer = try Issuer(text) } catch { throw Console.failure(error) }
         let policy = OutboundPolicy(
             insecureAllowHTTP: issuer.url.isLoopback, allowsLoopback: issuer.url.isLoopback, allowPrivateNetworks: allowPrivateNetworks)
         let client: GuardedHTTPClient
@@ -39,6 +165,9 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         let examination = await IssuerExamination.examine(issuer, with: client)
         await client.shutdown()
+        if examination.findings.contains(where: { $0.code == "metadata_not_found" }), let hint = await NameAdvice.hint(issuer.url) {
+            Console.note(hint)
+        }
         if json { report(examination) } else { show(examination) }
         if !examination.isUsable { throw ExitCode(65) }
     }
@@ -71,5 +200,18 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         let errors = examination.findings.count { $0.severity == .error }
         Console.output(errors == 0 ? "Usable." : "\(errors) \(errors == 1 ? "error" : "errors").")
+    }
+}
+
+/// Why a host cannot be reached, as far as this machine can tell. The guarded client says one sentence for all reasons,
+/// because its callers may be strangers.
+enum NameAdvice {
+    static func hint(_ url: WebURL) async -> String? {
+        switch await HostLookup.look(up: url) {
+        case .noAddress: "The name \(url.hostForURL) has no address: check the spelling, or the DNS of this machine."
+        case .privateAddress: "\(url.hostForURL) is in a private network: add --allow-private-networks."
+        case .refused: "\(url.hostForURL) has an address, but nothing accepts connections on port \(url.effectivePort)."
+        case .reachable: nil
+        }
     }
 }

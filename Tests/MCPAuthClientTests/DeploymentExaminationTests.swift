@@ -1,0 +1,361 @@
+import HTTPTypes
+import JOSE
+import MCPAuthClient
+import MCPAuthTesting
+import OAuth
+import Synchronization
+import Testing
+
+/// A deployment without a fault, in memory. Each part can be broken.
+final class Deployment: HTTPFetcher {
+    static let server = "https://rs.example/mcp"
+    static let issuer = "https://as.example"
+    static let resourceDocument = "https://rs.example/.well-known/oauth-protected-resource/mcp"
+
+    typealias Answer = @Sendable (OutboundRequest, HTTPReply) -> HTTPReply
+
+    let mint: TokenMint
+    let time = TestClock()
+    private let breaks = Mutex<[String: Answer]>([:])
+    private let deleted = Mutex(0)
+    var deletions: Int { deleted.withLock { $0 } }
+
+    init() throws { mint = try TokenMint(issuer: Self.issuer, clock: time.clock) }
+
+    /// Changes the answers of one URL, compared without its query.
+    func change(_ url: String, _ answer: @escaping Answer) { breaks.withLock { $0[url] = answer } }
+    func change(_ url: String, json: @escaping @Sendable (inout JSONObject) -> Void) {
+        change(url) { _, reply in
+            guard var object = (try? JSONValue(parsing: reply.body))?.object else { return reply }
+            json(&object)
+            return HTTPReply(reply.response.status, reply.response.headerFields, body: JSONValue.object(object).serialized)
+        }
+    }
+
+    func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply {
+        let url = String(request.url.text.prefix { $0 != "?" })
+        let reply = await good(request, url)
+        return breaks.withLock { $0[url] }?(request, reply) ?? reply
+    }
+
+    private static let cors: HTTPFields = [.accessControlAllowOrigin: "*"]
+
+    private func good(_ request: OutboundRequest, _ url: String) async -> HTTPReply {
+        let query = (try? Form(queryOf: request.url.text)) ?? Form()
+        switch url {
+        case Self.server:
+            if request.method == .options { return HTTPReply(.noContent, Self.cors) }
+            return answer(request)
+        case Self.resourceDocument:
+            return json([
+                "resource": .string(Self.server), "authorization_servers": [.string(Self.issuer)], "scopes_supported": ["read", "write"],
+                "bearer_methods_supported": ["header"],
+            ])
+        case Self.issuer + "/.well-known/oauth-authorization-server":
+            return json([
+                "issuer": .string(Self.issuer), "authorization_endpoint": .string(Self.issuer + "/authorize"),
+                "token_endpoint": .string(Self.issuer + "/token"), "registration_endpoint": .string(Self.issuer + "/register"),
+                "jwks_uri": .string(Self.issuer + "/jwks"), "code_challenge_methods_supported": ["S256"], "response_types_supported": ["code"],
+                "grant_types_supported": ["authorization_code", "refresh_token"], "token_endpoint_auth_methods_supported": ["none"],
+                "client_id_metadata_document_supported": true, "authorization_response_iss_parameter_supported": true,
+            ])
+        case Self.issuer + "/jwks": return json(["keys": [mint.key.verificationKey.publicJWK ?? .null]])
+        case Self.issuer + "/register":
+            var metadata = (try? JSONValue(parsing: request.body))?.object ?? [:]
+            metadata["client_id"] = "doctor-client"
+            metadata["registration_client_uri"] = .string(Self.issuer + "/register/doctor-client")
+            metadata["registration_access_token"] = "management"
+            return .json(.object(metadata), status: .created)
+        case Self.issuer + "/register/doctor-client":
+            if request.method == .delete, request.fields[.authorization] == "Bearer management" { deleted.withLock { $0 += 1 } }
+            return HTTPReply(.noContent)
+        case Self.issuer + "/authorize":
+            guard (try? query.single("client_id")) == "doctor-client", (try? query.single("redirect_uri"))?.hasPrefix("https://evil") == false else {
+                return HTTPReply(.badRequest, body: Array("unknown".utf8))
+            }
+            let callback = (try? query.single("redirect_uri")) ?? ""
+            func refuse(_ code: String) -> HTTPReply { HTTPReply(.seeOther, [.location: "\(callback)?error=\(code)&iss=https%3A%2F%2Fas.example"]) }
+            guard (try? query.single("response_type")) == "code" else { return refuse("unsupported_response_type") }
+            guard (try? query.single("code_challenge_method")) == "S256" else { return refuse("invalid_request") }
+            return HTTPReply(
+                .ok,
+                [
+                    .contentType: "text/html", .contentSecurityPolicy: "frame-ancestors 'none'", .cacheControl: "no-store",
+                    .setCookie: "__Host-s=1; HttpOnly; Secure; SameSite=Lax; Path=/",
+                ])
+        case Self.issuer + "/token": return .error(OAuthError(.invalidClient, "unknown"), status: .unauthorized)
+        default: return HTTPReply(.notFound)
+        }
+    }
+
+    private func json(_ value: JSONValue) -> HTTPReply {
+        HTTPReply(.ok, [.contentType: "application/json", .accessControlAllowOrigin: "*"], body: value.serialized)
+    }
+
+    /// What the server answers: it verifies tokens as it should.
+    func answer(_ request: OutboundRequest, accepting isGood: (CompactJWS) -> Bool = { _ in false }) -> HTTPReply {
+        func refuse(_ error: String) -> HTTPReply {
+            HTTPReply(.unauthorized, [.wwwAuthenticate: "Bearer \(error)resource_metadata=\"\(Self.resourceDocument)\""])
+        }
+        guard let header = request.fields[.authorization] else { return refuse("") }
+        let token = String(header.dropFirst("Bearer ".count))
+        guard let jws = try? CompactJWS(parsing: token) else { return refuse("error=\"invalid_token\", ") }
+        if (try? jws.verify(using: JWKSet([mint.key.verificationKey]))) != nil || isGood(jws) { return HTTPReply(.ok) }
+        return refuse("error=\"invalid_token\", ")
+    }
+
+    func examine(as profile: DeploymentExamination.ClientProfile = .native, _ credentials: Credentials? = nil) async throws -> DeploymentExamination {
+        await DeploymentExamination.examine(
+            try ResourceIdentifier(Self.server), as: profile, credentials: credentials, with: self, clock: time.clock)
+    }
+}
+
+@Suite("Doctor")
+struct DeploymentExaminationTests {
+    @Test("a deployment without a fault has no finding, and the client that was registered is deleted again")
+    func healthy() async throws {
+        let deployment = try Deployment()
+        let examination = try await deployment.examine()
+        #expect(examination.findings.isEmpty, "\(examination.findings.map(\.code))")
+        #expect(examination.isUsable && deployment.deletions == 1)
+        #expect(!examination.checklist.contains { $0.verdict == .notMet }, "\(examination.checklist)")
+    }
+
+    /// A fault, and the finding that it must lead to.
+    struct Fault: Sendable, CustomTestStringConvertible {
+        let code: String
+        let plant: @Sendable (Deployment) -> Void
+        var testDescription: String { code }
+
+        init(_ code: String, _ plant: @escaping @Sendable (Deployment) -> Void) {
+            self.code = code
+            self.plant = plant
+        }
+
+        init(_ code: String, metadata: @escaping @Sendable (inout JSONObject) -> Void) {
+            self.init(code) { $0.change(Deployment.issuer + "/.well-known/oauth-authorization-server", json: metadata) }
+        }
+
+        init(_ code: String, resource: @escaping @Sendable (inout JSONObject) -> Void) {
+            self.init(code) { $0.change(Deployment.resourceDocument, json: resource) }
+        }
+
+        init(_ code: String, at path: String, _ answer: @escaping Deployment.Answer) {
+            self.init(code) { $0.change(Deployment.issuer + path, answer) }
+        }
+
+        /// The server itself.
+        init(_ code: String, server: @escaping Deployment.Answer) { self.init(code) { $0.change(Deployment.server, server) } }
+    }
+
+    static let faults: [Fault] = [
+        // The endpoint
+        Fault("not_protected", server: { _, _ in HTTPReply(.ok, body: Array(#"{"jsonrpc":"2.0","id":1,"result":{}}"#.utf8)) }),
+        Fault("redirects", server: { _, _ in HTTPReply(.permanentRedirect, [.location: "https://rs.example/mcp/"]) }),
+        Fault("forbidden_without_token", server: { _, _ in HTTPReply(.forbidden) }),
+        Fault("endpoint_not_found", server: { _, _ in HTTPReply(.notFound) }),
+        Fault("server_error", server: { _, _ in HTTPReply(.badGateway) }),
+        Fault(
+            "challenge_missing",
+            server: { request, reply in
+                request.fields[.authorization] == nil ? HTTPReply(.unauthorized) : reply
+            }),
+        Fault(
+            "challenge_not_bearer",
+            server: { request, reply in
+                request.fields[.authorization] == nil ? HTTPReply(.unauthorized, [.wwwAuthenticate: "Basic realm=\"x\""]) : reply
+            }),
+        Fault(
+            "resource_metadata_not_in_challenge",
+            server: { request, reply in
+                request.fields[.authorization] == nil ? HTTPReply(.unauthorized, [.wwwAuthenticate: "Bearer realm=\"x\""]) : reply
+            }),
+        Fault(
+            "resource_metadata_not_https",
+            server: { request, reply in
+                request.fields[.authorization] == nil
+                    ? HTTPReply(
+                        .unauthorized, [.wwwAuthenticate: "Bearer resource_metadata=\"http://rs.example/.well-known/oauth-protected-resource/mcp\""])
+                    : reply
+            }),
+        Fault(
+            "resource_metadata_url_dead",
+            server: { request, reply in
+                request.fields[.authorization] == nil
+                    ? HTTPReply(.unauthorized, [.wwwAuthenticate: "Bearer resource_metadata=\"https://rs.example/dead\""]) : reply
+            }),
+        Fault(
+            "error_without_token",
+            server: { request, reply in
+                request.fields[.authorization] == nil
+                    ? HTTPReply(
+                        .unauthorized, [.wwwAuthenticate: "Bearer error=\"invalid_token\", resource_metadata=\"\(Deployment.resourceDocument)\""])
+                    : reply
+            }),
+        Fault("any_token_accepted", server: { request, reply in request.fields[.authorization] == nil ? reply : HTTPReply(.ok) }),
+        Fault("bad_token_status", server: { request, reply in request.fields[.authorization] == nil ? reply : HTTPReply(.forbidden) }),
+        Fault(
+            "bad_token_without_error",
+            server: { request, reply in
+                request.fields[.authorization] == nil ? reply : HTTPReply(.unauthorized, [.wwwAuthenticate: "Bearer"])
+            }),
+        Fault(
+            "error_leaks",
+            server: { request, reply in
+                request.fields[.authorization] == nil
+                    ? reply : HTTPReply(.internalServerError, body: Array("Traceback (most recent call last):".utf8))
+            }),
+        Fault("query_token_accepted", server: { request, reply in request.url.query != nil ? HTTPReply(.ok) : reply }),
+        Fault(
+            "session_replaces_token",
+            server: { request, reply in
+                request.fields[HTTPField.Name("Mcp-Session-Id")!] != nil ? HTTPReply(.badRequest) : reply
+            }),
+        Fault(
+            "unsigned_token_accepted",
+            server: { request, reply in
+                request.fields[.authorization]?.hasSuffix(".") == true ? HTTPReply(.ok) : reply
+            }),
+        Fault("forged_token_accepted") { deployment in
+            deployment.change(Deployment.server) { request, _ in deployment.answer(request) { $0.header.algorithm == .es256 } }
+        },
+        Fault("confused_key_accepted") { deployment in
+            deployment.change(Deployment.server) { request, _ in deployment.answer(request) { $0.header.algorithm == .hs256 } }
+        },
+        Fault("preflight_needs_token", server: { request, reply in request.method == .options ? HTTPReply(.unauthorized) : reply }),
+        Fault("cors_missing", server: { request, reply in request.method == .options ? HTTPReply(.noContent) : reply }),
+        Fault(
+            "cors_with_credentials",
+            server: { request, reply in
+                request.method == .options
+                    ? HTTPReply(.noContent, [.accessControlAllowOrigin: request.fields[.origin] ?? "", .accessControlAllowCredentials: "true"])
+                    : reply
+            }),
+        Fault("clock_differs", server: { _, reply in reply.with(.date, "Thu, 14 Jan 2027 08:00:00 GMT") }),
+        // The metadata of the resource
+        Fault("resource_metadata_missing") { deployment in
+            deployment.change(Deployment.resourceDocument) { _, _ in HTTPReply(.notFound) }
+            deployment.change(Deployment.server) { request, reply in
+                request.fields[.authorization] == nil ? HTTPReply(.unauthorized, [.wwwAuthenticate: "Bearer"]) : reply
+            }
+        },
+        Fault("resource_metadata_invalid", resource: { $0["resource"] = nil }),
+        Fault("resource_metadata_content_type") { $0.change(Deployment.resourceDocument) { _, reply in reply.with(.contentType, "text/plain") } },
+        Fault("resource_mismatch", resource: { $0["resource"] = "http://localhost:3000/mcp" }),
+        Fault("resource_spelling", resource: { $0["resource"] = "https://rs.example/mcp/" }),
+        Fault("authorization_servers_missing", resource: { $0["authorization_servers"] = nil }),
+        Fault("scopes_not_listed", resource: { $0["scopes_supported"] = nil }),
+        Fault("bearer_methods", resource: { $0["bearer_methods_supported"] = ["header", "query"] }),
+        Fault("metadata_cors_missing") {
+            $0.change(Deployment.resourceDocument) { _, reply in HTTPReply(.ok, [.contentType: "application/json"], body: reply.body) }
+        },
+        Fault("issuer_invalid", resource: { $0["authorization_servers"] = ["http://as.example"] }),
+        // The metadata of the authorization server
+        Fault("metadata_not_found", at: "/.well-known/oauth-authorization-server", { _, _ in HTTPReply(.notFound) }),
+        Fault("issuer_mismatch", metadata: { $0["issuer"] = "https://as.example/" }),
+        Fault("issuer_endpoint_not_https", metadata: { $0["token_endpoint"] = "http://as.example/token" }),
+        Fault("pkce_not_supported", metadata: { $0["code_challenge_methods_supported"] = nil }),
+        Fault("s256_code_challenge_method_not_supported", metadata: { $0["code_challenge_methods_supported"] = ["plain"] }),
+        Fault(
+            "no_client_registration",
+            metadata: {
+                $0["registration_endpoint"] = nil
+                $0["client_id_metadata_document_supported"] = nil
+            }),
+        Fault("refresh_token_grant_not_supported", metadata: { $0["grant_types_supported"] = ["authorization_code"] }),
+        Fault("jwks_not_found", at: "/jwks", { _, _ in HTTPReply(.notFound) }),
+        Fault(
+            "secret_key_published", at: "/jwks",
+            { _, reply in
+                var keys = (try? JSONValue(parsing: reply.body))?["keys"]?.array ?? []
+                keys.append(["kty": "oct", "k": "c2VjcmV0"])
+                return .json(["keys": .array(keys)])
+            }),
+        Fault(
+            "private_key_published", at: "/jwks",
+            { _, reply in
+                var key = (try? JSONValue(parsing: reply.body))?["keys"]?.array?.first?.object ?? [:]
+                key["d"] = "c2VjcmV0"
+                return .json(["keys": [.object(key)]])
+            }),
+        // Its endpoints
+        Fault("registration_rejected", at: "/register", { _, _ in .error(OAuthError(.invalidRedirectURI, "no loopback")) }),
+        Fault("registration_status", at: "/register", { _, reply in HTTPReply(.ok, reply.response.headerFields, body: reply.body) }),
+        Fault(
+            "open_redirect", at: "/authorize",
+            { request, reply in
+                let query = (try? Form(queryOf: request.url.text)) ?? Form()
+                guard let uri = try? query.single("redirect_uri"), uri.hasPrefix("https://evil") else { return reply }
+                return HTTPReply(.seeOther, [.location: uri + "?error=invalid_request"])
+            }),
+        Fault(
+            "pkce_not_enforced", at: "/authorize",
+            { request, reply in
+                let query = (try? Form(queryOf: request.url.text)) ?? Form()
+                return (try? query.single("code_challenge")) == nil ? HTTPReply(.ok) : reply
+            }),
+        Fault(
+            "plain_accepted", at: "/authorize",
+            { request, reply in
+                let query = (try? Form(queryOf: request.url.text)) ?? Form()
+                return (try? query.single("code_challenge_method")) == "plain" ? HTTPReply(.ok) : reply
+            }),
+        Fault(
+            "implicit_grant", at: "/authorize",
+            { request, reply in
+                let query = (try? Form(queryOf: request.url.text)) ?? Form()
+                guard (try? query.single("response_type")) == "token", let uri = try? query.single("redirect_uri") else { return reply }
+                return HTTPReply(.seeOther, [.location: uri + "#access_token=x"])
+            }),
+        Fault("authorization_rejected", at: "/authorize", { _, _ in HTTPReply(.badRequest) }),
+        Fault(
+            "iss_promised_and_missing", at: "/authorize",
+            { request, reply in
+                let query = (try? Form(queryOf: request.url.text)) ?? Form()
+                guard reply.response.status == .ok, let uri = try? query.single("redirect_uri") else { return reply }
+                return HTTPReply(.seeOther, [.location: uri + "?code=x"])
+            }),
+        Fault(
+            "iss_differs", at: "/authorize",
+            { request, reply in
+                let query = (try? Form(queryOf: request.url.text)) ?? Form()
+                guard reply.response.status == .ok, let uri = try? query.single("redirect_uri") else { return reply }
+                return HTTPReply(.seeOther, [.location: uri + "?code=x&iss=https%3A%2F%2Fas.example%2F"])
+            }),
+        Fault(
+            "page_can_be_framed", at: "/authorize",
+            { _, reply in
+                reply.response.status == .ok ? reply.with(.contentSecurityPolicy, "default-src 'self'") : reply
+            }),
+        Fault("page_can_be_cached", at: "/authorize", { _, reply in reply.response.status == .ok ? reply.with(.cacheControl, "max-age=60") : reply }),
+        Fault("cookie_attributes", at: "/authorize", { _, reply in reply.response.status == .ok ? reply.with(.setCookie, "sid=1; Path=/") : reply }),
+        Fault("token_without_grant", at: "/token", { _, _ in .json(["access_token": "x", "token_type": "Bearer"]) }),
+        Fault("token_endpoint_fails", at: "/token", { _, _ in HTTPReply(.internalServerError) }),
+        Fault("token_error_not_json", at: "/token", { _, _ in HTTPReply(.badRequest, body: Array("no".utf8)) }),
+        Fault("token_endpoint_cacheable", at: "/token", { _, reply in reply.with(.cacheControl, "private") }),
+    ]
+
+    @Test("each planted fault is found, with what fails and what to do", arguments: faults)
+    func planted(_ fault: Fault) async throws {
+        let deployment = try Deployment()
+        fault.plant(deployment)
+        let examination = try await deployment.examine()
+        let finding = examination.findings.first { $0.code == fault.code }
+        #expect(finding != nil, "found \(examination.findings.map(\.code))")
+        #expect(finding.map { !$0.problem.isEmpty && !$0.effect.isEmpty && !$0.remedy.isEmpty } ?? false)
+        // A fault hides no other part, and accuses none.
+        #expect(examination.findings.count <= 6, "\(examination.findings.map(\.code))")
+    }
+
+    @Test("there are more than thirty of them, and each is planted once")
+    func enough() { #expect(Set(Self.faults.map(\.code)).count == Self.faults.count && Self.faults.count > 30) }
+
+    @Test("a web page's client needs CORS, so its absence is an error for it alone")
+    func webPage() async throws {
+        let deployment = try Deployment()
+        deployment.change(Deployment.server) { request, reply in request.method == .options ? HTTPReply(.noContent) : reply }
+        let inspector = try #require(DeploymentExamination.ClientProfile.all.first { $0.name == "inspector" })
+        #expect(try await deployment.examine(as: inspector).findings.first { $0.code == "cors_missing" }?.severity == .error)
+        #expect(try await deployment.examine().findings.first { $0.code == "cors_missing" }?.severity == .note)
+    }
+}
