@@ -95,7 +95,9 @@ if !coreOnly {
         tests(
             "MCPAuthorizationServerTests",
             ["IdentityProviders", "MCPAuthorizationServer", "MCPAuth", "MCPAuthTesting", "OAuth", "JOSE", httpTypes, crypto]),
-        tests("MCPAuthClientTests", ["MCPAuthClient", "MCPClient", "MCPAuthTesting", "MCPAuth", "MCPServer", "OAuth", "JOSE", httpTypes, log]),
+        tests(
+            "MCPAuthClientTests",
+            ["MCPAuthClient", "MCPClient", "MCPAuthTesting", "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, log]),
         tests("MCPAuthSQLiteTests", ["MCPAuthSQLite", "MCPAuthorizationServer", "MCPAuthTesting", "OAuth", "JOSE", grdb]),
         tests(
             "MCPServerTests",
@@ -137,7 +139,9 @@ if !coreOnly {
             ]),
         library("MCPAuthSQLite", ["MCPAuthorizationServer", "MCPAuth", "OAuth", "JOSE", grdb, log]),
         library("MCPAuthMetrics", ["OAuth", hummingbird, httpTypes, metrics, lifecycle, log]),
-        library("MCPAuthTesting", ["IdentityProviders", "MCPAuth", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, crypto]),
+        library(
+            "MCPAuthTesting",
+            ["IdentityProviders", "MCPAuth", "MCPAuthClient", "MCPAuthorizationServer", "MCPServer", "OAuth", "JOSE", httpTypes, crypto]),
         .executableTarget(
             name: "mcp-auth",
             dependencies: [

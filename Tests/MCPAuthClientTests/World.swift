@@ -198,3 +198,11 @@ func fails(_ code: OAuthError.Code, _ work: () async throws -> Void) async -> St
     } catch { Issue.record("\(error)") }
     return ""
 }
+
+/// Runs with the path of a new folder, which is removed afterwards.
+func inTemporaryFolder(_ body: (String) async throws -> Void) async throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mcp-auth-client-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try await body(folder)
+}

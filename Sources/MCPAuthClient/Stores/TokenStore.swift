@@ -31,10 +31,10 @@ public final class MemoryTokenStore: TokenStore {
     /// An empty store.
     public init() {}
 
-    public func read(_ key: String) async throws(OAuthError) -> [UInt8]? { await state.values[key] }
+    public func read(_ key: String) async throws(OAuthError) -> [UInt8]? { await state.value(key) }
     public func write(_ value: [UInt8], for key: String) async throws(OAuthError) { await state.set(value, key) }
     public func remove(_ key: String) async throws(OAuthError) { await state.set(nil, key) }
-    public func keys() async throws(OAuthError) -> [String] { Array(await state.values.keys) }
+    public func keys() async throws(OAuthError) -> [String] { await state.keys }
 
     public func withLock<Result: Sendable>(
         _ key: String, timeout: Duration, _ body: @Sendable () async throws(OAuthError) -> Result
@@ -51,13 +51,16 @@ public final class MemoryTokenStore: TokenStore {
         }
     }
 
+    /// Keys are kept as bytes: strings that look alike are equal in Swift.
     private actor State {
-        var values: [String: [UInt8]] = [:]
-        private var locks: Set<String> = []
+        private var values: [[UInt8]: [UInt8]] = [:]
+        private var locks: Set<[UInt8]> = []
 
-        func set(_ value: [UInt8]?, _ key: String) { values[key] = value }
-        func lock(_ key: String) -> Bool { locks.insert(key).inserted }
-        func unlock(_ key: String) { locks.remove(key) }
+        var keys: [String] { values.keys.map { String(decoding: $0, as: UTF8.self) } }
+        func value(_ key: String) -> [UInt8]? { values[Array(key.utf8)] }
+        func set(_ value: [UInt8]?, _ key: String) { values[Array(key.utf8)] = value }
+        func lock(_ key: String) -> Bool { locks.insert(Array(key.utf8)).inserted }
+        func unlock(_ key: String) { locks.remove(Array(key.utf8)) }
     }
 }
 

@@ -1,0 +1,151 @@
+import HTTPTypes
+import JOSE
+import MCPAuth
+import MCPAuthClient
+import MCPAuthTesting
+import MCPAuthorizationServer
+import OAuth
+import Testing
+
+/// The client of this package and its servers, in one process.
+struct OwnServer: HTTPFetcher, HTTPExchange {
+    static let issuer = "https://as.example"
+    static let resource = "https://rs.example/mcp"
+
+    let server: AuthorizationServer
+    let resourceServer: ResourceServer
+    let time = TestClock()
+    let enterprise: EnterpriseProvider
+    let platform: TokenMint
+    let clientKey: SigningKey
+
+    init(requiresNonce: Bool = false) async throws {
+        enterprise = try EnterpriseProvider(downstreamClientID: "desktop", clock: time.clock)
+        platform = try TokenMint(issuer: "https://platform.example", clock: time.clock)
+        clientKey = try SigningKey.generate(.es256, keyID: "client-key")
+        var configuration = AuthorizationServerConfiguration(resources: [
+            try ProtectedResource(Self.resource, scopes: [ScopeDescription("read", "See things"), ScopeDescription("write", "Change things")])
+        ])
+        configuration.grantTypes = [.authorizationCode, .refreshToken, .clientCredentials, .deviceCode, .tokenExchange, .jwtBearer]
+        configuration.identityProviders = [TrustedIdentityProvider(issuer: enterprise.issuer.text, keys: .fixed([enterprise.key.verificationKey]))]
+        configuration.workloads = [
+            try WorkloadTrust(
+                name: "robot", issuer: platform.issuer, keys: .fixed([platform.key.verificationKey]), subject: "robot-1", resource: Self.resource,
+                scopes: ["read"])
+        ]
+        if requiresNonce { configuration.dpop = DPoPPolicy(requiresNonce: true) }
+        server = try await AuthorizationServer(
+            Self.issuer, configuration: configuration, store: MemoryStore(), master: .random(), hasher: PasswordHasher(cost: 10), clock: time.clock)
+        resourceServer = try ResourceServer(
+            Self.resource, trusting: .local(server), policy: ScopePolicy(default: "read"), clock: time.clock)
+        let keys = JSONValue.object(["keys": [clientKey.verificationKey.publicJWK ?? .null]])
+        let jwks = keys.text
+        _ = try await server.addClient(
+            Client(
+                id: ClientID("robot")!, name: "robot", redirectURIs: [], authenticationMethod: .privateKeyJWT, keys: .inline(jwks),
+                grantTypes: [.clientCredentials], scopes: ["read"], origin: .configured, createdAt: time.now))
+        _ = try await server.addClient(
+            Client(
+                id: ClientID("desktop")!, name: "desktop", redirectURIs: [], authenticationMethod: .privateKeyJWT, keys: .inline(jwks),
+                grantTypes: [.jwtBearer], origin: .configured, createdAt: time.now))
+    }
+
+    func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply {
+        if request.url.host == "idp.test" { return try await enterprise.fetch(request) }
+        let head = HTTPRequest(
+            method: request.method, scheme: request.url.scheme, authority: request.url.hostForURL,
+            path: request.url.requestPath + (request.url.query.map { "?" + $0 } ?? ""), headerFields: request.fields)
+        if request.url.host == "rs.example" {
+            if let reply = resourceServer.metadataReply(for: head) { return reply }
+            switch await resourceServer.authenticate(head) {
+            case .accepted(let principal): return HTTPReply(.ok, body: Array(principal.subject.utf8))
+            case .rejected(let reply): return reply
+            }
+        }
+        return await server.reply(to: HTTPCall(head, body: request.body, peer: "192.0.2.1")) ?? HTTPReply(.notFound)
+    }
+
+    func send(_ request: OutboundRequest) async throws(OAuthError) -> StreamedReply { StreamedReply(try await fetch(request)) }
+
+    func session(_ grant: ClientGrant, _ change: (inout ClientConfiguration) -> Void = { _ in }) throws -> AuthorizedSession {
+        var configuration = ClientConfiguration(name: "Test", grant: grant)
+        change(&configuration)
+        return try AuthorizedSession(
+            for: Self.resource, configuration: configuration, store: MemoryTokenStore(), fetcher: self, exchange: self, clock: time.clock)
+    }
+
+    /// The subject that the server sees.
+    func subject(_ session: AuthorizedSession) async throws -> String {
+        let reply = try await session.send(OutboundRequest(.post, WebURL(Self.resource)!))
+        #expect(reply.response.status == .ok)
+        return String(decoding: try await reply.body.collect(upTo: 1000), as: UTF8.self)
+    }
+}
+
+@Suite("Grants at our own servers")
+struct OwnServerTests {
+    private func registered(_ id: String, _ own: OwnServer) -> [RegisteredClient] {
+        [
+            RegisteredClient(
+                issuer: try! Issuer(OwnServer.issuer),
+                authentication: .privateKeyJWT(clientID: id, key: own.clientKey, audience: OwnServer.issuer))
+        ]
+    }
+
+    @Test("R83: client credentials with private_key_jwt, also with DPoP and nonces of both sides")
+    func clientCredentials() async throws {
+        let own = try await OwnServer(requiresNonce: true)
+        let session = try own.session(.clientCredentials) { $0.registered = registered("robot", own) }
+        #expect(try await own.subject(session) == "robot")
+        let bound = try own.session(.clientCredentials) {
+            $0.registered = registered("robot", own)
+            $0.proofOfPossession = .required
+        }
+        #expect(try await own.subject(bound) == "robot")
+        #expect(try await bound.stored()?.tokenType == .dpop)
+    }
+
+    @Test("R110, R111: a workload gets a token for its assertion, without a client, and a rejected one is not tried again")
+    func workload() async throws {
+        let own = try await OwnServer()
+        let issuer = try Issuer(OwnServer.issuer)
+        let session = try own.session(
+            .workload(
+                WorkloadIdentity(issuer: issuer) { () throws(OAuthError) in
+                    do throws(JOSEError) {
+                        return try own.platform.token(subject: "robot-1", audience: OwnServer.issuer, expiresIn: 300, type: "JWT")
+                    } catch { throw OAuthError(.invalidConfiguration, error.message) }
+                }))
+        #expect(try await own.subject(session).contains("robot"))
+        let wrong = try own.session(.workload(WorkloadIdentity(issuer: issuer) { () throws(OAuthError) in "not-a-jwt" }))
+        await fails(.invalidGrant) { _ = try await own.subject(wrong) }
+    }
+
+    @Test("R86, R87: enterprise-managed authorization, both legs; what the enterprise does not allow is an error")
+    func enterprise() async throws {
+        let own = try await OwnServer()
+        func identity(_ secret: String) throws -> EnterpriseIdentity {
+            let token = try own.enterprise.idToken(subject: "ada@corp")
+            return EnterpriseIdentity(
+                identityProvider: own.enterprise.issuer, authentication: .basic(clientID: own.enterprise.client.id, secret: secret),
+                idToken: { () throws(OAuthError) in token })
+        }
+        let session = try own.session(.enterprise(try identity("idp-secret"))) { $0.registered = registered("desktop", own) }
+        #expect(try await own.subject(session).hasPrefix("user-"))
+        let wrong = try own.session(.enterprise(try identity("wrong"))) { $0.registered = registered("desktop", own) }
+        await fails(.invalidClient) { _ = try await own.subject(wrong) }
+    }
+}
+
+@Suite("Token stores")
+struct TokenStoreTests {
+    @Test("the store in memory meets every requirement", arguments: TokenStoreConformance.checks)
+    func memory(_ check: TokenStoreConformance.Check) async throws { try await check.run(on: MemoryTokenStore()) }
+
+    @Test("C-16: the store in files meets every requirement, plain and sealed", arguments: TokenStoreConformance.checks)
+    func files(_ check: TokenStoreConformance.Check) async throws {
+        for sealing in [FileTokenStore.Sealing.none, .key([UInt8](repeating: 7, count: 32)), .passphrase("a passphrase")] {
+            try await inTemporaryFolder { folder in try await check.run(on: try FileTokenStore(folder: folder + "/store", sealing: sealing)) }
+        }
+    }
+}
