@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -217,6 +219,28 @@ def store():
     linked.fails(78, "symbolic link", "status")
 
 
+@test("C-16: the keychain of the desktop holds the key of the store; without one, a word says where the tokens are")
+def keychain():
+    server, _ = lab()
+    home = Home()
+    said = home.run("login", server.url, "--token-store", "keychain", DBUS_SESSION_BUS_ADDRESS="unix:path=/nonexistent", DISPLAY=None)
+    equal(said.returncode, 0, said.stderr)
+    check("For now the tokens are in" in said.stderr, said.stderr)
+    if not all(shutil.which(name) for name in ("dbus-run-session", "gnome-keyring-daemon", "secret-tool")):
+        print("skipped: a Secret Service needs dbus, gnome-keyring and libsecret-tools", file=sys.stderr)
+        return
+    sealed = Home()
+    login = f"'{BINARY}' login {server.url} --token-store keychain --quiet"
+    script = f"printf pass | gnome-keyring-daemon --unlock --components=secrets >/dev/null && {login} && '{BINARY}' status --token-store keychain"
+    done = subprocess.run(
+        ["dbus-run-session", "--", "bash", "-c", script + f" && MCP_AUTH_BROWSER= '{BINARY}' call {server.url} whoami --token-store keychain"],
+        env={**sealed.environment, "HOME": sealed.folder}, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    equal(done.returncode, 0, done.stderr)
+    check("sealed" in done.stderr and "subject" in done.stdout, done)
+    found = subprocess.run(["grep", "-rl", "access_token", sealed.folder], capture_output=True, text=True).stdout
+    equal(found, "", "files with a readable token")
+
+
 @test("C-15: twenty processes at the expiry of a token refresh once, with a server that has no grace")
 def one_refresh():
     with Stranger("mcp2", "sdk", seconds=12) as server:
@@ -313,6 +337,34 @@ def callback():
         pass
 
 
+@test("a browser on another machine: the address that it shows at the end is pasted at the terminal")
+def pasted():
+    import pty
+    import urllib.parse
+    import urllib.request
+    from support import Browser
+    server, _ = lab()
+    home = Home()
+    parent, child = pty.openpty()
+    process = home.start("login", server.url, "--browser", "none", stdin=child, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    url = None
+    for line in process.stderr:
+        if "/authorize?" in line:
+            url = line.strip()
+        if "paste" in line:
+            break
+    answer = Browser().authorize(url)
+    os.write(parent, b"http://127.0.0.1/callback?code=x&state=wrong\n")
+    time.sleep(0.3)
+    check(process.poll() is None, "a wrong address ends nothing")
+    os.write(parent, answer.encode() + b"\n")
+    process.wait(20)
+    equal(process.returncode, 0, process.stderr.read())
+    home.good("tools", server.url, MCP_AUTH_BROWSER=None)
+    os.close(parent)
+    os.close(child)
+
+
 @test("C-14: a sign-in that the user cancels is an error with its reason, and keeps nothing")
 def cancelled():
     server, _ = lab()
@@ -370,6 +422,25 @@ def device():
     process.wait(30)
     equal(process.returncode, 0, process.stderr.read())
     home.good("tools", server.url, MCP_AUTH_BROWSER=None)
+
+
+@test("doctor: finds nothing worse than a note at our own server, and gives its verdict on those of others")
+def doctor():
+    server, home = lab()
+    report = json.loads(home.good("doctor", server.url, "--json"))
+    equal([finding["code"] for finding in report["findings"] if finding["severity"] != "note"], [], "findings at our own server")
+    check(all(point["verdict"] != "not_met" for point in report["checklist"]), report["checklist"])
+    for name in ("claude", "claude-code", "chatgpt", "cursor", "vscode", "windsurf"):
+        equal(home.run("doctor", server.url, "--client", name, "--json").returncode, 0, name)
+    home.fails(64, "did you mean cursor", "doctor", server.url, "--client", "curser")
+    for environment, kind in (("mcp2", "sdk"), ("fastmcp", "fastmcp")):
+        with Stranger(environment, kind) as other:
+            done = home.run("doctor", other.url, "--json")
+            equal(done.returncode, 1, done.stdout)
+            findings = {finding["code"]: finding for finding in json.loads(done.stdout)["findings"]}
+            check("iss_not_supported" in findings and findings["iss_not_supported"]["clause"] == "RFC 9207", findings)
+    home.fails(65, "nothing accepts connections", "doctor", f"http://127.0.0.1:{free_port()}/mcp")
+    home.fails(65, "has no address", "doctor", "https://no-such-host.invalid/mcp")
 
 
 class Bridge:
@@ -465,6 +536,36 @@ def many_bridges():
     done = in_parallel(25, one)
     check(all(names == 4 for names, _ in done), done)
     equal(sum("Waiting for the sign-in" in said for _, said in done), 1, "browsers")
+
+
+@test("bridge: every configuration that README and the guide show starts a bridge that a stdio client can use")
+def snippets():
+    server, home = lab()
+    seen = 0
+    for path in ("README.md", "docs/guides/clients.md"):
+        with open(os.path.join(HERE, "../..", path)) as file:
+            text = file.read()
+        commands = []
+        for language, block in re.findall(r"```(json|toml)\n(.*?)```", text, re.S):
+            if '"bridge"' not in block:
+                continue
+            if language == "toml":
+                import tomllib
+                servers = tomllib.loads(block)["mcp_servers"]
+            else:
+                document = json.loads(block)
+                servers = document.get("mcpServers") or document.get("servers") or document["context_servers"]
+            commands += [[entry["command"], *entry["args"]] for entry in servers.values()]
+        commands += [line.split(" -- ")[1].split() for line in re.findall(r"claude mcp add [^`\n]* -- [^`\n]*", text)]
+        for command, *arguments in commands:
+            equal(command, "mcp-auth", path)
+            arguments = [re.sub(r"^http.*/mcp$", server.url, argument) for argument in arguments]
+            client = Bridge(home, *arguments[1:])
+            client.initialize()
+            check(client.request("tools/list")["result"]["tools"], arguments)
+            equal(client.close(), 0, "exit code")
+            seen += 1
+    check(seen >= 8, f"only {seen} configurations")
 
 
 @test("bridge: ends when the client dies without closing its pipe")

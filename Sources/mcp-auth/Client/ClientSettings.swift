@@ -102,7 +102,15 @@ struct ClientSettings {
     static func store(_ choice: String?) throws(OAuthError) -> any TokenStore {
         switch choice ?? ProcessInfo.processInfo.environment["MCP_AUTH_TOKEN_STORE"] {
         case "memory": return MemoryTokenStore()
-        case "keychain": return try FileTokenStore(folder: standardFolder + "-sealed", sealing: .key(try Keychain.key()))
+        case "keychain":
+            do throws(OAuthError) {
+                return try FileTokenStore(folder: standardFolder + "-sealed", sealing: .key(try Keychain.key()))
+            } catch {
+                // A keyring that does not answer must not keep users out; they are told where the tokens are now.
+                guard error.code == .temporarilyUnavailable else { throw error }
+                Console.note("\(error.message). For now the tokens are in \(standardFolder), readable by you alone.")
+                return try FileTokenStore(folder: standardFolder)
+            }
         case let path:
             let passphrase = ProcessInfo.processInfo.environment["MCP_AUTH_TOKEN_STORE_PASSPHRASE"]
             return try FileTokenStore(folder: path ?? standardFolder, sealing: passphrase.map { .passphrase($0) } ?? .none)

@@ -24,7 +24,7 @@ enum Keychain {
         try write(Base64URL.encode(key))
         // Two processes may have made one each; the stored one counts.
         guard let text = try read(), let stored = try? Base64URL.decode(text), stored.count == 32 else {
-            throw OAuthError(.temporarilyUnavailable, "the keychain did not keep the key of the token store; use --token-store with a folder instead")
+            throw OAuthError(.temporarilyUnavailable, "the keychain did not keep the key of the token store")
         }
         return stored
     }
@@ -41,7 +41,7 @@ enum Keychain {
             switch SecItemCopyMatching(query as CFDictionary, &item) {
             case errSecSuccess: return (item as? Data).map { String(decoding: $0, as: UTF8.self) }
             case errSecItemNotFound: return nil
-            case let status: throw OAuthError(.temporarilyUnavailable, "the keychain answers \(status); use --token-store with a folder instead")
+            case let status: throw OAuthError(.temporarilyUnavailable, "the keychain answers \(status)")
             }
         }
 
@@ -51,7 +51,7 @@ enum Keychain {
             query[kSecAttrAccessible as String] = kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly
             let status = SecItemAdd(query as CFDictionary, nil)
             guard status == errSecSuccess || status == errSecDuplicateItem else {
-                throw OAuthError(.temporarilyUnavailable, "the keychain answers \(status); use --token-store with a folder instead")
+                throw OAuthError(.temporarilyUnavailable, "the keychain answers \(status)")
             }
         }
     #else
@@ -65,8 +65,8 @@ enum Keychain {
             guard status == 0 else {
                 throw OAuthError(
                     .temporarilyUnavailable,
-                    "no Secret Service (keyring) accepts the key of the token store. Without a desktop session, use --token-store with a folder, "
-                        + "and MCP_AUTH_TOKEN_STORE_PASSPHRASE to seal it")
+                    "no Secret Service (keyring) accepts the key of the token store. Without a desktop session, seal the store with "
+                        + "MCP_AUTH_TOKEN_STORE_PASSPHRASE instead")
             }
         }
 
@@ -75,7 +75,7 @@ enum Keychain {
             guard let path = ["/usr/bin/secret-tool", "/usr/local/bin/secret-tool"].first(where: FileManager.default.isExecutableFile) else {
                 throw OAuthError(
                     .temporarilyUnavailable,
-                    "secret-tool is not installed (Debian: libsecret-tools), which the keychain needs; use --token-store with a folder instead")
+                    "secret-tool is not installed (Debian: libsecret-tools), which the keychain needs")
             }
             let process = Process()
             process.executableURL = URL(fileURLWithPath: path)
@@ -94,7 +94,7 @@ enum Keychain {
                     process.terminate()
                     throw OAuthError(
                         .temporarilyUnavailable,
-                        "the keyring does not answer; unlock it, or use --token-store with a folder")
+                        "the keyring does not answer; unlock it")
                 }
                 usleep(10_000)
             }
