@@ -55,8 +55,8 @@ reliability: ## A thousand kills, and every fault that can be brought about here
 	@Scripts/setup tests
 	@swift build --product mcp-auth
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-1000} RACE_ROUNDS=$${RACE_ROUNDS:-2000} STOP_ROUNDS=$${STOP_ROUNDS:-100} FAULT_SECONDS=$${FAULT_SECONDS:-1800} \
-		GROWTH_ROWS=$${GROWTH_ROWS:-1000000} SOAK_SECONDS=$${SOAK_SECONDS:-3600} INTEROP_SECONDS=28800 \
-		Tests/Interop/run "$$(swift build --show-bin-path)/mcp-auth" SIGKILL M-03 O-07 M-07 M-08 M-09 M-13 M-14 M-15 O-06 L-06 N-10
+		GROWTH_ROWS=$${GROWTH_ROWS:-1000000} CLIENT_KILL_SECONDS=$${CLIENT_KILL_SECONDS:-600} SOAK_SECONDS=$${SOAK_SECONDS:-3600} INTEROP_SECONDS=28800 \
+		Tests/Interop/run "$$(swift build --show-bin-path)/mcp-auth" SIGKILL M-03 O-07 M-07 M-08 M-09 M-13 M-14 M-15 O-06 L-06 N-10 C-15
 
 conformance: ## Run every test, and write docs/conformance.md from what passed
 	@Scripts/setup tests

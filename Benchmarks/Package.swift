@@ -26,6 +26,8 @@ let package = Package(
                 .product(name: "MCPAuthorizationServer", package: "swift-mcp-auth"),
                 .product(name: "MCPAuthSQLite", package: "swift-mcp-auth"),
                 .product(name: "MCPAuthHummingbird", package: "swift-mcp-auth"),
+                .product(name: "MCPAuthClient", package: "swift-mcp-auth"),
+                .product(name: "MCPAuthHTTPClient", package: "swift-mcp-auth"),
                 .product(name: "MCPServer", package: "swift-mcp-auth"),
                 .product(name: "MCPAuthTesting", package: "swift-mcp-auth"),
                 .product(name: "Crypto", package: "swift-crypto"),

@@ -405,6 +405,37 @@ def _(chromium):
     pages_of(chromium, show)
 
 
+@first_party("client: one command and one click connect it, and never again until the user ends the connection")
+def _(chromium):
+    from test_client import Home
+
+    server = lab().server
+    home = Home(MCP_AUTH_BROWSER="none")
+    chromium.command("Network.clearBrowserCookies")
+    process = home.start("login", server.url, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    url = next(line.strip() for line in process.stderr if "/authorize?" in line)
+    chromium.go(url)
+    sign_in(chromium)
+    time.sleep(0.9)
+    chromium.events.clear()
+    chromium.evaluate("document.querySelector('button[value=allow]').click()")
+    chromium.wait_for("Page.loadEventFired")
+    process.wait(20)
+    equal(process.returncode, 0, process.stderr.read())
+    equal(chromium.evaluate("document.querySelector('h1').textContent"), "You can close this window", "the page at the end")
+    check(chromium.evaluate("getComputedStyle(document.querySelector('main')).borderRadius") != "0px", "its style sheet is blocked")
+    check("code=" not in chromium.evaluate("document.body.textContent"), "the page shows the answer")
+    nobody = {"MCP_AUTH_BROWSER": None}
+    for _ in range(3):
+        home.good("call", server.url, "whoami", **nobody)
+    # The user ends the connection; the next command needs a sign-in, and says so.
+    chromium.go(server.origin + "/account")
+    chromium.events.clear()
+    chromium.evaluate("document.querySelector(\"form[action$='/account/disconnect'] button\").click()")
+    chromium.wait_for("Page.loadEventFired")
+    home.fails(77, "mcp-auth login", "call", server.url, "whoami", **nobody)
+
+
 def close():
     if Lab.chromium:
         Lab.chromium.close()

@@ -1,6 +1,6 @@
 import Foundation
 
-/// One measurement a run: `verify`, `refresh`, `sign-in`, `serve PORT`. Each prints JSON; `Benchmarks/run` puts them together.
+/// One measurement a run: `verify`, `refresh`, `sign-in`, `client URL`, `serve PORT`. Each prints JSON; `Benchmarks/run` puts them together.
 @main
 struct Main {
     static func main() async throws {
@@ -9,9 +9,10 @@ struct Main {
         case "verify": try VerifyBenchmark.run()
         case "refresh": try await RefreshBenchmark.run()
         case "sign-in": try await SignInBenchmark.run()
+        case "client": try await ClientBenchmark.run(arguments.dropFirst().first ?? "")
         case "serve": try await Server.run(port: Int(arguments.dropFirst().first ?? "") ?? 0)
         default:
-            print("usage: benchmarks verify | refresh | sign-in | serve PORT")
+            print("usage: benchmarks verify | refresh | sign-in | client URL | serve PORT")
             exit(64)
         }
     }
