@@ -300,7 +300,7 @@ public final class MCPClient: Sendable {
         let type = reply.response.headerFields[.contentType]?.lowercased() ?? ""
         if (200..<300).contains(status), type.hasPrefix("text/event-stream") { return try await streamed(reply, id: id, version: version) }
         let bytes = try await reply.body.collect(upTo: EventParser.maximumBytes)
-        let json = try? JSONValue(parsing: bytes)
+        let json = try? RPCMessage.parse(bytes)
         if let json, json["error"]?["code"]?.int != nil || (json["result"] != nil && json["id"]?.int == Int(id)) { return try Self.outcome(json) }
         if status == 404, version != nil, version != Self.modernVersion, state.withLock({ $0.sessionID }) != nil { throw SessionLost() }
         guard (200..<300).contains(status) else {
@@ -332,7 +332,7 @@ public final class MCPClient: Sendable {
                 while let bytes = try await reply.body.next() {
                     for event in try parser.events(in: bytes) {
                         last = event.identifier ?? last
-                        guard !event.data.isEmpty, let json = try? JSONValue(parsing: event.data) else { continue }
+                        guard !event.data.isEmpty, let json = try? RPCMessage.parse(event.data) else { continue }
                         if let result = try await handle(json, id: id, version: version) {
                             reply.body.cancel()
                             return result

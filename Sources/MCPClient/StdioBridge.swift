@@ -42,7 +42,7 @@ public final class StdioBridge: Sendable {
     public func run(_ lines: AsyncStream<[UInt8]>) async {
         await withTaskGroup(of: Void.self) { group in
             for await line in lines where !line.allSatisfy({ $0 == 0x20 || $0 == 0x0D || $0 == 0x09 }) {
-                guard let message = try? JSONValue(parsing: line), message.object != nil else {
+                guard let message = try? RPCMessage.parse(line), message.object != nil else {
                     await write(["jsonrpc": "2.0", "id": nil, "error": ["code": -32700, "message": "this line is not a JSON-RPC message"]])
                     continue
                 }
@@ -105,9 +105,9 @@ public final class StdioBridge: Sendable {
             return try await stream(reply, until: method == nil ? nil : message["id"], isHandshake: method == "initialize", mayResume: true)
         }
         let bytes = try await reply.body.collect(upTo: Self.maximumLineBytes)
-        guard let json = try? JSONValue(parsing: bytes), json.object != nil, json["jsonrpc"] != nil else {
+        guard let json = try? RPCMessage.parse(bytes), json.object != nil, json["jsonrpc"] != nil else {
             guard (200..<300).contains(status) else {
-                let words = (try? JSONValue(parsing: bytes))?["error_description"]?.string.map { ": " + DisplayText.clean($0, limit: 300) } ?? ""
+                let words = (try? RPCMessage.parse(bytes))?["error_description"]?.string.map { ": " + DisplayText.clean($0, limit: 300) } ?? ""
                 throw MCPError(code: MCPError.httpStatus, message: "the server answers \(status)\(words)")
             }
             guard message["id"] == nil || method == nil else {
@@ -148,7 +148,7 @@ public final class StdioBridge: Sendable {
                 while let bytes = try await reply.body.next() {
                     for event in try parser.events(in: bytes) {
                         last = event.identifier ?? last
-                        guard !event.data.isEmpty, let json = try? JSONValue(parsing: event.data) else { continue }
+                        guard !event.data.isEmpty, let json = try? RPCMessage.parse(event.data) else { continue }
                         await deliver(json, isHandshake: isHandshake)
                         if let id, json["method"] == nil, json["id"] == id {
                             reply.body.cancel()

@@ -12,6 +12,8 @@ import secrets
 import sys
 import time
 
+from pydantic import BaseModel
+
 kind, port = sys.argv[1], int(sys.argv[2])
 lifetime = int(sys.argv[3]) if len(sys.argv) > 3 else 3600
 statistics = sys.argv[4] if len(sys.argv) > 4 else None
@@ -44,6 +46,23 @@ def tools(server, context):
 
     count.__annotations__["ctx"] = context
     server.tool()(count)
+
+    @server.tool()
+    def big() -> str:
+        """Return three million characters."""
+        return "x" * 3_000_000
+
+    class Name(BaseModel):
+        name: str
+        age: int
+
+    async def ask(ctx) -> str:
+        """Ask the user for a name."""
+        answer = await ctx.elicit("Who are you?", Name)
+        return f"{answer.action} {answer.data.name} {answer.data.age + 1}" if answer.action == "accept" else answer.action
+
+    ask.__annotations__["ctx"] = context
+    server.tool()(ask)
 
     @server.resource("notes://today", description="The note of today")
     def today() -> str:

@@ -20,7 +20,8 @@ enum ClientBenchmark {
         ]
         try await store.write(record.serialized, for: "tokens \(url)")
         let session = try AuthorizedSession(
-            for: url, configuration: ClientConfiguration(name: "bench", grant: .authorizationCode(nil)), store: store, fetcher: client, exchange: client)
+            for: url, configuration: ClientConfiguration(name: "bench", grant: .authorizationCode(nil)), store: store, fetcher: client,
+            exchange: client)
         let bare = OutboundRequest(.get, target, fields: [.authorization: "Bearer \(token)"])
         let plain = OutboundRequest(.get, target)
         func bareRequest() async throws {
