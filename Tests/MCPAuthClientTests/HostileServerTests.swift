@@ -22,7 +22,7 @@ struct HostileServerTests {
         #expect(agent.visits.urls.isEmpty)
     }
 
-    @Test("C-01: what a shell would read is one argument, and nothing runs")
+    @Test("R71, C-01: what a shell would read is one argument, and nothing runs")
     func shell() async throws {
         world.answer(World.well, World.metadata(World.issuer, ["authorization_endpoint": "https://as.example/$(touch%20pwned);x&y"]))
         let agent = Agent()
@@ -31,7 +31,7 @@ struct HostileServerTests {
     }
 
     @Test(
-        "R31, C-03: metadata whose issuer is not the named one, byte for byte, is not used",
+        "R20, C-03: metadata whose issuer is not the named one, byte for byte, is not used",
         arguments: ["https://other.example", "https://as.example/", "https://AS.example", "https://as.example/e\u{301}"])
     func issuerMismatch(_ issuer: String) async throws {
         world.answer(World.well, World.metadata(World.issuer, ["issuer": .string(issuer)]))
@@ -83,7 +83,7 @@ struct HostileServerTests {
     }
 
     @Test(
-        "R28: the metadata must describe the server that was asked for",
+        "R16, R17: the metadata must describe the server that was asked for",
         arguments: [
             ("https://rs.example/mcp", true), ("https://rs.example/mcp/", true), ("https://RS.example:443/mcp", true), ("https://rs.example", true),
             ("https://rs.example/", true), ("https://rs.example/mc", false), ("https://rs.example/mcp/more", false),
@@ -154,7 +154,7 @@ struct HostileServerTests {
         #expect(try (form.single("client_secret") == "s") == (method == "client_secret_post"))
     }
 
-    @Test("R40: a redirect URI with the other name of this machine is tried when the first is rejected")
+    @Test("R29: a redirect URI with the other name of this machine is tried when the first is rejected")
     func otherLoopbackName() async throws {
         world.answer(World.issuer + "/register") { request in
             let metadata = (try? JSONValue(parsing: request.body))?.object ?? [:]
@@ -170,7 +170,7 @@ struct HostileServerTests {
         #expect(try agent.visits.forms.first?.single("redirect_uri") == "http://localhost:3999/callback")
     }
 
-    @Test("R24, R27: the order is registered, metadata document, registration; a document is used where it is supported")
+    @Test("R24, R25, R26, R27: the order is registered, metadata document, registration; a document is used where it is supported")
     func registrationOrder() async throws {
         world.answer(World.well, World.metadata(World.issuer, ["client_id_metadata_document_supported": true]))
         let agent = Agent()
@@ -249,7 +249,7 @@ struct HostileServerTests {
         #expect(!world.sent(to: "https://rs.example").contains("bWluZTp0aGUtc2VjcmV0"))
     }
 
-    @Test("R103, C-20: a nonce is asked for twice at most, every proof is new, and a bound client never falls back to Bearer")
+    @Test("R102, R103, C-20: a nonce is asked for twice at most, every proof is new, and a bound client never falls back to Bearer")
     func nonces() async throws {
         world.answer(World.well, World.metadata(World.issuer, ["dpop_signing_alg_values_supported": ["ES256"]]))
         world.answer(World.issuer + "/token") { request in
@@ -272,7 +272,7 @@ struct HostileServerTests {
         _ = try DPoPProof(parsing: proof, method: "POST", url: WebURL(World.server)!, accessToken: token, at: world.time.clock.now)
     }
 
-    @Test("R31 (tokens): a token type that needs a key is refused when there is none")
+    @Test("C-20: a token type that needs a key is refused when there is none")
     func unexpectedBinding() async throws {
         world.answer(World.issuer + "/token") { [world] request in world.issue(request, type: "DPoP") }
         await fails(.invalidResponse) { _ = try await world.session().call(world) }

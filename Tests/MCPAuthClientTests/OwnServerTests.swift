@@ -142,7 +142,7 @@ struct TokenStoreTests {
     @Test("the store in memory meets every requirement", arguments: TokenStoreConformance.checks)
     func memory(_ check: TokenStoreConformance.Check) async throws { try await check.run(on: MemoryTokenStore()) }
 
-    @Test("C-16: the store in files meets every requirement, plain and sealed", arguments: TokenStoreConformance.checks)
+    @Test("R15, C-16: the store in files meets every requirement, plain and sealed", arguments: TokenStoreConformance.checks)
     func files(_ check: TokenStoreConformance.Check) async throws {
         for sealing in [FileTokenStore.Sealing.none, .key([UInt8](repeating: 7, count: 32)), .passphrase("a passphrase")] {
             try await inTemporaryFolder { folder in try await check.run(on: try FileTokenStore(folder: folder + "/store", sealing: sealing)) }

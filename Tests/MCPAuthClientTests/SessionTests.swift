@@ -103,7 +103,7 @@ struct SessionTests {
         #expect(world.forms(to: World.issuer + "/token").count <= 3 && agent.visits.urls.count <= 2)
     }
 
-    @Test("R43, R44, C-13: further scopes are asked for with what was granted, at most three times, and not again after a refusal")
+    @Test("R31, R32, R33, C-13: further scopes are asked for with what was granted, at most three times, and not again after a refusal")
     func stepUp() async throws {
         let agent = Agent()
         let session = try world.session(agent)
@@ -140,7 +140,7 @@ struct SessionTests {
         #expect(try await third.call(refusing) == "access-1")
     }
 
-    @Test("R32, R33, C-07: a server that moves to another authorization server gets nothing of the first one there")
+    @Test("R21, R22, C-07: a server that moves to another authorization server gets nothing of the first one there")
     func moved() async throws {
         let agent = Agent(answer: { form, state in
             let id = (try? form.single("client_id")) ?? ""
@@ -156,7 +156,7 @@ struct SessionTests {
         #expect(sent.contains("client-of-other.example"))
     }
 
-    @Test("R34, CVE-2026-104850: credentials of one issuer are never used at another, whatever the server says")
+    @Test("R22, R23, CVE-2026-104850: credentials of one issuer are never used at another, whatever the server says")
     func pinned() async throws {
         world.answer(World.resourceDocument, World.resource(World.other))
         let session = try world.session { configuration in
@@ -185,7 +185,7 @@ struct SessionTests {
     }
 
     @Test(
-        "R41, C-08: redirects to another origin carry nothing, and those within the origin are followed once",
+        "R40, C-08: redirects to another origin carry nothing, and those within the origin are followed once",
         arguments: ["https://evil.example/mcp", "http://rs.example/mcp", "//evil.example/mcp"])
     func redirects(_ location: String) async throws {
         let session = try world.session()

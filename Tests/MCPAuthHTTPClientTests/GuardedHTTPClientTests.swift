@@ -9,6 +9,19 @@ import Testing
 
 @Suite("The guarded door out")
 struct GuardedHTTPClientTests {
+    @Test("R68, R69, C-09: a typed URL opens its own zone, and no other")
+    func zones() async throws {
+        let (loopback, own, linkLocal) = (IPAddress("127.0.0.1")!, IPAddress("10.1.2.3")!, IPAddress("169.254.169.254")!)
+        let open = await OutboundPolicy.zone(of: WebURL("https://93.184.216.34/mcp")!)
+        #expect(!open.allows(loopback) && !open.allows(own) && !open.allows(linkLocal) && !open.insecureAllowHTTP)
+        let intranet = await OutboundPolicy.zone(of: WebURL("https://10.9.9.9/mcp")!)
+        #expect(!intranet.allows(loopback) && intranet.allows(own) && !intranet.allows(linkLocal) && !intranet.insecureAllowHTTP)
+        for text in ["http://127.0.0.1:8000/mcp", "http://localhost:8000/mcp"] {
+            let local = await OutboundPolicy.zone(of: WebURL(text)!)
+            #expect(local.allows(loopback) && !local.allows(own) && !local.allows(linkLocal))
+        }
+    }
+
     static let development = GuardedHTTPClient(.development)
 
     /// A server on a free loopback port, for as long as `body` runs.

@@ -1,5 +1,6 @@
 import HTTPTypes
 import JOSE
+import Logging
 import OAuth
 
 /// A client as one authorization server knows it.
@@ -86,10 +87,11 @@ struct Registrar: Sendable {
     let store: any TokenStore
     let fetcher: any HTTPFetcher
     let clock: Clock
+    let logger: Logger
 
     /// The client that needs no request. Nil: it has to register.
     ///
-    /// Throws `invalid_configuration` when clients were registered beforehand, but none at this issuer (R34), and
+    /// Throws `invalid_configuration` when clients were registered beforehand, but none at this issuer (R23), and
     /// `unauthorized_client` when there is no way to become a client.
     func known(at server: DiscoveredServer) async throws(OAuthError) -> Registration? {
         let issuer = server.issuer
@@ -136,6 +138,11 @@ struct Registrar: Sendable {
             throw OAuthError(
                 .unauthorizedClient,
                 "\(issuer) does not let clients register themselves. Register a client there, and configure its client ID with this issuer")
+        }
+        if configuration.metadataDocument != nil {
+            logger.notice(
+                "the authorization server does not support client metadata documents; the client registers itself",
+                metadata: ["issuer": "\(issuer)"])
         }
         let endpoint = try server.endpoint("registration_endpoint", server.authorizationServer.registrationEndpoint)
         var metadata: JSONObject = [

@@ -62,7 +62,7 @@ public final class AuthorizedSession: Sendable {
         storeKey = Credentials.storeKey(server.text, as: configuration.identity)
         obtaining = TokenObtaining(
             server: server, configuration: configuration,
-            registrar: Registrar(configuration: configuration, store: store, fetcher: fetcher, clock: clock), fetcher: fetcher, clock: clock,
+            registrar: Registrar(configuration: configuration, store: store, fetcher: fetcher, clock: clock, logger: logger), fetcher: fetcher, clock: clock,
             random: random, nonces: nonces)
     }
 
@@ -322,7 +322,7 @@ public final class AuthorizedSession: Sendable {
         }
         let target: DiscoveredServer
         if let discovered { target = discovered } else { target = try await obtaining.discover(challenge: renewal.challenge) }
-        // Tokens of one authorization server are never used with another (R32, R33).
+        // Tokens of one authorization server are never used with another (R21, R22).
         let previous = stored.flatMap { $0.issuer == target.issuer ? $0 : nil }
         let scopes = obtaining.scopes(target, challenge: renewal.challenge, additional: renewal.additional, granted: previous?.scopes)
         let credentials = try await obtaining.obtain(target, scopes: scopes)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import HTTPTypes
 import JOSE
+import Logging
 import MCPAuthClient
 import MCPAuthHTTPClient
 import MCPClient
@@ -120,7 +121,10 @@ struct ClientContext {
         self.options = options
         let configuration = try settings.configuration(asksUser: asksUser)
         let exchange: any HTTPFetcher & HTTPExchange = options.verbose ? VerboseExchange(client) : client
-        session = try AuthorizedSession(for: url, configuration: configuration, store: store, fetcher: exchange, exchange: exchange)
+        var logger = Logger(label: "mcp-auth") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = options.verbose ? .debug : options.quiet ? .error : .notice
+        session = try AuthorizedSession(
+            for: url, configuration: configuration, store: store, fetcher: exchange, exchange: exchange, logger: logger)
     }
 
     func makeClient() -> MCPClient {
