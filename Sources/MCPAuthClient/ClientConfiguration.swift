@@ -22,7 +22,8 @@ public struct ClientConfiguration: Sendable {
     public var grant: ClientGrant
     /// The scopes to request. Nil: those of the server's challenge, else those of its metadata, else none.
     public var scopes: ScopeSet?
-    /// Whether `offline_access` is requested where the authorization server offers it, so that it issues refresh tokens.
+    /// Whether `offline_access` is requested where the authorization server offers it, so that it issues refresh
+    /// tokens.
     public var requestsOfflineAccess = true
     /// Whether tokens are bound to a key (RFC 9449).
     public var proofOfPossession = ProofOfPossession.never

@@ -28,7 +28,8 @@ public struct LoopbackUserAgent: UserAgent {
     /// A listener for each sign-in.
     ///
     /// - Parameters:
-    ///   - host: The name in the redirect URI. Nil: `127.0.0.1`, and `localhost` where the authorization server rejects it.
+    ///   - host: The name in the redirect URI. Nil: `127.0.0.1`, and `localhost` where the authorization server rejects
+    ///     it.
     ///   - port: The port. 0: any free one, or that of an earlier registration.
     ///   - path: The path of the redirect URI.
     ///   - timeout: The time that the user has.

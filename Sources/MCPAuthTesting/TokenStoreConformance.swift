@@ -65,7 +65,7 @@ public enum TokenStoreConformance {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<12 {
                     group.addTask {
-                        try await store.withLock("tokens a", timeout: .seconds(30)) { () throws(OAuthError) in
+                        try await store.withLock("tokens a", timeout: .seconds(300)) { () throws(OAuthError) in
                             counter.enter()
                             try? await Task.sleep(for: .milliseconds(5))
                             counter.leave()

@@ -99,7 +99,8 @@ public final class MCPClient: Sendable {
         return information
     }
 
-    /// Every tool, of all pages. Tools whose `x-mcp-header` marks are invalid are left out, as the specification demands.
+    /// Every tool, of all pages. Tools whose `x-mcp-header` marks are invalid are left out, as the specification
+    /// demands.
     public func tools() async throws -> [JSONValue] {
         try await list("tools/list", "tools").filter { tool in
             guard let name = tool["name"]?.string else { return false }
@@ -118,8 +119,8 @@ public final class MCPClient: Sendable {
     /// Every prompt, of all pages.
     public func prompts() async throws -> [JSONValue] { try await list("prompts/list", "prompts") }
 
-    /// Calls a tool and returns its `result`, whose `isError` says whether the tool failed. Requests for input go to the
-    /// handler, and the call is repeated with the answers.
+    /// Calls a tool and returns its `result`, whose `isError` says whether the tool failed. Requests for input go to
+    /// the handler, and the call is repeated with the answers.
     public func callTool(_ name: String, _ arguments: JSONValue = [:]) async throws -> JSONValue {
         try await request("tools/call", ["name": .string(name), "arguments": arguments])
     }

@@ -23,8 +23,8 @@ package enum RequestHeaders {
         return isPlain ? text : "=?base64?\(Base64.encode(bytes))?="
     }
 
-    /// The arguments of a tool that headers repeat (`x-mcp-header`). Throws the reason why the schema cannot be used: the
-    /// client must not offer such a tool.
+    /// The arguments of a tool that headers repeat (`x-mcp-header`). Throws the reason why the schema cannot be used:
+    /// the client must not offer such a tool.
     package static func mirrored(in schema: JSONValue) throws(InvalidSchema) -> [Mirrored] {
         var found: [Mirrored] = []
         try collect(schema, [], &found, depth: 0)

@@ -46,7 +46,8 @@ public final class StdioBridge: Sendable {
                     await write(["jsonrpc": "2.0", "id": nil, "error": ["code": -32700, "message": "this line is not a JSON-RPC message"]])
                     continue
                 }
-                // The handshake is answered before anything else goes out, and messages without an answer keep their order.
+                // The handshake is answered before anything else goes out, and messages without an answer keep their
+                // order.
                 if message["method"]?.string == "initialize" || message["id"] == nil || message["method"] == nil {
                     await pass(message, line)
                 } else {

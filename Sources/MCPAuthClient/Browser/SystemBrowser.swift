@@ -20,8 +20,8 @@ public struct SystemBrowser: Sendable {
     /// Opens an address. It must be https, or http on this machine: an authorization server must not be able to start
     /// other programs, open files, or run scripts (R70).
     ///
-    /// Throws `invalid_response` for any other address, and `temporarily_unavailable` when the command cannot be started.
-    /// What the browser does afterwards is not known.
+    /// Throws `invalid_response` for any other address, and `temporarily_unavailable` when the command cannot be
+    /// started. What the browser does afterwards is not known.
     public func open(_ url: WebURL) throws(OAuthError) {
         try Self.check(url)
         guard let name = command.first else { throw OAuthError(.invalidConfiguration, "the command of the browser is empty") }

@@ -46,8 +46,8 @@ public struct ServerDiscovery: Sendable {
     /// Throws `fetch_failed` when a server cannot be reached, and `invalid_metadata` when a document contradicts what
     /// was asked for.
     ///
-    /// - Parameter preferred: The issuers at which the client has credentials. If the server names several authorization
-    ///   servers, the first of these is used, otherwise the first of all.
+    /// - Parameter preferred: The issuers at which the client has credentials. If the server names several
+    ///   authorization servers, the first of these is used, otherwise the first of all.
     public func discover(
         _ server: ResourceIdentifier, challenge: AuthenticationChallenge? = nil, preferring preferred: [Issuer] = []
     ) async throws(OAuthError) -> DiscoveredServer {

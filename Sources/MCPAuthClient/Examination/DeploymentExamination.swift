@@ -4,8 +4,8 @@ public import OAuth
 
 /// The examination of a protected MCP server from outside: what is wrong, who will notice, and how to mend it.
 ///
-/// It registers a client and deletes it again where the authorization server allows that. It guesses no passwords, signs
-/// no user in, and sends no more than some forty requests.
+/// It registers a client and deletes it again where the authorization server allows that. It guesses no passwords,
+/// signs no user in, and sends no more than some forty requests.
 public struct DeploymentExamination: Sendable {
     /// A finding.
     public struct Finding: Sendable, Hashable {

@@ -130,8 +130,8 @@ struct Registrar: Sendable {
     /// Registers the client (RFC 7591). The response decides how it authenticates.
     ///
     /// Throws `unauthorized_client` when the authorization server has no registration, and the error of its response.
-    /// - Parameter scopes: What the client is about to request. It registers for everything that the server names, since
-    ///   some servers grant no scope for which a client is not registered.
+    /// - Parameter scopes: What the client is about to request. It registers for everything that the server names,
+    ///   since some servers grant no scope for which a client is not registered.
     func register(_ redirectURIs: [RedirectURI], scopes: ScopeSet, at server: DiscoveredServer) async throws(OAuthError) -> Registration {
         let issuer = server.issuer
         guard configuration.registersItself, server.authorizationServer.registrationEndpoint != nil else {

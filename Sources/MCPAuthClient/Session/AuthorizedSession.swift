@@ -12,7 +12,8 @@ import Synchronization
 ///
 /// ```swift
 /// let session = try AuthorizedSession(
-///     for: "https://mcp.example.com/mcp", configuration: ClientConfiguration(name: "My app", grant: .authorizationCode(agent)),
+///     for: "https://mcp.example.com/mcp",
+///     configuration: ClientConfiguration(name: "My app", grant: .authorizationCode(agent)),
 ///     store: FileTokenStore(folder: folder), fetcher: client, exchange: client)
 /// let reply = try await session.send(OutboundRequest(.post, session.server.url, fields: fields, body: message))
 /// ```
@@ -41,8 +42,8 @@ public final class AuthorizedSession: Sendable {
     /// The most times that one request asks for further scopes (MCP authorization, "Step-Up Authorization Flow").
     public static let maximumStepUps = 3
 
-    /// A session. Throws `invalid_identifier` for a URL that cannot be a resource, and `invalid_configuration` for fixed
-    /// headers of another server.
+    /// A session. Throws `invalid_identifier` for a URL that cannot be a resource, and `invalid_configuration` for
+    /// fixed headers of another server.
     ///
     /// - Parameters:
     ///   - url: The URL of the server: https, or http on this machine.
@@ -62,7 +63,8 @@ public final class AuthorizedSession: Sendable {
         storeKey = Credentials.storeKey(server.text, as: configuration.identity)
         obtaining = TokenObtaining(
             server: server, configuration: configuration,
-            registrar: Registrar(configuration: configuration, store: store, fetcher: fetcher, clock: clock, logger: logger), fetcher: fetcher, clock: clock,
+            registrar: Registrar(configuration: configuration, store: store, fetcher: fetcher, clock: clock, logger: logger), fetcher: fetcher,
+            clock: clock,
             random: random, nonces: nonces)
     }
 
@@ -71,13 +73,13 @@ public final class AuthorizedSession: Sendable {
     /// Sends a request to the server with an access token, if the server needs one. A 401 is answered with a new token,
     /// and a 403 for missing scopes with a request for them. Any other response is returned as it is.
     ///
-    /// A redirect within the origin is followed once, if it keeps the method (307, 308). A redirect to another origin is
-    /// returned: no credential goes there.
+    /// A redirect within the origin is followed once, if it keeps the method (307, 308). A redirect to another origin
+    /// is returned: no credential goes there.
     ///
     /// Throws `fetch_failed`, `login_required` when a user would have to sign in and cannot be asked, `invalid_token`
-    /// when the server rejects a token that was just issued for it, `insufficient_scope` when it demands scopes that were
-    /// not granted, and every error of a sign-in. Throws
-    /// `invalid_request` for a URL of another origin than the server.
+    /// when the server rejects a token that was just issued for it, `insufficient_scope` when it demands scopes that
+    /// were not granted, and every error of a sign-in. Throws `invalid_request` for a URL of another origin than the
+    /// server.
     public func send(_ request: OutboundRequest) async throws(OAuthError) -> StreamedReply {
         guard request.url.origin.utf8.elementsEqual(server.url.origin.utf8) else {
             throw OAuthError(.invalidRequest, "\(request.url.hostForURL) is not the server \(server); its token is not sent there")
@@ -142,8 +144,8 @@ public final class AuthorizedSession: Sendable {
         return try await signIn(scopes: [])
     }
 
-    /// Signs in again with whatever was granted before and `scopes`, although a valid token may be there. The old tokens
-    /// stay until the new ones are kept.
+    /// Signs in again with whatever was granted before and `scopes`, although a valid token may be there. The old
+    /// tokens stay until the new ones are kept.
     @discardableResult
     public func signIn(scopes: ScopeSet = []) async throws(OAuthError) -> Credentials {
         try await renew(
@@ -294,7 +296,8 @@ public final class AuthorizedSession: Sendable {
         return outcome
     }
 
-    /// With the lock held: reads again, because another process may have renewed already; then refreshes; then signs in.
+    /// With the lock held: reads again, because another process may have renewed already; then refreshes; then signs
+    /// in.
     private func renewInside(_ renewal: Renewal, _ key: String) async throws(OAuthError) -> Credentials {
         let stored = try await stored()
         let now = clock.now

@@ -43,8 +43,8 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
         self.proofKey = proofKey
     }
 
-    /// Whether the access token is valid for `margin` more seconds, as far as is known. Of a short lifetime, the margin is
-    /// at most a quarter.
+    /// Whether the access token is valid for `margin` more seconds, as far as is known. Of a short lifetime, the margin
+    /// is at most a quarter.
     public func isFresh(at now: NumericDate, margin: Int64) -> Bool {
         guard let expiresAt else { return true }
         return expiresAt > now.advanced(by: min(margin, max(0, expiresAt.seconds(since: obtainedAt) / 4)))

@@ -9,7 +9,8 @@ public import OAuth
 /// The folder has mode 0700 and its files 0600 from the moment they exist. A value is written to a new file that
 /// replaces the old one, so a crash at any moment leaves the old or the new one. Locks are advisory locks of the
 /// operating system, which end with the process. Symbolic links, files with several names, and files of other users are
-/// refused. With a key or a passphrase the values are sealed (AES-256-GCM); without, the mode of the files protects them.
+/// refused. With a key or a passphrase the values are sealed (AES-256-GCM); without, the mode of the files protects
+/// them.
 public final class FileTokenStore: TokenStore {
     /// What protects the values beside the mode of the files.
     public enum Sealing: Sendable {
@@ -25,8 +26,8 @@ public final class FileTokenStore: TokenStore {
     public let folder: String
     private let key: SymmetricKey?
 
-    /// Opens a folder, and creates it with mode 0700 if it does not exist. Throws `invalid_configuration` when it cannot
-    /// be used, saying why.
+    /// Opens a folder, and creates it with mode 0700 if it does not exist. Throws `invalid_configuration` when it
+    /// cannot be used, saying why.
     public init(folder: String, sealing: Sealing = .none) throws(OAuthError) {
         self.folder = folder
         try Self.prepare(folder)
