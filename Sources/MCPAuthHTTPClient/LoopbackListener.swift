@@ -45,6 +45,7 @@ public struct LoopbackUserAgent: UserAgent {
         self.show = show
     }
 
+    /// Begins to listen. Throws `temporarily_unavailable` when the port is in use.
     public func begin(preferring preferred: RedirectURI?) async throws(OAuthError) -> any AuthorizationReceiver {
         guard path.utf8.first == UInt8(ascii: "/"), WebURL("http://127.0.0.1\(path)")?.query == nil else {
             throw OAuthError(.invalidConfiguration, "the path of the callback begins with a slash and has no query")

@@ -35,6 +35,7 @@ public struct PastingUserAgent: UserAgent {
         self.ask = ask
     }
 
+    /// Prepares one sign-in. Nothing listens.
     public func begin(preferring preferred: RedirectURI?) async throws(OAuthError) -> any AuthorizationReceiver {
         Receiver(redirectURIs: [preferred ?? redirectURI], ask: ask)
     }

@@ -43,7 +43,9 @@ public struct DeploymentExamination: Sendable {
     public struct Point: Sendable, Hashable {
         /// What was seen.
         public enum Verdict: String, Sendable, Hashable {
+            /// It is met.
             case met
+            /// It is not met.
             case notMet = "not_met"
             /// It cannot be seen from outside.
             case notVisible = "not_visible"

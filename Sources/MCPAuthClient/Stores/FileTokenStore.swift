@@ -52,19 +52,23 @@ public final class FileTokenStore: TokenStore {
 
     // MARK: Values
 
+    /// The value of a key, or nil. Throws like every `TokenStore`.
     public func read(_ key: String) async throws(OAuthError) -> [UInt8]? {
         guard let bytes = try readFile(path(key)) else { return nil }
         return try open(bytes).flatMap { $0.key.utf8.elementsEqual(key.utf8) ? $0.value : nil }
     }
 
+    /// Sets the value of a key.
     public func write(_ value: [UInt8], for key: String) async throws(OAuthError) {
         try replace(path(key), with: try seal(key, value))
     }
 
+    /// Removes a key, if it is there.
     public func remove(_ key: String) async throws(OAuthError) {
         guard unlink(path(key)) == 0 || errno == ENOENT else { throw failure("cannot be removed", path(key)) }
     }
 
+    /// Every key.
     public func keys() async throws(OAuthError) -> [String] {
         let names: [String]
         do { names = try FileManager.default.contentsOfDirectory(atPath: folder) } catch { throw failure("cannot be read", folder) }
@@ -75,6 +79,7 @@ public final class FileTokenStore: TokenStore {
         return keys
     }
 
+    /// Runs `body` alone for this key.
     public func withLock<Result: Sendable>(
         _ key: String, timeout: Duration, _ body: @Sendable () async throws(OAuthError) -> Result
     ) async throws(OAuthError) -> Result {

@@ -31,11 +31,16 @@ public final class MemoryTokenStore: TokenStore {
     /// An empty store.
     public init() {}
 
+    /// The value of a key, or nil. Throws like every `TokenStore`.
     public func read(_ key: String) async throws(OAuthError) -> [UInt8]? { await state.value(key) }
+    /// Sets the value of a key.
     public func write(_ value: [UInt8], for key: String) async throws(OAuthError) { await state.set(value, key) }
+    /// Removes a key, if it is there.
     public func remove(_ key: String) async throws(OAuthError) { await state.set(nil, key) }
+    /// Every key.
     public func keys() async throws(OAuthError) -> [String] { await state.keys }
 
+    /// Runs `body` alone for this key.
     public func withLock<Result: Sendable>(
         _ key: String, timeout: Duration, _ body: @Sendable () async throws(OAuthError) -> Result
     ) async throws(OAuthError) -> Result {
