@@ -190,7 +190,7 @@ PARAMETERS = (
 
 @test("every Swift block of README and the guides compiles")
 def _():
-    names = ["MCPAuth", "MCPAuthorizationServer", "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite", "MCPAuthMetrics", "MCPAuthTesting", "IdentityProviders", "OAuth", "JOSE"]
+    names = ["MCPAuth", "MCPAuthorizationServer", "MCPServer", "MCPAuthHummingbird", "MCPAuthHTTPClient", "MCPAuthSQLite", "MCPAuthMetrics", "MCPAuthTesting", "MCPAuthClient", "MCPClient", "IdentityProviders", "OAuth", "JOSE"]
     more = ["import Foundation", "import HTTPTypes", "import Hummingbird", "import Logging", "import Metrics", "import Crypto", "import Testing"]
     with Outside() as outside:
         count = 0
@@ -230,10 +230,14 @@ let package = Package(
 def _():
     with Server() as server, tempfile.TemporaryDirectory() as folder:
         Client(server).tokens(Browser())
-        environment = {**os.environ, "MCP_AUTH_DATA": server.data, "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"]}
+        browser = f"{sys.executable} {os.path.join(ROOT, 'Tests/Interop/browser.py')}"
+        environment = {**os.environ, "XDG_DATA_HOME": folder, "MCP_AUTH_BROWSER": browser, "MCP_AUTH_TEST_PASSWORD": PASSWORD,
+                       "MCP_AUTH_DATA": server.data, "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"]}
         run = 0
         for _, text in blocks("README.md", "console"):
             for line in re.findall(r"^\$ (mcp-auth .*)$", text, re.M):
+                line = line.replace("http://127.0.0.1:8000", server.origin).replace("https://mcp.example.com/mcp", server.url)
+                line = re.sub(r"  +#.*$", "", line)
                 done = subprocess.run(
                     ["bash", "-c", line], input="a good long password\n", capture_output=True, text=True, env=environment, cwd=folder, timeout=60)
                 equal(done.returncode, 0, f"{line}: {done.stderr}")
