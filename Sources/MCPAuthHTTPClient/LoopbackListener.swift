@@ -105,7 +105,7 @@ public struct LoopbackUserAgent: UserAgent {
             let answers = answers
             let timer = Task { [timeout] in
                 try await Task.sleep(for: timeout)
-                answers.fail(OAuthError(.expiredToken, "nobody finished the sign-in in time; begin again"))
+                answers.fail(OAuthError(.expiredToken, "the sign-in was not finished in time; begin again"))
             }
             defer { timer.cancel() }
             let result = await withTaskCancellationHandler {

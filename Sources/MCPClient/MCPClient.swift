@@ -147,14 +147,13 @@ public final class MCPClient: Sendable {
     public func request(_ method: String, _ params: JSONObject = [:]) async throws -> JSONValue {
         let information = try await connect()
         guard information.protocolVersion == Self.modernVersion else {
-            do { return try await exchange(method, params, information.protocolVersion) } catch let error as SessionLost {
+            do { return try await exchange(method, params, information.protocolVersion) } catch is SessionLost {
                 // The server has forgotten the session, so a new one begins.
                 state.withLock { state in
                     state.sessionID = nil
                     state.information = nil
                 }
                 let again = try await connect()
-                _ = error
                 return try await exchange(method, params, again.protocolVersion)
             }
         }
@@ -194,7 +193,7 @@ public final class MCPClient: Sendable {
         let requested = fixedVersion ?? Self.handshakeVersions[0]
         let result = try await exchange(
             "initialize",
-            ["protocolVersion": .string(requested), "capabilities": capabilities(isModern: false), "clientInfo": implementation], nil)
+            ["protocolVersion": .string(requested), "capabilities": capabilities, "clientInfo": implementation], nil)
         guard let version = result["protocolVersion"]?.string, Self.handshakeVersions.contains(version) || version == "2024-11-05" else {
             throw MCPError(code: MCPError.notMCP, message: "the server chose a revision that this client does not speak")
         }
@@ -205,7 +204,7 @@ public final class MCPClient: Sendable {
             instructions: result["instructions"]?.string)
     }
 
-    private func capabilities(isModern: Bool) -> JSONValue {
+    private var capabilities: JSONValue {
         handlers.elicitation == nil ? [:] : ["elicitation": ["form": [:], "url": [:]]]
     }
 
@@ -269,7 +268,7 @@ public final class MCPClient: Sendable {
             var meta = params["_meta"]?.object ?? [:]
             meta["io.modelcontextprotocol/protocolVersion"] = .string(Self.modernVersion)
             meta["io.modelcontextprotocol/clientInfo"] = implementation
-            meta["io.modelcontextprotocol/clientCapabilities"] = capabilities(isModern: true)
+            meta["io.modelcontextprotocol/clientCapabilities"] = capabilities
             if handlers.notification != nil { meta["progressToken"] = .int(id) }
             params["_meta"] = .object(meta)
             for field in RequestHeaders.fields(version: Self.modernVersion, method: method, params: .object(params)) {

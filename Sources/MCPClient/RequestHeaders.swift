@@ -45,9 +45,9 @@ package enum RequestHeaders {
             guard let text = mark.string, !text.isEmpty, text.utf8.count <= 100, let header = HTTPField.Name("Mcp-Param-" + text) else {
                 throw InvalidSchema(reason: "x-mcp-header is not the name of a header")
             }
-            guard !path.isEmpty, let type = object["type"]?.string, ["string", "integer", "number", "boolean"].contains(type), object["$ref"] == nil
+            guard !path.isEmpty, let type = object["type"]?.string, ["string", "integer", "boolean"].contains(type), object["$ref"] == nil
             else {
-                throw InvalidSchema(reason: "x-mcp-header marks something that is no string, number or Boolean")
+                throw InvalidSchema(reason: "x-mcp-header marks something that is no string, integer or Boolean")
             }
             found.append(Mirrored(path: path, header: header))
         }

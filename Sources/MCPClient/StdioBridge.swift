@@ -162,20 +162,21 @@ public final class StdioBridge: Sendable {
             }
             guard mayResume, id != nil, let last, attempt < 4 else { break }
             try await Task.sleep(for: .milliseconds(250 << attempt))
-            reply = try await openStream(after: last)
+            reply = try await openStream(after: last, mayAskUser: true)
             guard reply.response.status == .ok else { break }
         }
         if id != nil { throw OAuthError(.fetchFailed, "the connection ended before the response") }
     }
 
-    private func openStream(after last: String?) async throws -> StreamedReply {
+    private func openStream(after last: String?, mayAskUser: Bool) async throws -> StreamedReply {
         var fields: HTTPFields = [.accept: "text/event-stream"]
         let (sessionID, version) = state.withLock { ($0.sessionID, $0.version) }
         fields[.mcpSessionID] = sessionID
         if let version { fields[.mcpProtocolVersion] = version }
         fields[.lastEventID] = last
         return try await session.send(
-            OutboundRequest(.get, session.server.url, fields: fields, maximumBytes: EventParser.maximumBytes, timeout: .seconds(30)))
+            OutboundRequest(.get, session.server.url, fields: fields, maximumBytes: EventParser.maximumBytes, timeout: .seconds(30)),
+            mayAskUser: mayAskUser)
     }
 
     /// The stream for messages that the server begins. A server that has none answers 405, once.
@@ -184,7 +185,7 @@ public final class StdioBridge: Sendable {
             var pause = 1
             while !Task.isCancelled {
                 do {
-                    let reply = try await self.openStream(after: nil)
+                    let reply = try await self.openStream(after: nil, mayAskUser: false)
                     guard reply.response.status == .ok else {
                         reply.body.cancel()
                         // Only a lost session can come back.

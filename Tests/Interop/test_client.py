@@ -444,6 +444,10 @@ def machine():
     check("tasks" in home.good("call", server.url, "search-tasks", *common, "--issuer", server.origin, **secret), "tasks")
     home.fails(64, "--issuer", "call", server.url, "search-tasks", *common, **secret)
     home.fails(78, "Nothing was sent", "call", server.url, "search-tasks", *common, "--issuer", "https://other.example.com", **secret)
+    home.good("login", server.url)
+    equal(len(json.loads(home.good("status", "--json"))["servers"]), 2, "a user and a machine at one server")
+    home.good("logout", "--all")
+    equal(json.loads(home.good("status", "--json"))["servers"], [], "after logout --all")
 
 
 @test("device grant: a machine without a browser shows a code")

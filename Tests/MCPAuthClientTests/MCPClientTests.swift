@@ -64,7 +64,7 @@ struct MCPClientTests {
                     [
                         "tools": [
                             ["name": "gr\u{FC}n", "inputSchema": schema],
-                            ["name": "bad", "inputSchema": ["properties": ["a": ["type": "object", "x-mcp-header": "X"]]]],
+                            ["name": "bad", "inputSchema": ["properties": ["a": ["type": "number", "x-mcp-header": "X"]]]],
                         ]
                     ])
             default:

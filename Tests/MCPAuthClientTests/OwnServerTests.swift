@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import JOSE
 import MCPAuth
@@ -141,6 +142,24 @@ struct OwnServerTests {
 struct TokenStoreTests {
     @Test("the store in memory meets every requirement", arguments: TokenStoreConformance.checks)
     func memory(_ check: TokenStoreConformance.Check) async throws { try await check.run(on: MemoryTokenStore()) }
+
+    @Test("C-16: what a process left that was killed while it wrote is swept, and hinders nothing")
+    func afterKill() async throws {
+        try await inTemporaryFolder { folder in
+            let path = folder + "/store"
+            _ = try FileTokenStore(folder: path)
+            for (name, age) in [("old.json.x.tmp", -7200.0), ("new.json.x.tmp", 0)] {
+                FileManager.default.createFile(
+                    atPath: "\(path)/\(name)", contents: Data(), attributes: [.modificationDate: Date().addingTimeInterval(age)])
+            }
+            let store = try FileTokenStore(folder: path, sealing: .passphrase("a passphrase"))
+            try await store.write(Array("{}".utf8), for: "tokens a")
+            #expect(try await FileTokenStore(folder: path, sealing: .passphrase("a passphrase")).read("tokens a") == Array("{}".utf8))
+            let names = try FileManager.default.contentsOfDirectory(atPath: path)
+            #expect(!names.contains("old.json.x.tmp") && names.contains("new.json.x.tmp") && names.contains("salt"))
+            #expect(names.count { $0.hasSuffix(".tmp") } == 1)
+        }
+    }
 
     @Test("R15, C-16: the store in files meets every requirement, plain and sealed", arguments: TokenStoreConformance.checks)
     func files(_ check: TokenStoreConformance.Check) async throws {

@@ -175,6 +175,33 @@ struct SessionTests {
         #expect(!world.log.contains { String(decoding: $0.body, as: UTF8.self).contains("the-assertion") })
     }
 
+    @Test("a request that no user waits for opens no browser, and the next one that a user waits for does")
+    func background() async throws {
+        let agent = Agent()
+        let session = try world.session(agent)
+        await fails(.loginRequired) { _ = try await session.send(world.request, mayAskUser: false) }
+        #expect(agent.visits.urls.isEmpty)
+        _ = try await session.call(world)
+        #expect(try await session.send(world.request, mayAskUser: false).response.status == .ok && agent.visits.urls.count == 1)
+    }
+
+    @Test("C-15: a user who refuses further scopes to one caller fails no other caller, whose token is renewed")
+    func refusalOfAnother() async throws {
+        let agent = SlowRefusal()
+        let session = try world.session(agent)
+        _ = try await session.call(world)
+        world.demand("write")
+        async let refused = fails(.insufficientScope) { _ = try await session.send(world.request) }
+        while await agent.gate.waiting == 0 { try await Task.sleep(for: .milliseconds(5)) }
+        world.demand([])
+        world.time.advance(by: 700)
+        async let other = session.call(world)
+        try await Task.sleep(for: .milliseconds(50))
+        await agent.gate.open()
+        _ = await refused
+        #expect(try await other == "access-2")
+    }
+
     @Test("static headers go to the exact server that they are for")
     func headers() async throws {
         let session = try world.session { configuration in

@@ -206,3 +206,40 @@ func inTemporaryFolder(_ body: (String) async throws -> Void) async throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try await body(folder)
 }
+
+/// A user who allows the first request, and refuses a further one after a while.
+struct SlowRefusal: UserAgent {
+    actor Gate {
+        private(set) var waiting = 0
+        private var continuation: CheckedContinuation<Void, Never>?
+        private var isOpen = false
+        func pass() async {
+            waiting += 1
+            if !isOpen { await withCheckedContinuation { continuation = $0 } }
+        }
+        func open() {
+            isOpen = true
+            continuation?.resume()
+        }
+    }
+
+    let gate = Gate()
+
+    func begin(preferring preferred: RedirectURI?) async throws(OAuthError) -> any AuthorizationReceiver {
+        Receiver(redirectURIs: [try RedirectURI(Agent.redirectURI)], gate: gate)
+    }
+
+    private struct Receiver: AuthorizationReceiver {
+        let redirectURIs: [RedirectURI]
+        let gate: Gate
+
+        func authorize(_ url: WebURL, state: String) async throws(OAuthError) -> String {
+            let issuer = Form.encode(World.issuer)
+            guard try Form(parsing: (url.query ?? "").utf8).single("scope") != "read" else { return "code=c&state=\(state)&iss=\(issuer)" }
+            await gate.pass()
+            return "error=access_denied&state=\(state)&iss=\(issuer)"
+        }
+
+        func close() async {}
+    }
+}

@@ -98,7 +98,7 @@ extension DeploymentExamination {
             !isRefusal(reply, redirectURI)
         {
             add(
-                .warning, "plain_accepted", "PKCE with the method plain is accepted", effect: "Whoever sees the request can use the code.",
+                .warning, "plain_accepted", "PKCE with the method plain is accepted", effect: "An attacker who sees the request can use the code.",
                 remedy: "Accept S256 only.", clause: "OAuth 2.1 §4.1.1")
         }
         if let request = request([("response_type", "token")]), let reply = await fetch(request),
@@ -232,7 +232,7 @@ extension DeploymentExamination {
         if reply.response.status == .unauthorized, credentials.proofKey == nil {
             add(
                 .error, "good_token_rejected", "the server rejects a token that its authorization server issued for it",
-                effect: "Nobody can use the server.",
+                effect: "No user can use the server.",
                 remedy: "Its log says why. Most often the audience or the issuer is configured in another spelling.", clause: "RFC 8707 §2")
         }
         if let jws = try? CompactJWS(parsing: credentials.accessToken), let claims = try? JWTClaims(parsing: jws.payload) {

@@ -93,10 +93,10 @@ extension DeploymentExamination {
         }
     }
 
-    /// Tokens that nobody issued.
+    /// Tokens that no server issued.
     mutating func checkBadTokens() async {
         guard isProtected else { return }
-        steps.append("tokens that nobody issued")
+        steps.append("made-up tokens")
         guard let reply = await fetch(ping(token: "not-a-token")) else { return }
         if Self.leaks(reply.body) { addLeak("an answer to a bad token") }
         if Self.isAccepted(reply) {
@@ -128,7 +128,8 @@ extension DeploymentExamination {
         {
             add(
                 .critical, "session_replaces_token", "a request with a session ID and without a token is answered (\(reply.response.status.code))",
-                effect: "Whoever learns a session ID is its user.", remedy: "Demand a token with every request; a session is no authentication.",
+                effect: "An attacker who learns a session ID is its user.",
+                remedy: "Demand a token with every request; a session is no authentication.",
                 clause: "MCP security best practices, Session Hijacking")
         }
     }
@@ -159,7 +160,7 @@ extension DeploymentExamination {
         }
         if let reply = await fetch(ping(token: forged)), Self.isAccepted(reply) {
             add(
-                .critical, "forged_token_accepted", "a token that somebody else signed is accepted", effect: "Anyone can be anyone.",
+                .critical, "forged_token_accepted", "a token that the issuer did not sign is accepted", effect: "Anyone can be anyone.",
                 remedy: "Verify the signature with the keys of the issuer (jwks_uri).", clause: "RFC 9068 §4")
         }
         guard let url = issuer.url.isLoopback || issuer.url.isSecure ? self.issuer?.metadata?.jwksURI : nil,

@@ -34,7 +34,7 @@ public final class AuthorizedSession: Sendable {
 
     private struct State {
         var credentials: Credentials?
-        var flight: Task<Outcome, Never>?
+        var flight: (task: Task<Outcome, Never>, renewal: Renewal)?
         /// Scopes that were asked for and not granted, and when.
         var refused: (scopes: ScopeSet, at: NumericDate)?
     }
@@ -80,12 +80,15 @@ public final class AuthorizedSession: Sendable {
     /// when the server rejects a token that was just issued for it, `insufficient_scope` when it demands scopes that
     /// were not granted, and every error of a sign-in. Throws `invalid_request` for a URL of another origin than the
     /// server.
-    public func send(_ request: OutboundRequest) async throws(OAuthError) -> StreamedReply {
+    ///
+    /// - Parameter mayAskUser: Whether a user may be asked to sign in. False for requests that no user waits for, so that
+    ///   no browser opens by itself.
+    public func send(_ request: OutboundRequest, mayAskUser: Bool = true) async throws(OAuthError) -> StreamedReply {
         guard request.url.origin.utf8.elementsEqual(server.url.origin.utf8) else {
             throw OAuthError(.invalidRequest, "\(request.url.hostForURL) is not the server \(server); its token is not sent there")
         }
         var request = request
-        var credentials = try await usable()
+        var credentials = try await usable(mayAskUser: mayAskUser)
         var (renewals, stepUps, nonceRetries, redirects) = (0, 0, 0, 0)
         var asked = ScopeSet()
         while true {
@@ -109,7 +112,8 @@ public final class AuthorizedSession: Sendable {
                 renewals += 1
                 reply.body.cancel()
                 let before = credentials
-                credentials = try await renew(Renewal(rejected: before?.accessToken, challenge: challenge, isUnauthorized: true))
+                credentials = try await renew(
+                    Renewal(rejected: before?.accessToken, challenge: challenge, isUnauthorized: true, mayAskUser: mayAskUser))
                 // A token that a sign-in has just brought is not replaced by another sign-in.
                 if renewals > 1, before?.accessToken == credentials?.accessToken { throw rejected(credentials, challenge) }
             case 403:
@@ -123,7 +127,8 @@ public final class AuthorizedSession: Sendable {
                 asked = asked.union(needed)
                 let granted: Credentials
                 do throws(OAuthError) {
-                    granted = try await renew(Renewal(rejected: credentials?.accessToken, challenge: challenge, additional: needed))
+                    granted = try await renew(
+                        Renewal(rejected: credentials?.accessToken, challenge: challenge, additional: needed, mayAskUser: mayAskUser))
                 } catch {
                     // The user said no to more; what was allowed before still is.
                     if error.code == .accessDenied || error.code == .invalidScope { refuse(needed) }
@@ -144,7 +149,7 @@ public final class AuthorizedSession: Sendable {
         return try await signIn(scopes: [])
     }
 
-    /// Signs in again with whatever was granted before and `scopes`, although a valid token may be there. The old
+    /// Signs in again with the scopes that were granted before and `scopes`, although a valid token may be there. The old
     /// tokens stay until the new ones are kept.
     @discardableResult
     public func signIn(scopes: ScopeSet = []) async throws(OAuthError) -> Credentials {
@@ -220,6 +225,10 @@ public final class AuthorizedSession: Sendable {
         var mustSignIn = false
         /// Whether the server rejected the request. It may have moved to another authorization server then.
         var isUnauthorized = false
+        var mayAskUser = true
+
+        /// Whether a failure of this renewal is also one of `other`: it demanded no more, and tried as much.
+        func failsFor(_ other: Renewal) -> Bool { additional.isEmpty && !mustSignIn && (mayAskUser || !other.mayAskUser) }
 
         func isMet(by credentials: Credentials, at now: NumericDate) -> Bool {
             !mustSignIn && credentials.accessToken != rejected && credentials.isFresh(at: now, margin: 0)
@@ -228,7 +237,7 @@ public final class AuthorizedSession: Sendable {
     }
 
     /// A token to send, renewed if it is about to expire. Nil when there is none.
-    private func usable() async throws(OAuthError) -> Credentials? {
+    private func usable(mayAskUser: Bool = true) async throws(OAuthError) -> Credentials? {
         if case .headers = configuration.grant { return nil }
         var credentials = state.withLock { $0.credentials }
         if credentials == nil {
@@ -241,7 +250,7 @@ public final class AuthorizedSession: Sendable {
             // Without a refresh token, the server decides; its challenge says what a sign-in needs.
             return credentials
         }
-        do throws(OAuthError) { return try await renew(Renewal()) } catch {
+        do throws(OAuthError) { return try await renew(Renewal(mayAskUser: mayAskUser)) } catch {
             // A failed renewal costs nothing while the token is good.
             if credentials.isFresh(at: clock.now, margin: 0) { return credentials }
             throw error
@@ -252,18 +261,18 @@ public final class AuthorizedSession: Sendable {
     private func renew(_ renewal: Renewal) async throws(OAuthError) -> Credentials {
         for _ in 0..<8 {
             let now = clock.now
-            enum Step { case done(Credentials), wait(Task<Outcome, Never>), mine(Task<Outcome, Never>) }
+            enum Step { case done(Credentials), wait(Task<Outcome, Never>, Renewal), mine(Task<Outcome, Never>) }
             let step: Step = state.withLock { state in
-                if let flight = state.flight { return .wait(flight) }
+                if let flight = state.flight { return .wait(flight.task, flight.renewal) }
                 if renewal.rejected != nil, let known = state.credentials, renewal.isMet(by: known, at: now) { return .done(known) }
                 let flight = Task { await self.perform(renewal) }
-                state.flight = flight
+                state.flight = (flight, renewal)
                 return .mine(flight)
             }
             switch step {
             case .done(let credentials): return credentials
             case .mine(let flight): return try await flight.value.get()
-            case .wait(let flight):
+            case .wait(let flight, let other):
                 let outcome = await flight.value
                 switch outcome {
                 case .success(let credentials):
@@ -272,8 +281,8 @@ public final class AuthorizedSession: Sendable {
                         return credentials
                     }
                 case .failure(let error):
-                    // What failed for one caller a moment ago fails for the next.
-                    if renewal.additional.isEmpty { throw error }
+                    // What failed a moment ago fails again. A refusal of something else says nothing of this.
+                    if other.failsFor(renewal) { throw error }
                 }
             }
         }
@@ -322,6 +331,9 @@ public final class AuthorizedSession: Sendable {
                 logger.info(
                     "the grant has ended", metadata: ["server": "\(server)", "issuer": "\(stored.issuer)", "reason": "\(error.code.rawValue)"])
             }
+        }
+        guard renewal.mayAskUser || !configuration.grant.isInteractive else {
+            throw OAuthError(.loginRequired, "a user has to sign in to \(server)")
         }
         let target: DiscoveredServer
         if let discovered { target = discovered } else { target = try await obtaining.discover(challenge: renewal.challenge) }

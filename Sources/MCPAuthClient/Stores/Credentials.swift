@@ -95,6 +95,11 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
 }
 
 extension TokenStore {
+    /// Removes the tokens for every server and every identity. Nothing is revoked.
+    public func removeCredentials() async throws(OAuthError) {
+        for key in try await keys() where key.hasPrefix(Credentials.storeKey("")) { try await remove(key) }
+    }
+
     /// The tokens for every server, sorted by its URL. Throws like `keys` and `read`.
     public func credentials() async throws(OAuthError) -> [Credentials] {
         let prefix = Credentials.storeKey("")

@@ -31,6 +31,7 @@ public final class FileTokenStore: TokenStore {
     public init(folder: String, sealing: Sealing = .none) throws(OAuthError) {
         self.folder = folder
         try Self.prepare(folder)
+        Self.sweep(folder)
         switch sealing {
         case .none: key = nil
         case .key(let bytes):
@@ -155,24 +156,37 @@ public final class FileTokenStore: TokenStore {
         }
     }
 
+    /// Removes what a process left that was killed while it wrote.
+    private static func sweep(_ folder: String) {
+        let oldest = time(nil) - 3600
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where name.hasSuffix(".tmp") {
+            var status = stat()
+            guard lstat("\(folder)/\(name)", &status) == 0 else { continue }
+            #if canImport(Darwin)
+                let changed = status.st_mtimespec.tv_sec
+            #else
+                let changed = status.st_mtim.tv_sec
+            #endif
+            if changed < oldest { unlink("\(folder)/\(name)") }
+        }
+    }
+
     private static func salt(in folder: String) throws(OAuthError) -> [UInt8] {
         let path = "\(folder)/salt"
         if let data = FileManager.default.contents(atPath: path), data.count == 16 { return Array(data) }
         let salt = RandomSource.system.bytes(16)
-        let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else {
-            // Another process was faster.
-            for _ in 0..<100 {
-                if let data = FileManager.default.contents(atPath: path), data.count == 16 { return Array(data) }
-                usleep(10_000)
-            }
-            throw OAuthError(.invalidConfiguration, "the salt of the token store cannot be read: \(path)")
-        }
-        defer { close(descriptor) }
-        guard Foundation.write(descriptor, salt, 16) == 16, fsync(descriptor) == 0 else {
+        let temporary = "\(path).\(RandomSource.system.token(bytes: 9)).tmp"
+        let descriptor = Foundation.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw OAuthError(.temporarilyUnavailable, "the token store cannot be written: \(folder)") }
+        let isWritten = Foundation.write(descriptor, salt, 16) == 16 && fsync(descriptor) == 0
+        close(descriptor)
+        // The name is given to a whole file, once; a process that was faster has given its own.
+        if isWritten { link(temporary, path) }
+        unlink(temporary)
+        guard let data = FileManager.default.contents(atPath: path), data.count == 16 else {
             throw OAuthError(.temporarilyUnavailable, "the salt of the token store cannot be written: \(path)")
         }
-        return salt
+        return Array(data)
     }
 
     private func failure(_ what: String, _ path: String) -> OAuthError {

@@ -71,6 +71,8 @@ struct LogoutCommand: AsyncParsableCommand {
         for server in servers {
             try await ClientContext.run(server, options, asksUser: false) { context in
                 guard try await context.session.stored() != nil else {
+                    // Of another identity, such as a machine: forgotten below.
+                    if all { return }
                     throw OAuthError(.invalidRequest, "there is no sign-in to \(server); see mcp-auth status")
                 }
                 let isRevoked = try await context.session.signOut()
@@ -82,6 +84,19 @@ struct LogoutCommand: AsyncParsableCommand {
                             : "Forgot the tokens for \(server). Its authorization server did not confirm the revocation, so they end by themselves.")
                 }
             }
+        }
+        if all {
+            do {
+                let store = try ClientSettings.store(options.tokenStore)
+                let rest = try await store.credentials()
+                try await store.removeCredentials()
+                for item in rest {
+                    results.append(["server": .string(item.server), "revoked": false])
+                    if !options.json, !options.quiet {
+                        Console.output("Forgot the tokens of \(item.clientID.isEmpty ? "a workload" : item.clientID) for \(item.server).")
+                    }
+                }
+            } catch { throw ClientFailure.exit(error) }
         }
         if options.json { Console.output(JSONValue.array(results).text) }
     }
