@@ -81,8 +81,8 @@ public final class AuthorizedSession: Sendable {
     /// were not granted, and every error of a sign-in. Throws `invalid_request` for a URL of another origin than the
     /// server.
     ///
-    /// - Parameter mayAskUser: Whether a user may be asked to sign in. False for requests that no user waits for, so that
-    ///   no browser opens by itself.
+    /// - Parameter mayAskUser: Whether a user may be asked to sign in. False for requests that no user waits for, so
+    ///   that no browser opens by itself.
     public func send(_ request: OutboundRequest, mayAskUser: Bool = true) async throws(OAuthError) -> StreamedReply {
         guard request.url.origin.utf8.elementsEqual(server.url.origin.utf8) else {
             throw OAuthError(.invalidRequest, "\(request.url.hostForURL) is not the server \(server); its token is not sent there")
@@ -149,8 +149,8 @@ public final class AuthorizedSession: Sendable {
         return try await signIn(scopes: [])
     }
 
-    /// Signs in again with the scopes that were granted before and `scopes`, although a valid token may be there. The old
-    /// tokens stay until the new ones are kept.
+    /// Signs in again with the scopes that were granted before and `scopes`, although a valid token may be there. The
+    /// old tokens stay until the new ones are kept.
     @discardableResult
     public func signIn(scopes: ScopeSet = []) async throws(OAuthError) -> Credentials {
         try await renew(
