@@ -9,16 +9,37 @@ The password is in MCP_AUTH_TEST_PASSWORD.
 import argparse
 import os
 import sys
+import urllib.parse
 import urllib.request
 
-from support import Browser
+import glewlwyd
+from support import Browser, Forms
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--user", default="ada")
 parser.add_argument("--decision", default="allow")
 parser.add_argument("url")
 options = parser.parse_args()
-answer = Browser(user=options.user, password=os.environ["MCP_AUTH_TEST_PASSWORD"], decision=options.decision).authorize(options.url)
+
+
+class AnyBrowser(Browser):
+    """Also answers the pages of other projects."""
+
+    def answer(self, url, reply):
+        # The page of glewlwyd is a program; what it would send is sent here.
+        callback = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query).get("callback_url")
+        if "/login.html" in url and callback:
+            target = glewlwyd.browse(callback[0])
+            return target, self.get(target)
+        # The consent of FastMCP's proxy.
+        for form in Forms(reply.text).forms:
+            if ("action", "approve") in form["buttons"]:
+                self.consents += 1
+                return url, self.submit(url, form, {"action": "approve" if self.decision == "allow" else "deny"})
+        return super().answer(url, reply)
+
+
+answer = AnyBrowser(user=options.user, password=os.environ["MCP_AUTH_TEST_PASSWORD"], decision=options.decision).authorize(options.url)
 try:
     with urllib.request.urlopen(answer, timeout=10) as page:
         print(page.status)

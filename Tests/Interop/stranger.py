@@ -1,10 +1,18 @@
 """A protected MCP server of another project, for tests of our client.
 
-    stranger.py KIND PORT [SECONDS] [STATISTICS]
+    stranger.py KIND PORT [SECONDS] [STATISTICS] [ISSUER]
 
-KIND is sdk (the official Python SDK of the environment, with its own authorization server) or fastmcp. SECONDS is the lifetime of access tokens. The
-authorization server of sdk rotates refresh tokens without grace: a token that is used twice ends the grant. It appends a line to STATISTICS for each
-refresh and each reuse.
+KIND is
+
+- sdk: the official Python SDK of the environment, with its own authorization server, which rotates refresh tokens without grace: a token that is used
+  twice ends the grant. It appends a line to STATISTICS for each refresh and each reuse.
+- fastmcp: FastMCP with the authorization server that it has in memory.
+- introspecting, verifying: the official SDK as the resource server of the authorization server ISSUER, which it asks about each token, or whose keys
+  it uses (glewlwyd).
+- fastmcp-remote: FastMCP that trusts the tokens of ISSUER (glewlwyd).
+- fastmcp-proxy: FastMCP's OAuth proxy in front of ISSUER (authlib), with its page for consent.
+
+SECONDS is the lifetime of access tokens.
 """
 
 import asyncio
@@ -17,6 +25,7 @@ from pydantic import BaseModel
 kind, port = sys.argv[1], int(sys.argv[2])
 lifetime = int(sys.argv[3]) if len(sys.argv) > 3 else 3600
 statistics = sys.argv[4] if len(sys.argv) > 4 else None
+issuer = sys.argv[5] if len(sys.argv) > 5 else None
 origin = f"http://127.0.0.1:{port}"
 
 
@@ -73,17 +82,77 @@ def tools(server, context):
         return f"Plan the day {date}"
 
 
-if kind == "fastmcp":
+if kind.startswith("fastmcp"):
     from fastmcp import Context, FastMCP
-    from fastmcp.server.auth.auth import ClientRegistrationOptions, RevocationOptions
-    from fastmcp.server.auth.providers.in_memory import InMemoryOAuthProvider
 
-    auth = InMemoryOAuthProvider(
-        base_url=origin, client_registration_options=ClientRegistrationOptions(enabled=True, valid_scopes=["read", "write"]),
-        revocation_options=RevocationOptions(enabled=True), required_scopes=["read"])
+    if kind == "fastmcp":
+        from fastmcp.server.auth.auth import ClientRegistrationOptions, RevocationOptions
+        from fastmcp.server.auth.providers.in_memory import InMemoryOAuthProvider
+
+        auth = InMemoryOAuthProvider(
+            base_url=origin, client_registration_options=ClientRegistrationOptions(enabled=True, valid_scopes=["read", "write"]),
+            revocation_options=RevocationOptions(enabled=True), required_scopes=["read"])
+    elif kind == "fastmcp-remote":
+        from fastmcp.server.auth import RemoteAuthProvider
+        from fastmcp.server.auth.providers.jwt import JWTVerifier
+
+        auth = RemoteAuthProvider(
+            token_verifier=JWTVerifier(
+                jwks_uri=issuer + "/jwks", issuer=issuer, audience=origin + "/mcp", algorithm="RS256", required_scopes=["read"]),
+            authorization_servers=[issuer], base_url=origin)
+    else:
+        from fastmcp.server.auth import OAuthProxy
+        from fastmcp.server.auth.providers.introspection import IntrospectionTokenVerifier
+
+        auth = OAuthProxy(
+            upstream_authorization_endpoint=issuer + "/authorize", upstream_token_endpoint=issuer + "/token",
+            upstream_revocation_endpoint=issuer + "/revoke", upstream_client_id="proxy", upstream_client_secret="proxy-secret",
+            token_verifier=IntrospectionTokenVerifier(
+                introspection_url=issuer + "/introspect", client_id="resource-server", client_secret="resource-server-secret",
+                required_scopes=["read"]),
+            base_url=origin, jwt_signing_key="a key for the tests of the proxy")
     server = FastMCP("stranger", auth=auth)
     tools(server, Context)
     server.run(transport="http", host="127.0.0.1", port=port, show_banner=False, log_level="warning")
+    sys.exit()
+
+if kind in ("introspecting", "verifying"):
+    import base64
+    import json
+    import urllib.parse
+    import urllib.request
+
+    import jwt
+    from mcp.server.auth.provider import AccessToken, TokenVerifier
+    from mcp.server.auth.settings import AuthSettings
+    from mcp.server.mcpserver import Context, MCPServer
+
+    class Verifier(TokenVerifier):
+        async def verify_token(self, token):
+            try:
+                claims = await asyncio.to_thread(self.introspect if kind == "introspecting" else self.verify, token)
+            except (OSError, jwt.PyJWTError):
+                return None
+            if not claims.get("active", True):
+                return None
+            return AccessToken(token=token, client_id=claims["client_id"], scopes=claims["scope"].split(), expires_at=claims["exp"])
+
+        def introspect(self, token):
+            basic = base64.b64encode(b"resource-server:resource-server-secret").decode()
+            request = urllib.request.Request(
+                issuer + "/introspect", data=urllib.parse.urlencode({"token": token}).encode(), headers={"Authorization": "Basic " + basic})
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.load(answer)
+
+        def verify(self, token):
+            key = jwt.PyJWKClient(issuer + "/jwks").get_signing_key_from_jwt(token)
+            return jwt.decode(token, key, algorithms=["RS256"], issuer=issuer, audience=origin + "/mcp")
+
+    server = MCPServer(
+        "stranger", token_verifier=Verifier(),
+        auth=AuthSettings(issuer_url=issuer, resource_server_url=origin + "/mcp", required_scopes=["read"]))
+    tools(server, Context)
+    server.run(transport="streamable-http", host="127.0.0.1", port=port)
     sys.exit()
 
 from mcp.server.auth.provider import AccessToken, AuthorizationCode, RefreshToken, TokenError, construct_redirect_uri

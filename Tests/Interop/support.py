@@ -110,7 +110,7 @@ class Server:
 
     _running = []
 
-    def __init__(self, *options, binary=None, data=None, password=PASSWORD, through=()):
+    def __init__(self, *options, binary=None, data=None, password=PASSWORD, through=(), port=None):
         self.binary = binary or sys.argv[1]
         self.password = password  # None: the server makes its own
         self.through = list(through)  # a program that becomes the server
@@ -119,7 +119,7 @@ class Server:
         self.data = data or os.path.join(self.folder, "data")
         self.process = None
         for _ in range(3):  # another process may take the port between the probe and the start
-            self.port = free_port()
+            self.port = port or free_port()
             if self.start():
                 return
         said = self.output()[-600:]

@@ -1,4 +1,4 @@
-"""Our client side against servers of others and of our own: sign-in, tokens, calls, and the bridge for stdio clients."""
+"""Our client side against servers of our own: sign-in, tokens, calls, and the bridge for stdio clients."""
 
 import json
 import os
@@ -12,178 +12,8 @@ import sys
 import tempfile
 import time
 
+from client_home import BINARY, BROWSER, HERE, Home, Stranger, at_terminal
 from support import PASSWORD, Server, check, equal, free_port, in_parallel, main, test
-
-BINARY = os.path.abspath(sys.argv[1])
-HERE = os.path.dirname(os.path.abspath(__file__))
-BROWSER = f"{sys.executable} {HERE}/browser.py"
-
-
-class Home:
-    """The home of one user: a token store, a configuration, and a browser."""
-
-    def __init__(self, **variables):
-        self.folder = tempfile.mkdtemp(prefix="mcp-auth-home-")
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("MCP_AUTH_") or name == "MCP_AUTH_VENVS"},
-            "XDG_DATA_HOME": self.folder + "/data", "XDG_CONFIG_HOME": self.folder + "/config", "MCP_AUTH_TEST_PASSWORD": PASSWORD,
-            "MCP_AUTH_BROWSER": BROWSER, **variables}
-        self.store = self.folder + "/data/mcp-auth/tokens"
-
-    def run(self, *arguments, given=None, timeout=60, **variables):
-        environment = {name: value for name, value in {**self.environment, **variables}.items() if value is not None}
-        return subprocess.run(
-            [BINARY, *arguments], input=given, stdin=subprocess.DEVNULL if given is None else None, capture_output=True, text=True, timeout=timeout,
-            env=environment)
-
-    def start(self, *arguments, **options):
-        return subprocess.Popen([BINARY, *arguments], env=self.environment, **options)
-
-    def good(self, *arguments, **options):
-        done = self.run(*arguments, **options)
-        equal(done.returncode, 0, f"{arguments}: {done.stderr}")
-        return done.stdout
-
-    def fails(self, code, said, *arguments, **options):
-        done = self.run(*arguments, **options)
-        equal(done.returncode, code, f"{arguments}: {done.stdout}{done.stderr}")
-        check(said in done.stderr, lambda: f"{arguments}: {said!r} is not in {done.stderr!r}")
-        return done.stderr
-
-
-class Stranger:
-    """A protected server of another project."""
-
-    def __init__(self, environment, kind, seconds=3600):
-        python = subprocess.check_output([os.path.join(HERE, "../../Scripts/venv"), environment], text=True).strip() + "/bin/python"
-        self.folder = tempfile.mkdtemp(prefix="mcp-auth-stranger-")
-        self.statistics = self.folder + "/statistics"
-        self.arguments = [python, HERE + "/stranger.py", kind]
-        self.seconds = seconds
-        self.port = free_port()
-        self.start()
-
-    def start(self):
-        with open(self.folder + "/log", "a") as log:
-            self.process = subprocess.Popen(
-                [*self.arguments, str(self.port), str(self.seconds), self.statistics], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            check(self.process.poll() is None, lambda: open(self.folder + "/log").read()[-600:])
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError("the server did not start")
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}/mcp"
-
-    def count(self, word):
-        try:
-            with open(self.statistics) as file:
-                return file.read().split().count(word)
-        except FileNotFoundError:
-            return 0
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(15)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-
-def walk(environment, kind):
-    with Stranger(environment, kind) as server:
-        home = Home()
-        home.fails(77, "mcp-auth login", "tools", server.url, MCP_AUTH_BROWSER=None)
-        home.good("login", server.url)
-        names = [tool["name"] for tool in json.loads(home.good("tools", server.url, "--json"))]
-        equal(names, ["add", "fail", "count", "big", "ask"], "tools")
-        result = json.loads(home.good("call", server.url, "add", "a=2", "b=40", "--json"))
-        equal(result["content"][0]["text"], "42", "add")
-        check("fail" in home.run("call", server.url, "fail").stdout, "a tool that fails says so")
-        equal(home.run("call", server.url, "fail").returncode, 1, "exit code of a tool that fails")
-        done = home.run("call", server.url, "count")
-        check(done.stdout.strip() == "three" and "3" in done.stderr, lambda: f"progress: {done}")
-        equal(len(home.good("call", server.url, "big").strip()), 3_000_000, "a large result")
-        check("write tests" in home.good("resources", server.url, "notes://today"), "resource")
-        check("Plan the day Monday" in home.good("prompts", server.url, "plan", "date=Monday"), "prompt")
-        equal(len(home.good("token", server.url).strip().split("\n")), 1, "token")
-        home.good("logout", server.url)
-        home.fails(77, "mcp-auth login", "call", server.url, "add", "a=1", "b=1", MCP_AUTH_BROWSER=None)
-        # The server forgets everything: registration and grant. One command signs in again by itself.
-        home.good("login", server.url)
-        server.stop()
-        server.start()
-        equal(home.good("call", server.url, "add", "a=1", "b=1").strip(), "2", "after the server has forgotten the client")
-
-
-def at_terminal(home, *arguments, answers):
-    """A command at a terminal whose user types these answers, each when it is asked for. Returns what the terminal showed, and the exit code."""
-    import pty
-    import select
-    parent, child = pty.openpty()
-    process = home.start(*arguments, stdin=child, stdout=child, stderr=child)
-    os.close(child)
-    shown, waiting = "", list(answers)
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        if select.select([parent], [], [], 0.2)[0]:
-            try:
-                data = os.read(parent, 65536)
-            except OSError:
-                break
-            if not data:
-                break
-            shown += data.decode("utf-8", "replace")
-        if waiting and waiting[0][0] in shown.split("\0")[-1]:
-            os.write(parent, waiting.pop(0)[1].encode() + b"\n")
-            shown += "\0"
-    process.wait(20)
-    os.close(parent)
-    return shown, process.returncode
-
-
-@test("elicitation: what a server wants to know during a call is asked at the terminal, and sent after the user agrees")
-def elicitation():
-    for environment, version in (("mcp1", "2025-06-18"), ("mcp2", "2025-11-25")):
-        with Stranger(environment, "sdk") as server:
-            home = Home()
-            home.good("login", server.url)
-            call = ("call", server.url, "ask", "--protocol-version", version)
-            shown, code = at_terminal(home, *call, answers=[("Name:", "Ada"), ("Age:", "36"), ("[y/N]", "y")])
-            check("accept Ada 37" in shown and code == 0, f"{environment}: {shown!r}")
-            shown, code = at_terminal(home, *call, answers=[("Name:", "Ada"), ("Age:", "36"), ("[y/N]", "n")])
-            check("decline" in shown, f"{environment}: {shown!r}")
-            # Without a terminal no user can be asked, and the server learns that.
-            check(home.run(*call).returncode == 1, environment)
-
-
-@test("R16, R17, R18, R20, R24, R25, R28, R30, R38, R40, R43, R44, R45: the official Python server 2.3.0 with its own authorization server: sign-in, tools, resources, prompts, a forgotten client")
-def official():
-    walk("mcp2", "sdk")
-
-
-@test("R16, R17, R18, R20, R24, R25, R28, R30, R38, R40, R43, R44, R45: the official Python server 1.30.0, whose issuer ends with a slash")
-def official_before():
-    walk("mcp1", "sdk")
-
-
-@test("R16, R17, R18, R20, R24, R25, R28, R30, R38, R40, R43, R44, R45: FastMCP 4 with its in-memory provider")
-def fastmcp():
-    walk("fastmcp", "fastmcp")
-
-
-@test("R16, R17, R18, R20, R24, R25, R28, R30, R38, R40, R43, R44, R45: FastMCP 2 with its in-memory provider")
-def fastmcp_before():
-    walk("fastmcp2", "fastmcp")
 
 
 def lab():
@@ -402,7 +232,8 @@ def pasted():
     import pty
     import urllib.parse
     import urllib.request
-    from support import Browser
+    from client_home import BINARY, BROWSER, HERE, Home, Stranger, at_terminal
+from support import Browser
     server, _ = lab()
     home = Home()
     parent, child = pty.openpty()
@@ -464,7 +295,8 @@ def device():
         elif line.startswith("  ") and code is None:
             code = line.strip()
             break
-    from support import Browser, Forms
+    from client_home import BINARY, BROWSER, HERE, Home, Stranger, at_terminal
+from support import Browser, Forms
     browser = Browser()
     reply = browser.get(page)
     for _ in range(6):

@@ -21,6 +21,7 @@ import urllib.parse
 from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
 from mcp_types import ElicitResult
 
+import glewlwyd
 from provider_person import Person
 from sdk2 import connect
 from support import (
@@ -265,6 +266,38 @@ def _():
             os.environ.pop(name, None)
         process.kill()
         process.wait()
+
+
+class GlewlwydPerson(Person):
+    """Signs in at glewlwyd, whose page is a program."""
+
+    def answer(self, url, reply):
+        callback = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query).get("callback_url")
+        if "/login.html" in url and callback:
+            target = glewlwyd.browse(callback[0])
+            return target, self.get(target)
+        return super().answer(url, reply)
+
+
+@test("a provider in C that others wrote (glewlwyd): discovery below a path, PKCE, client secret, ID token, userinfo")
+def _():
+    if not glewlwyd.is_installed():
+        print("skipped: Debian's glewlwyd is not installed", file=sys.stderr)
+        return
+    with glewlwyd.Glewlwyd(free_port()) as provider:
+        port = free_port()
+        client = provider.register(f"http://127.0.0.1:{port}/sign-in/callback/oidc")
+        os.environ.update(
+            OIDC_ISSUER=provider.issuer, OIDC_CLIENT_ID=client["client_id"], OIDC_CLIENT_SECRET=client["client_secret"], OIDC_NAME="Glewlwyd")
+        server = Server("--sign-in", "oidc", port=port)
+        try:
+            first = whoami(server.url, GlewlwydPerson("oidc"))
+            equal(whoami(server.url, GlewlwydPerson("oidc"))["subject"], first["subject"], "the same person")
+            equal(first["name"], "Ada Lovelace", "name")
+        finally:
+            server.remove()
+            for name in ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_NAME"):
+                os.environ.pop(name, None)
 
 
 @test("our own authorization server is the provider of another one")

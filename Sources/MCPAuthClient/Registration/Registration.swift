@@ -192,7 +192,8 @@ struct Registrar: Sendable {
                 throw wrong("has other redirect URIs than requested")
             }
         }
-        let secret = json["client_secret"]?.string
+        // Some servers give public clients an empty secret (authlib).
+        let secret = json["client_secret"]?.string.flatMap { $0.isEmpty ? nil : $0 }
         if let secret { guard TokenResponse.isToken(secret) else { throw wrong("has a secret that cannot be sent") } }
         let authentication: ClientAuthentication
         switch (json["token_endpoint_auth_method"]?.string, secret) {
