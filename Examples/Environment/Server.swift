@@ -28,6 +28,9 @@ struct Server {
             let isLocal = environment["AUTH_ISSUER"].flatMap(WebURL.init)?.isLoopback == true
             let auth = try ResourceServer(
                 url, trusting: trust, fetcher: isLocal ? GuardedHTTPClient(.development) : GuardedHTTPClient.shared)
+            if environment["AUTH0_AUDIENCE"] == nil, environment["AUTH_AUDIENCE"] == nil {
+                print("Accepts tokens whose audience (aud) is \(url). For another one, set AUTH0_AUDIENCE or AUTH_AUDIENCE.")
+            }
             let server = MCPServer("whoami", version: "1.0") {
                 Tool("whoami", "Say who is calling", requires: .authenticated) { call in
                     "\(call.principal.name ?? call.principal.subject), by \(call.principal.issuer)"

@@ -133,6 +133,9 @@ public enum ClientGrant: Sendable {
         case .clientCredentials, .workload, .enterprise, .headers: false
         }
     }
+
+    /// Whether a user can be asked now.
+    var canAskUser: Bool { if case .authorizationCode(nil) = self { false } else { isInteractive } }
 }
 
 /// Header fields for one server.

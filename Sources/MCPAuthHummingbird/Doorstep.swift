@@ -10,7 +10,7 @@ import OAuth
 /// takes precedence.
 ///
 /// - `GET /` and `GET` of the MCP endpoint, accepting `text/html`: the front page. Other unknown paths: a page that
-///   says so.
+///   says so. `GET /` of a program: 404 with a line that names the endpoint.
 /// - `GET /health`: 200 as long as the process answers. `GET /ready`: 200 when the store can be read, otherwise 503.
 /// - `/robots.txt`, `/favicon.ico`.
 struct Doorstep<Context: RequestContext>: RouterMiddleware {
@@ -45,7 +45,7 @@ struct Doorstep<Context: RequestContext>: RouterMiddleware {
         }
         guard let pages else { return nil }
         if let asset = pages.asset(request.head) { return asset }
-        guard isForPerson else { return nil }
+        guard isForPerson else { return path == "/" && request.method == .get ? pages.hint : nil }
         return path == "/" ? pages.front(request.head) : pages.notFound(request.head)
     }
 

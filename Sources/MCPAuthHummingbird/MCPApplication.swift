@@ -141,11 +141,14 @@ public enum MCPApplication {
         if let authorizationServer { router.add(middleware: AuthorizationServerEndpoints(authorizationServer)) }
         routes(router)
         try resourceServer.checkLocalIssuersAreServed()
+        // That the server listens is said by those who start it, in words of their own.
+        var listening = logger
+        if listening.logLevel == .info { listening.logLevel = .notice }
         var application = Application(
             responder: router.buildResponder(), server: listener,
             configuration: .init(
                 address: .hostname(host, port: port), availableConnectionsDelegate: MaximumAvailableConnections(maximumConnections)),
-            onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? port) }, logger: logger)
+            onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? port) }, logger: listening)
         application.addServices(BodyDeadlines.shared)
         application.addServices(TrustCheck(resourceServer: resourceServer, authorizationServer: authorizationServer, logger: logger))
         for service in services { application.addServices(service) }

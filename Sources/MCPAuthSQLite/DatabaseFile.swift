@@ -182,7 +182,7 @@ package struct DatabaseFile: Sendable {
         + "(in code: DataFolder.setAside)."
 
     private func damaged(_ finding: String) -> StoreError {
-        unusable("is damaged (\(finding.prefix(200).replacing("\n", with: " "))). \(Self.waysOut) mcp-auth store check says more.")
+        unusable("is damaged (\(finding.prefix(200).replacing("\n", with: " "))). \(Self.waysOut)")
     }
 }
 

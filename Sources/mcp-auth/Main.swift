@@ -33,7 +33,8 @@ struct MCPAuthCommand: AsyncParsableCommand {
             EXIT CODES
               0 success, 1 failure, 64 wrong usage, 69 something needed is not
               available, 76 a server does not follow the protocol, 77 not signed in
-              or not allowed, 78 wrong configuration
+              or not allowed, 78 wrong configuration; of doctor also 65 errors found,
+              70 anyone can get in or a user can be attacked
             """,
         version: Version.text,
         subcommands: [

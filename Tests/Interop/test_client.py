@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from client_home import BINARY, BROWSER, HERE, Home, Stranger, at_terminal
+from client_home import BINARY, BROWSER, HERE, Home, Stranger
 from support import PASSWORD, Server, check, equal, free_port, in_parallel, main, test
 
 
@@ -112,6 +112,27 @@ def keychain():
     check("sealed" in done.stderr and "subject" in done.stdout, done)
     found = subprocess.run(["grep", "-rl", "access_token", sealed.folder], capture_output=True, text=True).stdout
     equal(found, "", "files with a readable token")
+
+
+@test("a command that waits for the sign-in of another one says so, names the process, and goes on when that is gone")
+def waiting():
+    server, _ = lab()
+    home = Home()
+    first = home.start("login", server.url, "--browser", "true", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(1)
+    second = home.start("login", server.url, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    line = second.stderr.readline()
+    check(f"process {first.pid}" in line and "waiting" in line, line)
+    first.kill()
+    first.wait()
+    out, said = second.communicate(timeout=30)
+    equal(second.returncode, 0, said)
+
+
+@test("a scope that is nearly one of the server's is refused before a browser opens")
+def misspelt_scope():
+    server, _ = lab()
+    Home().fails(64, "did you mean read:tasks?", "login", server.url, "--scope", "read:tsks", MCP_AUTH_BROWSER="false")
 
 
 @test("C-15: twenty processes at the expiry of a token refresh once, with a server that has no grace")
@@ -232,8 +253,7 @@ def pasted():
     import pty
     import urllib.parse
     import urllib.request
-    from client_home import BINARY, BROWSER, HERE, Home, Stranger, at_terminal
-from support import Browser
+    from support import Browser
     server, _ = lab()
     home = Home()
     parent, child = pty.openpty()
@@ -295,8 +315,7 @@ def device():
         elif line.startswith("  ") and code is None:
             code = line.strip()
             break
-    from client_home import BINARY, BROWSER, HERE, Home, Stranger, at_terminal
-from support import Browser, Forms
+    from support import Browser, Forms
     browser = Browser()
     reply = browser.get(page)
     for _ in range(6):
@@ -335,7 +354,7 @@ def doctor():
             equal(done.returncode, 1, done.stdout)
             findings = {finding["code"]: finding for finding in json.loads(done.stdout)["findings"]}
             check("iss_not_supported" in findings and findings["iss_not_supported"]["clause"] == "RFC 9207", findings)
-    home.fails(65, "nothing accepts connections", "doctor", f"http://127.0.0.1:{free_port()}/mcp")
+    home.fails(65, "accepts connections", "doctor", f"http://127.0.0.1:{free_port()}/mcp")
     home.fails(65, "has no address", "doctor", "https://no-such-host.invalid/mcp")
 
 

@@ -71,6 +71,40 @@ def _():
     check("…" not in good(server, "clients", "list"), "nothing is cut where no terminal is")
 
 
+@test("at every width, tables show whole identifiers that other commands take; a beginning that only one grant has is enough")
+def _():
+    server = lab()
+    grants = [row["grant"] for row in json.loads(good(server, "grants", "list", "--json"))]
+    clients = [row["client_id"] for row in json.loads(good(server, "clients", "list", "--json"))]
+    for width in ("80", "100", "140"):
+        text = good(server, "grants", "list", COLUMNS=width)
+        check(all(grant in text for grant in grants), text)
+        text = good(server, "clients", "list", COLUMNS=width)
+        check(all(client in text for client in clients), text)
+    Client(server).tokens(Browser())
+    newest = json.loads(good(server, "grants", "list", "--json"))[0]["grant"]
+    done = command(server, "grants", "revoke", "grant-")
+    equal(done.returncode, 64, done.stderr)
+    good(server, "grants", "revoke", newest[:14])
+    check(newest not in good(server, "grants", "list", "--json"), "revoked by its beginning")
+
+
+@test("the audit log says which user is attacked, never what was typed for a name; first requests without a token are no refusals")
+def _():
+    server = lab()
+    for name in ("ada", "a password in the wrong field"):
+        try:
+            Browser(name, "wrong").sign_in(server.origin)
+        except Exception:
+            pass
+    rows = [row for row in json.loads(good(server, "audit", "show", "--action", "sign_in", "--json")) if row["reason"] == "wrong_password"]
+    equal([row["user"] for row in rows], ["ada", None], "who was attacked")
+    with open(os.path.join(server.data, "audit.jsonl")) as log:
+        check("wrong field" not in log.read(), "a name that no user has is in the log")
+    reasons = {row["reason"] for row in json.loads(good(server, "audit", "show", "--refused", "--json"))}
+    check("wrong_password" in reasons and "no_credentials" not in reasons, reasons)
+
+
 @test("wrong usage is exit 64 in one voice, with the nearest name")
 def _():
     server = lab()

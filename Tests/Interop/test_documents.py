@@ -125,7 +125,12 @@ def _():
 @test("mcp-auth init: the package builds, its tests pass, it runs, and so does one for a provider")
 def _():
     with Outside() as outside:
-        for arguments in (["notes"], ["my-notes", "--provider", "auth0"]):
+        # A path with dots is written as what it means.
+        dotted = os.path.relpath(ROOT, os.path.realpath(outside.folder))
+        for arguments in (
+            ["notes", "--package", dotted], ["my-notes", "--provider", "auth0"], ["team", "--sign-in", "github", "--admit-organization", "acme"],
+            ["others", "--sign-in", "google", "--admit-email", "ada@example.com", "--admit-domain", "example.com"], ["one", "--sign-in", "entra"],
+        ):
             done = subprocess.run([BINARY, "init", *arguments], cwd=outside.folder, capture_output=True, text=True)
             equal(done.returncode, 0, done.stderr)
             check("swift run " + arguments[0] in done.stdout, done.stdout)
@@ -144,6 +149,18 @@ def _():
         finally:
             stop(process)
         outside.swift("my-notes", "build")
+        for name in ("team", "others", "one"):
+            outside.swift(name, "build")
+        process, folder, said = start(built("team"), environment={"PORT": str(port), "GITHUB_CLIENT_ID": "id", "GITHUB_CLIENT_SECRET": "secret"})
+        try:
+            page = send("GET", f"http://127.0.0.1:{port}/account").text
+            check("Continue with GitHub" in page or "GitHub" in page, page)
+        finally:
+            stop(process)
+        done = subprocess.run([built("team")], cwd=folder, capture_output=True, text=True, env={**os.environ, "PORT": str(port)}, timeout=30)
+        equal((done.returncode, "set GITHUB_CLIENT_ID" in done.stderr), (78, True), done.stderr)
+        done = subprocess.run([BINARY, "init", "x", "--provider", "google"], cwd=outside.folder, capture_output=True, text=True)
+        equal((done.returncode, "--sign-in google" in done.stderr), (64, True), done.stderr)
         for provider in ("entra", "keycloak", "okta", "other"):
             name = "with-" + provider
             done = subprocess.run([BINARY, "init", name, "--provider", provider], cwd=outside.folder, capture_output=True, text=True)
@@ -235,7 +252,7 @@ def _():
                        "MCP_AUTH_DATA": server.data, "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"]}
         run = 0
         for _, text in blocks("README.md", "console"):
-            for line in re.findall(r"^\$ (mcp-auth .*)$", text, re.M):
+            for line in re.findall(r"^\$ (?:\.build/debug/)?(mcp-auth .*)$", text, re.M):
                 line = line.replace("http://127.0.0.1:8000", server.origin).replace("https://mcp.example.com/mcp", server.url)
                 line = re.sub(r"  +#.*$", "", line)
                 done = subprocess.run(

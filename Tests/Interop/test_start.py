@@ -127,7 +127,7 @@ def _():
         with listener:
             done = run(os.path.join(EXAMPLES, "example-passwords"), environment={"PORT": str(port)}, folder=folder)
             equal(done.returncode, 69, done.stderr)
-            equal(done.stderr, f"example-passwords: port {port} is already in use. Stop the other process, or listen on another port.\n", "what it said")
+            equal(done.stderr, f"example-passwords: port {port} is already in use. Stop the other process, or listen on another port, such as PORT=8001.\n", "what it said")
             equal(os.listdir(folder), [], "what a failed start left")
         done = run(os.path.join(EXAMPLES, "example-passwords"), environment={"PORT": "eight"}, folder=folder)
         equal((done.returncode, done.stderr.count("\n")), (78, 1), done.stderr)

@@ -133,7 +133,7 @@ struct StartTests {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).get()
         let port = try #require(channel.localAddress?.port)
         let said = await message { try MCPServer.Transport.http(port: port).check() }
-        #expect(said == "port \(port) is already in use. Stop the other process, or listen on another port.")
+        #expect(said == "port \(port) is already in use. Stop the other process, or listen on another port, such as PORT=8001.")
         #expect(await message { try MCPServer.Transport.http(host: "203.0.113.77", port: 8000).check() }.contains("not an address of this machine"))
         #expect(await message { try MCPServer.Transport.http(host: "no such host", port: 8000).check() }.contains("cannot be resolved"))
         try await channel.close()

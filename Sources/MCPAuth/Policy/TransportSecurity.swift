@@ -95,8 +95,8 @@ extension TransportSecurity {
     package static func problem(withOrigin origin: String) -> String? {
         if let url = WebURL(origin), url.origin.utf8.elementsEqual(origin.utf8) { return nil }
         return
-            "an allowed origin is a scheme and a host, with a port where it is not the default, and nothing else, such as https://app.example.com: "
-            + "\(origin.prefix(200)) is not one"
+            "\(origin.prefix(200)) is no origin that can be allowed. An origin is a scheme and a host, with a port where it is not the default, "
+            + "such as https://app.example.com: without a slash at the end, a path or a wildcard"
     }
 }
 

@@ -17,7 +17,7 @@ extension Trust {
     public static func environment(_ environment: [String: String]) throws(OAuthError) -> Trust? {
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         if let domain = value("AUTH0_DOMAIN") {
-            guard let url = WebURL("https://\(domain)/"), url.path == "/", url.port == nil else {
+            guard let url = WebURL("https://\(domain)/"), url.path == "/", url.port == nil, url.host.contains(".") else {
                 throw OAuthError(.invalidConfiguration, "AUTH0_DOMAIN is a host name such as acme.eu.auth0.com, without https:// and without a path")
             }
             let audience = value("AUTH0_AUDIENCE").map { Audience.exactly([$0]) } ?? .resource

@@ -180,7 +180,8 @@ extension DeploymentExamination {
     /// Web pages, and requests that a web page could make a browser send.
     mutating func checkBrowsers() async {
         steps.append("requests of web pages")
-        let origin = "https://inspector.example"
+        // A server on this machine has to do with web pages on this machine.
+        let origin = server.url.isLoopback ? "http://localhost:6274" : "https://inspector.example"
         let preflight = OutboundRequest(
             .options, server.url,
             fields: [

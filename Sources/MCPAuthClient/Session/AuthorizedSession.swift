@@ -294,7 +294,7 @@ public final class AuthorizedSession: Sendable {
         let outcome: Outcome
         do throws(OAuthError) {
             // Several processes may wait here for one sign-in of a user.
-            let timeout: Duration = configuration.grant.isInteractive ? .seconds(600) : .seconds(60)
+            let timeout: Duration = configuration.grant.canAskUser ? .seconds(600) : .seconds(60)
             outcome = .success(
                 try await store.withLock(key, timeout: timeout) { () throws(OAuthError) in try await self.renewInside(renewal, key) })
         } catch { outcome = .failure(error) }

@@ -25,11 +25,18 @@ public final class FileTokenStore: TokenStore {
     /// The folder.
     public let folder: String
     private let key: SymmetricKey?
+    private let onWait: (@Sendable (_ process: Int32?) -> Void)?
 
     /// Opens a folder, and creates it with mode 0700 if it does not exist. Throws `invalid_configuration` when it
     /// cannot be used, saying why.
-    public init(folder: String, sealing: Sealing = .none) throws(OAuthError) {
+    ///
+    /// - Parameter onWait: Called when a caller has waited for a lock for a second, with the identifier of the process
+    ///   that holds it, if that is known. Programs tell their user, who may have left a sign-in open elsewhere.
+    public init(
+        folder: String, sealing: Sealing = .none, onWait: (@Sendable (_ process: Int32?) -> Void)? = nil
+    ) throws(OAuthError) {
         self.folder = folder
+        self.onWait = onWait
         try Self.prepare(folder)
         Self.sweep(folder)
         switch sealing {
@@ -89,12 +96,32 @@ public final class FileTokenStore: TokenStore {
         guard descriptor >= 0 else { throw failure("cannot be locked", path) }
         // Closing releases the lock. The file stays: removing it would let two processes hold locks on two files.
         defer { close(descriptor) }
-        let end = ContinuousClock.now + timeout
+        let begin = ContinuousClock.now
+        var isSilent = true
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             guard errno == EWOULDBLOCK || errno == EINTR else { throw failure("cannot be locked", path) }
-            try await TokenStoreWaiting.pause(until: end, key)
+            if isSilent, ContinuousClock.now - begin >= .seconds(1) {
+                isSilent = false
+                onWait?(Self.holder(descriptor))
+            }
+            try await TokenStoreWaiting.pause(until: begin + timeout, key)
         }
+        Self.sign(descriptor)
         return try await body()
+    }
+
+    /// Writes which process holds the lock, for those who wait.
+    private static func sign(_ descriptor: Int32) {
+        let text = Array("\(getpid())\n".utf8)
+        // A lock without a name is as good.
+        if pwrite(descriptor, text, text.count, 0) == text.count { _ = ftruncate(descriptor, off_t(text.count)) }
+    }
+
+    private static func holder(_ descriptor: Int32) -> Int32? {
+        var bytes = [UInt8](repeating: 0, count: 16)
+        let count = pread(descriptor, &bytes, bytes.count, 0)
+        guard count > 0 else { return nil }
+        return Int32(String(decoding: bytes.prefix(count).prefix { $0 != 0x0A }, as: UTF8.self))
     }
 
     // MARK: Content

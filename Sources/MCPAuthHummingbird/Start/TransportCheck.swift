@@ -59,7 +59,7 @@ enum ListenFailure {
         let name = port.map { "port \($0)" } ?? "a port that this program listens on"
         return switch code {
         case EADDRINUSE:
-            OAuthError(.temporarilyUnavailable, "\(name) is already in use. Stop the other process, or listen on another port.")
+            OAuthError(.temporarilyUnavailable, "\(name) is already in use. Stop the other process, or listen on another port, such as PORT=8001.")
         case EACCES:
             OAuthError(
                 .invalidConfiguration,

@@ -35,7 +35,9 @@ struct SignInEndpoint: ServerComponent {
                 return try again(pages.language.words.tooManyAttempts.with("\(seconds)"), .tooManyRequests).with(.retryAfter, "\(seconds)")
             }
             guard let passwords, let user = try await passwords.user(named: name, password: password, call) else {
-                record("sign_in", .denied, call, reason: "wrong_password")
+                // Names that no user has are not recorded: people type passwords there.
+                let attacked = passwords == nil ? nil : try? await store.user(named: normalized)
+                record("sign_in", .denied, call, reason: "wrong_password", subject: attacked?.id)
                 return try again(pages.language.words.wrongPassword, .unauthorized)
             }
             if user.sealedOneTimeSecret != nil {

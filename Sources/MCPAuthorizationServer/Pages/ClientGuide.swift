@@ -32,7 +32,7 @@ struct ClientGuide: Sendable {
             JSONValue.object([key: .object([name: entry])]).text
         }
         let httpEntry: JSONValue = ["type": "http", "url": .string(url)]
-        let bridge: JSONValue = ["command": "npx", "args": ["-y", "mcp-remote", .string(url)]]
+        let bridge: JSONValue = ["command": "mcp-auth", "args": ["bridge", .string(url)]]
         return [
             ClientGuide(
                 client: "Claude", steps: [.link("https://claude.ai/settings/connectors"), .menu("Settings → Connectors → Add custom connector")],
@@ -78,7 +78,8 @@ struct ClientGuide: Sendable {
                     .link("http://localhost:6274/?transport=streamable-http&serverUrl=" + Form.encode(url)),
                 ]),
             ClientGuide(
-                client: nil, steps: [.command("npx -y mcp-remote \(url)"), .file("mcp.json", servers("mcpServers", bridge))]),
+                client: nil,
+                steps: [.command("mcp-auth bridge \(url)"), .file("mcp.json", servers("mcpServers", bridge)), .command("npx -y mcp-remote \(url)")]),
         ]
     }
 

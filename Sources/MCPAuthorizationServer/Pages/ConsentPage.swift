@@ -44,10 +44,16 @@ extension Pages {
             case .configured: HTML.empty
             }
             // Near the title, so that no button is in reach before it was seen.
-            if let redirect {
+            if question.user != nil || redirect != nil {
                 HTML.tag("dl") {
-                    HTML.tag("dt") { words.thenYouReturnTo }
-                    HTML.tag("dd") { HTML.tag("strong") { redirect.displayHost } }
+                    if let user = question.user {
+                        HTML.tag("dt") { words.signedInAs }
+                        HTML.tag("dd") { HTML.tag("strong") { displayName(user) } }
+                    }
+                    if let redirect {
+                        HTML.tag("dt") { words.thenYouReturnTo }
+                        HTML.tag("dd") { HTML.tag("strong") { redirect.displayHost } }
+                    }
                 }
             }
             warning(question, redirect, page)
@@ -167,13 +173,10 @@ extension Pages {
         return text.source.isEmpty ? .empty : .tag("p", ["class": "warning"]) { text }
     }
 
-    /// The user, the server, the duration, and the next step.
+    /// The provider of a sign-in to come, the server, and the duration.
     private func facts(_ question: Question) -> HTML {
         .tag("dl") {
-            if let user = question.user {
-                HTML.tag("dt") { words.signedInAs }
-                HTML.tag("dd") { displayName(user) }
-            } else if let provider = question.provider {
+            if question.user == nil, let provider = question.provider {
                 HTML.tag("dt") { words.youSignInWith }
                 HTML.tag("dd") { provider }
             }

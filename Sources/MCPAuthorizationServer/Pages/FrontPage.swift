@@ -104,6 +104,12 @@ package struct ServerPages: Sendable {
         return head(reply, request)
     }
 
+    /// What a program receives at the root: there is nothing, and a line says where the endpoint is.
+    package var hint: HTTPReply {
+        let text = "This is an MCP server. Its endpoint is \(resource). Open this address in a browser to see how to connect a client.\n"
+        return HTTPReply(.notFound, [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"], body: Array(text.utf8))
+    }
+
     /// The page for an unknown path.
     package func notFound(_ request: HTTPRequest) -> HTTPReply {
         let language = PageLanguage.choose(from: languages, [], request)

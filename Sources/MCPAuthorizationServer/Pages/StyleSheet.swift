@@ -46,7 +46,7 @@ enum StyleSheet {
         .buttons.stacked { flex-direction: column; }
         .decision { margin: 1rem -2rem 0; padding: 1rem 2rem; background: var(--card); border-top: 1px solid var(--line); }
         @media (min-height: 34rem) { .decision { position: sticky; bottom: 0; } }
-        @keyframes arm { from { visibility: hidden; } }
+        @keyframes arm { from { opacity: .4; pointer-events: none; } }
         .decision button, button.destructive { animation: arm .7s step-end; }
         button.destructive { color: #fff; background: #b3261e; border-color: #b3261e; }
         a { color: var(--accent); text-underline-offset: .2em; }

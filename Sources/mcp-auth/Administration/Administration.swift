@@ -46,7 +46,14 @@ struct AdministrationOptions: ParsableArguments {
         let width = properties.map(\.key.count).max() ?? 0
         for (name, value) in properties {
             let title = Table.title(name).lowercased()
-            Console.output(title + String(repeating: " ", count: width - name.count + 2) + Table.cell(value))
+            let text =
+                switch value {
+                // Things that have spaces in them stand on lines of their own.
+                case .array(let items) where items.count > 1 && items.contains(where: { Table.cell($0).contains(" ") }):
+                    items.map(Table.cell).joined(separator: "\n" + String(repeating: " ", count: width + 2))
+                default: Table.cell(value)
+                }
+            Console.output(title + String(repeating: " ", count: width - name.count + 2) + text)
         }
     }
 
@@ -78,8 +85,12 @@ struct Table {
     private var columns: [String]
     private var cells: [[String]]
 
-    /// Columns that are left out first on a narrow terminal, because others say the same in shorter words.
-    private static let spare = ["subject", "client_id", "peer", "scope", "detail", "operation"]
+    /// Columns that are left out first on a narrow terminal, because others say the same in shorter words, or because
+    /// the command that shows one thing says it. The first column is what other commands take, and always stays.
+    private static let spare = [
+        "resource", "created", "type", "authentication", "subject", "client_id", "peer", "origin", "last_operation", "operation", "redirect_uris",
+        "grants", "scope", "ends", "detail",
+    ]
     /// The width below which no column is cut.
     private static let minimum = 12
 
@@ -89,7 +100,7 @@ struct Table {
         guard let available = Console.width else { return }
         var isShortened = false
         for name in Self.spare where narrowest > available {
-            guard let index = self.columns.firstIndex(of: name) else { continue }
+            guard let index = self.columns.firstIndex(of: name), index > 0 else { continue }
             self.columns.remove(at: index)
             for row in cells.indices { cells[row].remove(at: index) }
             isShortened = true
@@ -100,13 +111,13 @@ struct Table {
     private var titles: [String] { columns.map { Self.title($0).uppercased() } }
 
     /// Times and identifiers are copied into other commands, so they are never cut.
-    private static func isWhole(_ column: String) -> Bool { column == "time" || column == "id" || column.hasSuffix("_id") }
+    private func isWhole(_ column: String) -> Bool { column == columns.first || column == "time" || column == "id" || column.hasSuffix("_id") }
 
     private var widths: [Int] { columns.indices.map { index in ([titles] + cells).map { $0[index].count }.max() ?? 0 } }
 
     /// The width of the table when every column that can be cut is.
     private var narrowest: Int {
-        zip(columns, widths).reduce(2 * (columns.count - 1)) { $0 + (Self.isWhole($1.0) ? $1.1 : min($1.1, Self.minimum)) }
+        zip(columns, widths).reduce(2 * (columns.count - 1)) { $0 + (isWhole($1.0) ? $1.1 : min($1.1, Self.minimum)) }
     }
 
     static func title(_ column: String) -> String { column.replacing("_", with: " ") }
@@ -132,7 +143,7 @@ struct Table {
     private func fitted(_ widths: [Int]) -> [Int] {
         guard let available = Console.width else { return widths }
         var widths = widths
-        let candidates = columns.indices.filter { !Self.isWhole(columns[$0]) }
+        let candidates = columns.indices.filter { !isWhole(columns[$0]) }
         while widths.reduce(0, +) + 2 * (widths.count - 1) > available, let widest = candidates.max(by: { widths[$0] < widths[$1] }),
             widths[widest] > Self.minimum
         {

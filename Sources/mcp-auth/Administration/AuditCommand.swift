@@ -56,7 +56,7 @@ struct AuditCommand: AsyncParsableCommand {
         var since: String?
         @Option(help: ArgumentHelp("Only events before this time.", valueName: "time"))
         var until: String?
-        @Flag(help: "Only what was denied or failed.")
+        @Flag(help: "Only what was denied or failed, without first requests that have no token yet.")
         var refused = false
         @Flag(name: .shortAndLong, help: "Go on with new events as they happen.")
         var follow = false
@@ -169,7 +169,12 @@ struct AuditCommand: AsyncParsableCommand {
         func includes(_ event: JSONValue) -> Bool {
             let time = event["time"]?.string ?? ""
             return (action == nil || event["action"]?.string == action) && (subject == nil || event["subject"]?.string == subject)
-                && (!isRefused || event["verdict"]?.string != "allowed") && (since.map { time >= $0 } ?? true) && (until.map { time < $0 } ?? true)
+                && (!isRefused || isRefusal(event)) && (since.map { time >= $0 } ?? true) && (until.map { time < $0 } ?? true)
+        }
+
+        /// Every client begins with a request without a token, so those say nothing, unless they are asked for.
+        private func isRefusal(_ event: JSONValue) -> Bool {
+            event["verdict"]?.string != "allowed" && (action != nil || event["reason"]?.string != "no_credentials")
         }
     }
 

@@ -50,15 +50,29 @@ struct GrantsCommand: AsyncParsableCommand {
     struct Revoke: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Revoke a grant with all its tokens.", discussion: "EXAMPLE\n  mcp-auth grants revoke grant-3q2")
-        @Argument(help: "The grant, as mcp-auth grants list shows it.")
+        @Argument(help: "The grant, as mcp-auth grants list shows it, or its beginning.")
         var id: String
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
+                let id = try await Self.whole(id, server)
                 try await server.revokeGrant(id)
                 options.report("Revoked. A running server rejects its tokens within five seconds.", ["grant": .string(id)])
             }
+        }
+
+        /// The live grant with this beginning, else the text itself.
+        private static func whole(_ text: String, _ server: AuthorizationServer) async throws -> String {
+            let beginning = text.hasSuffix("…") ? String(text.dropLast()) : text
+            // Shorter beginnings say too little of what is revoked.
+            guard beginning.count >= 9 else { return text }
+            let matches = try await server.liveGrants(ofUser: nil, limit: 100_000).map(\.id).filter { $0.hasPrefix(beginning) }
+            if matches.contains(text) { return text }
+            guard matches.count < 2 else {
+                throw OAuthError(.invalidRequest, "\(matches.count) grants begin with \(beginning); nothing was revoked. Give more of the identifier")
+            }
+            return matches.first ?? text
         }
     }
 

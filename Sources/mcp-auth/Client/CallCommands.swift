@@ -187,7 +187,10 @@ enum ToolArguments {
                 text = String(decoding: data, as: UTF8.self)
             }
             let names = schema["properties"]?.object?.members.map(\.name) ?? []
-            if !names.isEmpty, !names.contains(name), schema["additionalProperties"]?.bool == false {
+            // Where a tool takes other arguments too, a name that is nearly one of its own is still a slip.
+            if !names.isEmpty, !names.contains(name),
+                schema["additionalProperties"]?.bool == false || !NearestName.hint(name, among: names).isEmpty
+            {
                 throw OAuthError(
                     .invalidRequest,
                     "the tool has no argument \(name)\(NearestName.hint(name, among: names)). The arguments are: \(names.joined(separator: ", "))")

@@ -107,7 +107,11 @@ struct ClientContext {
                 await context.client.shutdown()
                 throw error
             }
-        } catch { throw ClientFailure.exit(error, server: url) }
+        } catch {
+            let failure = ClientFailure.exit(error, server: url)
+            if (error as? OAuthError)?.code == .fetchFailed, let server = WebURL(url), let hint = await NameAdvice.hint(server) { Console.note(hint) }
+            throw failure
+        }
     }
 
     /// - Parameter asksUser: Whether the command may open a browser. Otherwise `login_required` is thrown.

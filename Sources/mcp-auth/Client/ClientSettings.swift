@@ -104,17 +104,25 @@ struct ClientSettings {
         case "memory": return MemoryTokenStore()
         case "keychain":
             do throws(OAuthError) {
-                return try FileTokenStore(folder: standardFolder + "-sealed", sealing: .key(try Keychain.key()))
+                return try FileTokenStore(folder: standardFolder + "-sealed", sealing: .key(try Keychain.key()), onWait: announce)
             } catch {
                 // A keyring that does not answer must not keep users out; they are told where the tokens are now.
                 guard error.code == .temporarilyUnavailable else { throw error }
                 Console.note("\(error.message). For now the tokens are in \(standardFolder), readable by you alone.")
-                return try FileTokenStore(folder: standardFolder)
+                return try FileTokenStore(folder: standardFolder, onWait: announce)
             }
         case let path:
             let passphrase = ProcessInfo.processInfo.environment["MCP_AUTH_TOKEN_STORE_PASSPHRASE"]
-            return try FileTokenStore(folder: path ?? standardFolder, sealing: passphrase.map { .passphrase($0) } ?? .none)
+            return try FileTokenStore(
+                folder: path ?? standardFolder, sealing: passphrase.map { .passphrase($0) } ?? .none, onWait: announce)
         }
+    }
+
+    /// Says for what a command waits: a sign-in may have been left open in another terminal.
+    @Sendable private static func announce(_ process: Int32?) {
+        let name = process.map { "Another mcp-auth (process \($0))" } ?? "Another mcp-auth"
+        let end = process.map { ", or stop it: kill \($0)" } ?? ""
+        Console.note("\(name) is signing in to this server or renews its token; waiting for it. Finish its sign-in in the browser\(end)")
     }
 
     // MARK: Configuration

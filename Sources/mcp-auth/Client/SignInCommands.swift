@@ -30,6 +30,7 @@ struct LoginCommand: AsyncParsableCommand {
             guard let further = ScopeSet(request: addScope ?? "") else {
                 throw OAuthError(.invalidRequest, "--add-scope is a list of scopes separated by spaces")
             }
+            try await Self.check([options.scope ?? "", addScope ?? ""].flatMap { $0.split(separator: " ").map(String.init) }, context)
             let credentials = try await context.session.signIn(scopes: further)
             if options.json { return Console.output(JSONValue.object(StatusCommand.object(credentials)).text) }
             guard !options.quiet else { return }
@@ -38,6 +39,19 @@ struct LoginCommand: AsyncParsableCommand {
             Console.output("  scopes  \(credentials.scopes.isEmpty ? "none" : credentials.scopes.text)")
             if case .bearer = credentials.tokenType {} else { Console.output("  bound to a key (DPoP)") }
             Console.output("Next: mcp-auth tools \(credentials.server)")
+        }
+    }
+
+    /// Refuses a scope that is nearly one of the server's: its authorization server may ignore it, and the tokens would
+    /// lack it. Servers need not list every scope, so others pass.
+    private static func check(_ scopes: [String], _ context: ClientContext) async throws(OAuthError) {
+        guard !scopes.isEmpty else { return }
+        let found = try await context.session.discover()
+        let known =
+            (found.resourceMetadata?.scopesSupported?.map(\.text) ?? []) + (found.authorizationServer.strings("scopes_supported") ?? [])
+        for scope in scopes where !known.contains(scope) {
+            let hint = NearestName.hint(scope, among: known)
+            guard hint.isEmpty else { throw OAuthError(.invalidRequest, "\(context.server) does not list the scope \(scope)\(hint)") }
         }
     }
 }

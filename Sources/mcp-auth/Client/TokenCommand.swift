@@ -285,6 +285,6 @@ enum TokenText {
         }
         let title = "  " + Console.printable(name)
         let meaning = meanings[name].map { "   \($0)" } ?? ""
-        Console.output(title + String(repeating: " ", count: max(1, 14 - title.count)) + Console.printable(text) + meaning)
+        Console.output(title + String(repeating: " ", count: max(1, 22 - title.count)) + Console.printable(text) + meaning)
     }
 }

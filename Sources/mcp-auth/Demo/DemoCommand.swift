@@ -101,13 +101,21 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel = "notice"
 
+    /// What a value has that an origin has not.
+    private static func surplus(_ text: String) -> String {
+        guard let url = WebURL(text) else { return text.contains("://") ? "Yours is no URL." : "Yours lacks https:// or http:// in front." }
+        if text.utf8.elementsEqual((url.origin + "/").utf8) { return "Yours ends with a slash: remove it." }
+        if url.path.utf8.count > 1 || url.query != nil || url.fragment != nil { return "Yours goes on after the host: use \(url.origin)" }
+        return "Write yours as \(url.origin)"
+    }
+
     func validate() throws {
         guard (1...65535).contains(port) else { throw ValidationError("--port is 1 to 65535") }
         guard (1...86400).contains(tokenLifetime) else { throw ValidationError("--token-lifetime is 1 to 86400 seconds") }
         guard (0...16).contains(trustedProxies) else { throw ValidationError("--trusted-proxies is 0 to 16") }
         guard (tlsCertificate == nil) == (tlsKey == nil) else { throw ValidationError("--tls-certificate and --tls-key go together") }
         if let origin, WebURL(origin)?.origin != origin {
-            throw ValidationError("--origin is a scheme and a host, perhaps with a port, and nothing else: https://tasks.example.com")
+            throw ValidationError("--origin is a scheme and a host, perhaps with a port, such as https://tasks.example.com. \(Self.surplus(origin))")
         }
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError("--log-level is trace, debug, info, notice, warning, error or critical")

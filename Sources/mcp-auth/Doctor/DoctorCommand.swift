@@ -210,7 +210,7 @@ enum NameAdvice {
         switch await HostLookup.look(up: url) {
         case .noAddress: "The name \(url.hostForURL) has no address: check the spelling, or the DNS of this machine."
         case .privateAddress: "\(url.hostForURL) is in a private network: add --allow-private-networks."
-        case .refused: "\(url.hostForURL) has an address, but nothing accepts connections on port \(url.effectivePort)."
+        case .refused: "Nothing accepts connections on port \(url.effectivePort) of \(url.hostForURL). Is the server running?"
         case .reachable: nil
         }
     }

@@ -10,22 +10,38 @@ struct InitCommand: ParsableCommand {
             and runs as it stands.
 
             --passwords: the server signs users in itself. No account elsewhere is
-            needed. --provider: users sign in at your identity provider, which issues
-            the tokens.
+            needed. --sign-in: it lets users sign in with their account at GitHub or
+            another provider. --provider: users sign in at your identity provider,
+            which issues the tokens.
 
             EXAMPLES
               mcp-auth init notes
+              mcp-auth init notes --sign-in github --admit-organization acme
               mcp-auth init notes --provider auth0
               cd notes && swift run notes
             """)
 
     enum Provider: String, ExpressibleByArgument, CaseIterable { case auth0, entra, keycloak, okta, other }
 
+    enum SignIn: String, ExpressibleByArgument, CaseIterable { case password, github, google, entra }
+
     @Argument(help: "The name of the package and the server: letters, digits, hyphens.")
     var name: String
 
-    @Option(help: "auth0, entra, keycloak, okta or other.")
-    var provider: Provider?
+    @Option(help: "The provider whose tokens the server takes: auth0, entra, keycloak, okta or other.")
+    var provider: String?
+
+    @Option(help: ArgumentHelp("How users sign in: password, github, google or entra. Default: password.", valueName: "method"))
+    var signIn: SignIn?
+
+    @Option(help: ArgumentHelp("With github: only members of this organization. Repeatable.", valueName: "name"))
+    var admitOrganization: [String] = []
+
+    @Option(help: ArgumentHelp("With google: only users of this Workspace domain.", valueName: "domain"))
+    var admitDomain: String?
+
+    @Option(help: ArgumentHelp("With github or google: only this verified e-mail address. Repeatable.", valueName: "address"))
+    var admitEmail: [String] = []
 
     @Flag(help: "The server signs users in itself (the default).")
     var passwords = false
@@ -37,7 +53,26 @@ struct InitCommand: ParsableCommand {
         guard name.wholeMatch(of: /[A-Za-z][A-Za-z0-9-]{0,49}/) != nil else {
             throw ValidationError("NAME begins with a letter and has at most 50 letters, digits and hyphens")
         }
-        guard provider == nil || !passwords else { throw ValidationError("choose --provider or --passwords, not both") }
+        guard [provider != nil, signIn != nil, passwords].count(where: { $0 }) <= 1 else {
+            throw ValidationError("choose one of --passwords, --sign-in and --provider")
+        }
+        if let provider, Provider(rawValue: provider) == nil {
+            let names = Provider.allCases.map(\.rawValue)
+            if SignIn(rawValue: provider) != nil {
+                throw ValidationError(
+                    "\(provider) issues no tokens for your server. Let users sign in with it at your own server: --sign-in \(provider)")
+            }
+            throw ValidationError("--provider is one of \(names.joined(separator: ", "))\(NearestName.hint(provider, among: names))")
+        }
+        for (option, isGiven, methods) in [
+            ("--admit-organization", !admitOrganization.isEmpty, [SignIn.github]), ("--admit-domain", admitDomain != nil, [.google]),
+            ("--admit-email", !admitEmail.isEmpty, [.github, .google]),
+        ] where isGiven && !methods.contains(where: { $0 == signIn }) {
+            throw ValidationError("\(option) needs --sign-in \(methods.map(\.rawValue).joined(separator: " or "))")
+        }
+        guard (admitOrganization + admitEmail + [admitDomain ?? ""]).allSatisfy({ $0.wholeMatch(of: /[A-Za-z0-9@._+-]{0,200}/) != nil }) else {
+            throw ValidationError("organizations, domains and addresses have letters, digits and @ . _ + -")
+        }
     }
 
     func run() throws {
@@ -56,15 +91,20 @@ struct InitCommand: ParsableCommand {
         guard !place.contains(where: { "\"\\\n".contains($0) }) else {
             throw OAuthError(.invalidRequest, "--package holds a quote, a backslash or a line break, which a manifest cannot name")
         }
-        let isFolder = FileManager.default.fileExists(atPath: URL(fileURLWithPath: place).appendingPathComponent("Package.swift").path)
+        // Made absolute first: Foundation on Linux drops the dots of a relative path.
+        let absolute = place.hasPrefix("/") ? place : FileManager.default.currentDirectoryPath + "/" + place
+        let path = URL(fileURLWithPath: absolute).standardized.path
+        let isFolder = FileManager.default.fileExists(atPath: path + "/Package.swift")
         guard isFolder || place.contains("://") else {
             throw OAuthError(.invalidRequest, "\(place) is no folder with a Package.swift, and no URL")
         }
         let dependency =
             isFolder
-            ? ".package(name: \"swift-mcp-auth\", path: \"\(URL(fileURLWithPath: place).standardized.path)\")"
+            ? ".package(name: \"swift-mcp-auth\", path: \"\(path)\")"
             : ".package(url: \"\(place)\", branch: \"main\")"
-        let template = PackageTemplate(name: name, dependency: dependency, provider: provider)
+        let template = PackageTemplate(
+            name: name, dependency: dependency, provider: provider.flatMap(Provider.init), signIn: signIn ?? .password,
+            admission: .init(organizations: admitOrganization, domain: admitDomain, emails: admitEmail))
         do {
             for (path, text) in template.files {
                 let file = folder.appendingPathComponent(path)

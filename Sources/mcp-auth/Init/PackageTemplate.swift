@@ -5,10 +5,20 @@ struct PackageTemplate {
     let dependency: String
     /// Nil: the server signs users in itself.
     let provider: InitCommand.Provider?
+    /// How users sign in at the server itself.
+    let signIn: InitCommand.SignIn
+    let admission: Admission
+
+    /// Which users of a provider may enter. Nothing: all of them.
+    struct Admission {
+        let organizations: [String]
+        let domain: String?
+        let emails: [String]
+    }
 
     var files: [(path: String, text: String)] {
         [
-            ("Package.swift", manifest), ("Sources/\(name)/main.swift", provider.map(mainWithProvider) ?? mainWithPasswords),
+            ("Package.swift", manifest), ("Sources/\(name)/main.swift", provider.map(mainWithProvider) ?? mainWithSignIn),
             ("Sources/\(module)/Server.swift", server), ("Tests/\(module)Tests/ServerTests.swift", tests), ("README.md", readme),
             (".gitignore", ".build/\ndata/\n"),
         ]
@@ -20,7 +30,9 @@ struct PackageTemplate {
     }
 
     private var libraries: [String] {
-        ["MCPAuth", "MCPServer", "MCPAuthHummingbird"] + (provider == nil ? ["MCPAuthorizationServer", "MCPAuthSQLite"] : ["MCPAuthHTTPClient"])
+        ["MCPAuth", "MCPServer", "MCPAuthHummingbird"] + (provider == nil ? ["MCPAuthorizationServer", "MCPAuthSQLite"] : [])
+            + (provider != nil || signIn != .password ? ["MCPAuthHTTPClient"] : [])
+            + (signIn != .password ? ["OAuth", "IdentityProviders"] : [])
     }
 
     private var manifest: String {
@@ -81,38 +93,97 @@ struct PackageTemplate {
         """
     }
 
-    private var mainWithPasswords: String {
-        """
-        import JOSE
-        import MCPAuth
-        import MCPAuthHummingbird
-        import MCPAuthSQLite
-        import MCPAuthorizationServer
-        import MCPServer
-        import \(module)
+    private var mainWithSignIn: String {
+        let imports = [
+            "Foundation", signIn == .password ? "JOSE" : "IdentityProviders", "MCPAuth", signIn == .password ? nil : "MCPAuthHTTPClient",
+            "MCPAuthHummingbird", "MCPAuthSQLite", "MCPAuthorizationServer", "MCPServer", module, signIn == .password ? nil : "OAuth",
+        ].compactMap { $0 }.sorted().map { "import \($0)" }.joined(separator: "\n")
+        let users =
+            signIn != .password
+            ? ""
+            : """
 
-        await ServerProgram.run {
-            let transport = MCPServer.Transport.http(port: try ServerProgram.port(8000))
-            try transport.check()  // before any file is created
+                if origin.hasPrefix("http:"), try await issuer.user(named: "ada") == nil {
+                    let password = RandomSource.system.token(bytes: 9)
+                    try await issuer.addUser(named: "ada", password: password)
+                    print("Created the user ada with the password \\(password)")
+                }
+            """
+        let server =
+            signIn == .password
+            ? "AuthorizationServer(origin, configuration: configuration, in: DataFolder(data))"
+            : """
+            AuthorizationServer(
+                    origin, configuration: configuration, in: DataFolder(data), signIn: [method], fetcher: GuardedHTTPClient.shared)
+            """
+        return """
+            \(imports)
 
-            // The URL that clients use. On the internet: https://mcp.example.com, with a reverse proxy in front and trustedProxies: 1 below.
-            let origin = "http://127.0.0.1:\\(try ServerProgram.port(8000))"
-            let resource = try ProtectedResource(
-                origin + "/mcp", scopes: [.init("read:notes", "See your notes"), .init("write:notes", "Write notes")])
-            var configuration = AuthorizationServerConfiguration(resources: [resource])
-            configuration.name = "\(name)"  // the name that users see on the sign-in and consent pages
-            let issuer = try await AuthorizationServer(origin, configuration: configuration, in: DataFolder("data"))
-            if try await issuer.user(named: "ada") == nil {
-                let password = RandomSource.system.token(bytes: 9)
-                try await issuer.addUser(named: "ada", password: password)
-                print("Created the user ada with the password \\(password)")
+            await ServerProgram.run {
+                let environment = ProcessInfo.processInfo.environment
+                let port = try ServerProgram.port(8000)
+                let transport = MCPServer.Transport.http(host: environment["HOST"] ?? "127.0.0.1", port: port)
+                try transport.check()  // before any file is created
+
+                // The address that clients use. On the internet ORIGIN=https://mcp.example.com, with a reverse proxy in front.
+                let origin = environment["ORIGIN"] ?? "http://127.0.0.1:\\(port)"
+                let data = environment["DATA"] ?? "data"
+                let resource = try ProtectedResource(
+                    origin + "/mcp", scopes: [.init("read:notes", "See your notes"), .init("write:notes", "Write notes")])
+                var configuration = AuthorizationServerConfiguration(resources: [resource])
+                configuration.name = "\(name)"  // the name that users see on the sign-in and consent pages
+            \(method)    let issuer = try await \(server)\(users)
+                let auth = try ResourceServer(origin + "/mcp", trusting: .local(issuer))
+                try await makeServer().run(
+                    transport, protectedBy: auth, authorizationServer: issuer, trustedProxies: origin.hasPrefix("https:") ? 1 : 0)
+            }
+            \(secretFunction)
+            """
+    }
+
+    /// The names of the variables with the credentials at the provider.
+    var variables: [String] {
+        guard signIn != .password else { return [] }
+        let prefix = signIn.rawValue.uppercased()
+        return ["\(prefix)_CLIENT_ID", "\(prefix)_CLIENT_SECRET"] + (signIn == .entra ? ["ENTRA_TENANT"] : [])
+    }
+
+    /// The one way to sign in, with who may enter.
+    private var method: String {
+        func list(_ values: [String]) -> String { "[" + values.map { "\"\($0)\"" }.joined(separator: ", ") + "]" }
+        guard signIn != .password else { return "" }
+        let credentials = "clientID: try variable(\"\(variables[0])\"), clientSecret: ProviderSecret(try variable(\"\(variables[1])\"))"
+        let call =
+            switch signIn {
+            case .password: ""
+            case .github where admission.emails.isEmpty:
+                ".github(\(credentials)" + (admission.organizations.isEmpty ? "" : ", organizations: \(list(admission.organizations))") + ")"
+            case .github:
+                ".provider(\n        .github(), \(credentials),\n        admission: Admission(\(admission.organizations.isEmpty ? "" : "organizations: \(list(admission.organizations)), ")emails: \(list(admission.emails))))"
+            case .google where admission.emails.isEmpty:
+                ".google(\(credentials)" + (admission.domain.map { ", hostedDomain: \"\($0)\"" } ?? "") + ")"
+            case .google:
+                ".provider(\n        .google(), \(credentials),\n        admission: Admission(\(admission.domain.map { "domains: [\"\($0)\"], " } ?? "")emails: \(list(admission.emails))))"
+            case .entra: ".provider(\n        .entra(tenant: try variable(\"ENTRA_TENANT\")), \(credentials))"
+            }
+        let everyone = admission.organizations.isEmpty && admission.domain == nil && admission.emails.isEmpty && signIn != .entra
+        let warning = everyone ? "    // Everyone with an account there may enter. Restrict it before the server is on the internet.\n" : ""
+        return warning + "    let method = SignInMethod\(call)\n"
+    }
+
+    private var secretFunction: String {
+        guard signIn != .password else { return "" }
+        return """
+
+            /// A value of the environment: secrets are not part of the source.
+            func variable(_ name: String) throws -> String {
+                guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty else {
+                    throw OAuthError(.invalidConfiguration, "set \(variables.joined(separator: ", ")); README.md says where they come from")
+                }
+                return value
             }
 
-            let auth = try ResourceServer(origin + "/mcp", trusting: .local(issuer))
-            try await makeServer().run(transport, protectedBy: auth, authorizationServer: issuer)
-        }
-
-        """
+            """
     }
 
     /// What a provider needs: the issuer, the audience, and the form of its tokens.
@@ -146,6 +217,7 @@ struct PackageTemplate {
                 )
             }
         return """
+            import Foundation
             import MCPAuth
             import MCPAuthHTTPClient
             import MCPAuthHummingbird
@@ -153,16 +225,20 @@ struct PackageTemplate {
             import \(module)
 
             await ServerProgram.run {
+                let environment = ProcessInfo.processInfo.environment
                 let port = try ServerProgram.port(8000)
-                // The URL that clients use. On the internet: https://mcp.example.com/mcp, with a reverse proxy in front and trustedProxies: 1 below.
-                let url = "http://127.0.0.1:\\(port)/mcp"
+                // The address that clients use. On the internet ORIGIN=https://mcp.example.com, with a reverse proxy in front.
+                let origin = environment["ORIGIN"] ?? "http://127.0.0.1:\\(port)"
+                let url = origin + "/mcp"
 
                 // \(comment)
                 // issuer: exactly the iss of its tokens. audience: what it writes into aud for this server. tokens: .anyJWT, because it does not mark
                 // access tokens as RFC 9068 demands; leave it out for providers that do.
                 let auth = try ResourceServer(
                     url, trusting: .issuer("\(issuer)", audience: \(audience), tokens: .anyJWT))
-                try await makeServer().run(.http(port: port), protectedBy: auth)
+                try await makeServer().run(
+                    .http(host: environment["HOST"] ?? "127.0.0.1", port: port), protectedBy: auth,
+                    trustedProxies: origin.hasPrefix("https:") ? 1 : 0)
             }
 
             """
@@ -193,20 +269,28 @@ struct PackageTemplate {
 
     private var readme: String {
         let text =
-            provider == nil
-            ? "The first start creates the user `ada` and prints her password. Users and grants are stored in `data`. The notes are in\nmemory, until you store them."
-            : "Before the first start, follow the comment in `Sources/\(name)/main.swift`: it says what to set up at the provider."
+            if provider != nil {
+                "Before the first start, follow the comment in `Sources/\(name)/main.swift`: it says what to set up at the provider."
+            } else if signIn != .password {
+                "Before the first start, register an application at the provider. `mcp-auth providers \(signIn.rawValue)` lists the steps. The\ncallback URL is `http://127.0.0.1:8000/sign-in/callback/\(signIn.rawValue)`, with your origin in place of `http://127.0.0.1:8000` when it\nis on the internet. Users and grants are stored in `data`. The notes are in memory, until you store them."
+            } else {
+                "The first start creates the user `ada` and prints her password. Users and grants are stored in `data`. The notes are in\nmemory, until you store them."
+            }
+        let start = (variables.map { "\($0)=..." } + ["swift run \(name)"]).joined(separator: " ")
         return """
             # \(name)
 
             An MCP server whose tools need a token.
 
             ```console
-            $ swift run \(name)
+            $ \(start)
             $ swift test
             ```
 
-            \(text) Then open http://127.0.0.1:8000 in a browser: the page shows how to connect an MCP client. `PORT` chooses another port.
+            \(text) Then open http://127.0.0.1:8000 in a browser: the page shows how to connect an MCP client.
+
+            On the internet, set `ORIGIN=https://mcp.example.com` and put a reverse proxy with a certificate in front. `HOST` and `PORT` choose
+            where the program listens\(provider == nil ? ", `DATA` where it stores users and grants" : ""). \(provider == nil && signIn == .password ? "There, no user is created: `mcp-auth users add NAME --data data`." : "")
 
             The tools are in `Sources/\(module)/Server.swift`.
 
