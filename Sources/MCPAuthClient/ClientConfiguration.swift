@@ -51,6 +51,7 @@ public struct ClientConfiguration: Sendable {
         case .clientCredentials: "as \(client) itself"
         case .workload(let identity): "as a workload at \(identity.issuer)"
         case .enterprise(let identity): "by \(identity.identityProvider)"
+        case .tokenExchange: "as \(client) for a subject"
         case .headers: "with headers"
         }
     }
@@ -123,6 +124,9 @@ public enum ClientGrant: Sendable {
     /// The user has signed in at an identity provider that decides for the enterprise which servers they may use
     /// (MCP enterprise-managed authorization).
     case enterprise(EnterpriseIdentity)
+    /// The client exchanges a token that it received for one of the server (RFC 8693), as one of `registered`: a
+    /// service that calls another one for its caller.
+    case tokenExchange(SubjectToken)
     /// Header fields that were configured, such as an API key. There is no sign-in.
     case headers(FixedHeaders)
 
@@ -130,7 +134,7 @@ public enum ClientGrant: Sendable {
     var isInteractive: Bool {
         switch self {
         case .authorizationCode, .device: true
-        case .clientCredentials, .workload, .enterprise, .headers: false
+        case .clientCredentials, .workload, .enterprise, .tokenExchange, .headers: false
         }
     }
 
@@ -163,6 +167,28 @@ public struct WorkloadIdentity: Sendable {
     public init(issuer: Issuer, assertion: @escaping @Sendable () async throws(OAuthError) -> String) {
         self.issuer = issuer
         self.assertion = assertion
+    }
+}
+
+/// The token that a service received from its caller, for one authorization server.
+public struct SubjectToken: Sendable {
+    /// The issuer that exchanges the token. It is sent nowhere else.
+    public var issuer: Issuer
+    /// What the token is, such as `urn:ietf:params:oauth:token-type:jwt`.
+    public var type: String
+    /// Returns the token. Called for each token request.
+    public var token: @Sendable () async throws(OAuthError) -> String
+
+    /// An access token.
+    public static let accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
+
+    /// A token to exchange. Nothing is checked.
+    public init(
+        issuer: Issuer, type: String = SubjectToken.accessTokenType, token: @escaping @Sendable () async throws(OAuthError) -> String
+    ) {
+        self.issuer = issuer
+        self.type = type
+        self.token = token
     }
 }
 

@@ -190,6 +190,70 @@ struct HostileServerTests {
         #expect(message.contains("client ID"))
     }
 
+    @Test("R24: where the metadata document is rejected, the client registers instead, keeps to that, and renews", arguments: [false, true])
+    func rejectedDocument(_ pushes: Bool) async throws {
+        world.answer(
+            World.well,
+            World.metadata(
+                World.issuer,
+                [
+                    "client_id_metadata_document_supported": true, "require_pushed_authorization_requests": .bool(pushes),
+                    "pushed_authorization_request_endpoint": .string(World.issuer + "/par"),
+                ]))
+        world.answer(World.issuer + "/authorize") { request in
+            HTTPReply(request.url.query?.contains("app.example") == true ? .badRequest : .ok)
+        }
+        world.answer(World.issuer + "/par") { request in
+            String(decoding: request.body, as: UTF8.self).contains("app.example")
+                ? .error(OAuthError(.invalidClient, "the document cannot be fetched"), status: .unauthorized)
+                : .json(["request_uri": "urn:ietf:params:oauth:request_uri:1", "expires_in": 60], status: .created)
+        }
+        let agent = Agent()
+        let document = try ClientMetadataDocument("https://app.example/client.json")
+        let session = try world.session(agent) { $0.metadataDocument = document }
+        _ = try await session.call(world)
+        let ids = try world.forms(to: World.issuer + "/token").map { try $0.single("client_id") }
+        #expect(ids == ["client-of-as.example"])
+        // The tokens of that client are renewed as that client, although the document is still preferred elsewhere.
+        world.time.advance(by: 3600)
+        _ = try await session.call(world)
+        let forms = world.forms(to: World.issuer + "/token")
+        #expect(try forms.last?.single("grant_type") == "refresh_token")
+        #expect(world.requests(to: World.issuer + "/register").count == 1)
+        // Without a registration endpoint there is no way out, and nothing is hidden.
+        let other = World()
+        other.answer(
+            World.well, World.metadata(World.issuer, ["client_id_metadata_document_supported": true, "registration_endpoint": nil]))
+        other.answer(World.issuer + "/authorize") { _ in HTTPReply(.badRequest) }
+        _ = try await other.session(agent) { $0.metadataDocument = document }.call(other)
+        #expect(try other.forms(to: World.issuer + "/token")[0].single("client_id") == "https://app.example/client.json")
+    }
+
+    @Test("S, R38: a token exchange sends the caller's token to the named issuer only, with type, resource and the client's secret")
+    func tokenExchange() async throws {
+        func subject(_ issuer: String) throws -> SubjectToken {
+            SubjectToken(issuer: try Issuer(issuer)) { () throws(OAuthError) in "the-token-of-the-caller" }
+        }
+        let client = try RegisteredClient(issuer: World.issuer, clientID: "front", secret: "a-secret")
+        let session = try world.session {
+            $0.grant = .tokenExchange(try! subject(World.issuer))
+            $0.registered = [client]
+        }
+        _ = try await session.call(world)
+        let form = try #require(world.forms(to: World.issuer + "/token").first)
+        #expect(try form.single("grant_type") == "urn:ietf:params:oauth:grant-type:token-exchange")
+        #expect(try form.single("subject_token") == "the-token-of-the-caller")
+        #expect(try form.single("subject_token_type") == SubjectToken.accessTokenType)
+        #expect(try form.single("resource") == World.server)
+        world.answer(World.resourceDocument, World.resource(World.other))
+        let moved = try world.session { $0.grant = .tokenExchange(try! subject(World.issuer)) }
+        await fails(.invalidConfiguration) { _ = try await moved.call(world) }
+        #expect(!world.sent(to: World.other).contains("the-token-of-the-caller"))
+        let unregistered = try world.session { $0.grant = .tokenExchange(try! subject(World.other)) }
+        await fails(.invalidConfiguration) { _ = try await unregistered.call(world) }
+        #expect(!world.sent(to: World.other).contains("the-token-of-the-caller"))
+    }
+
     @Test("R18, R19: the metadata of an issuer with a path is looked for in the order of the specification")
     func order() async throws {
         world.answer(World.resourceDocument, World.resource("https://as.example/tenant"))

@@ -12,6 +12,8 @@ import Testing
 struct OwnServer: HTTPFetcher, HTTPExchange {
     static let issuer = "https://as.example"
     static let resource = "https://rs.example/mcp"
+    /// A service whose tools call the server for their callers.
+    static let front = "https://front.example/mcp"
 
     let server: AuthorizationServer
     let resourceServer: ResourceServer
@@ -25,8 +27,10 @@ struct OwnServer: HTTPFetcher, HTTPExchange {
         platform = try TokenMint(issuer: "https://platform.example", clock: time.clock)
         clientKey = try SigningKey.generate(.es256, keyID: "client-key")
         var configuration = AuthorizationServerConfiguration(resources: [
-            try ProtectedResource(Self.resource, scopes: [ScopeDescription("read", "See things"), ScopeDescription("write", "Change things")])
+            try ProtectedResource(Self.resource, scopes: [ScopeDescription("read", "See things"), ScopeDescription("write", "Change things")]),
+            try ProtectedResource(Self.front, scopes: [ScopeDescription("read", "See things")]),
         ])
+        configuration.exchanges = [TokenExchangeRule(from: Self.front, to: [Self.resource])]
         configuration.grantTypes = [.authorizationCode, .refreshToken, .clientCredentials, .deviceCode, .tokenExchange, .jwtBearer]
         configuration.identityProviders = [TrustedIdentityProvider(issuer: enterprise.issuer.text, keys: .fixed([enterprise.key.verificationKey]))]
         configuration.workloads = [
@@ -45,6 +49,10 @@ struct OwnServer: HTTPFetcher, HTTPExchange {
             Client(
                 id: ClientID("robot")!, name: "robot", redirectURIs: [], authenticationMethod: .privateKeyJWT, keys: .inline(jwks),
                 grantTypes: [.clientCredentials], scopes: ["read"], origin: .configured, createdAt: time.now))
+        _ = try await server.addClient(
+            Client(
+                id: ClientID("front")!, name: "front", redirectURIs: [], authenticationMethod: .privateKeyJWT, keys: .inline(jwks),
+                grantTypes: [.tokenExchange], origin: .configured, createdAt: time.now, introspects: Self.front))
         _ = try await server.addClient(
             Client(
                 id: ClientID("desktop")!, name: "desktop", redirectURIs: [], authenticationMethod: .privateKeyJWT, keys: .inline(jwks),
@@ -120,6 +128,25 @@ struct OwnServerTests {
         #expect(try await own.subject(session).contains("robot"))
         let wrong = try own.session(.workload(WorkloadIdentity(issuer: issuer) { () throws(OAuthError) in "not-a-jwt" }))
         await fails(.invalidGrant) { _ = try await own.subject(wrong) }
+    }
+
+    @Test("RFC 8693: a service exchanges the token of its caller for one of the server behind it, with the caller as the subject")
+    func exchange() async throws {
+        let own = try await OwnServer()
+        let endpoint = try #require(WebURL(OwnServer.issuer + "/token"))
+        var form = Form([("grant_type", "client_credentials"), ("resource", OwnServer.front), ("scope", "read")])
+        var fields: HTTPFields = [.contentType: "application/x-www-form-urlencoded"]
+        try ClientAuthentication.privateKeyJWT(clientID: "robot", key: own.clientKey, audience: OwnServer.issuer)
+            .add(to: &form, &fields, at: own.time.now)
+        let reply = try await own.fetch(OutboundRequest(.post, endpoint, fields: fields, body: Array(form.encoded.utf8)))
+        let received = try #require(try JSONValue(parsing: reply.body)["access_token"]?.string)
+        let subject = SubjectToken(issuer: try Issuer(OwnServer.issuer)) { () throws(OAuthError) in received }
+        let session = try own.session(.tokenExchange(subject)) { $0.registered = registered("front", own) }
+        #expect(try await own.subject(session) == "robot")
+        #expect(try await session.stored()?.clientID == "front")
+        let wrong = SubjectToken(issuer: try Issuer(OwnServer.issuer)) { () throws(OAuthError) in "made-up" }
+        let refused = try own.session(.tokenExchange(wrong)) { $0.registered = registered("front", own) }
+        await fails(.invalidRequest) { _ = try await own.subject(refused) }
     }
 
     @Test("R86, R87: enterprise-managed authorization, both legs; what the enterprise does not allow is an error")

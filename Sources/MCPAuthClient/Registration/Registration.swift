@@ -16,6 +16,8 @@ struct Registration: Sendable {
     var redirectURIs: [RedirectURI] = []
     /// The moment at which the secret expires. Nil: never.
     var secretExpiresAt: NumericDate?
+    /// The metadata document that the authorization server rejected, so that the client registered. Nil: none.
+    var insteadOf: String?
     /// The client configuration endpoint (RFC 7592), with its token.
     var management: (url: WebURL, token: String)?
 
@@ -45,6 +47,7 @@ struct Registration: Sendable {
         case .privateKeyJWT: break
         }
         record["client_secret_expires_at"] = secretExpiresAt.map { .int($0.seconds) }
+        record["instead_of"] = insteadOf.map { .string($0) }
         record["registration_client_uri"] = management.map { .string($0.url.text) }
         record["registration_access_token"] = management.map { .string($0.token) }
         return record
@@ -66,6 +69,7 @@ struct Registration: Sendable {
         self.issuer = issuer
         source = .dynamic
         redirectURIs = record["redirect_uris"]?.strings?.compactMap { try? RedirectURI($0) } ?? []
+        insteadOf = record["instead_of"]?.string
         secretExpiresAt = record["client_secret_expires_at"]?.int.map { NumericDate(seconds: Int64($0)) }
         if let url = record["registration_client_uri"]?.string.flatMap(WebURL.init), let token = record["registration_access_token"]?.string {
             management = (url, token)
@@ -106,6 +110,7 @@ struct Registrar: Sendable {
                     + "\(other.issuer). Nothing was sent. If the server has moved, register the client at the new issuer")
         }
         if let document = configuration.metadataDocument, server.authorizationServer.isTrue("client_id_metadata_document_supported") {
+            if let registration = try await stored(at: issuer), registration.insteadOf == document.url.text { return registration }
             let authentication: ClientAuthentication =
                 document.key.map { .privateKeyJWT(clientID: document.url.text, key: $0, audience: issuer.text) } ?? .none(clientID: document.url.text)
             return Registration(issuer: issuer, authentication: authentication, source: .document)
@@ -127,19 +132,31 @@ struct Registrar: Sendable {
         try await store.remove(Registration.storeKey(registration.issuer))
     }
 
+    /// Whether a client whose document is rejected can register instead. Says so in the log.
+    func canReplace(_ client: Registration, at server: DiscoveredServer) -> Bool {
+        guard client.source == .document, configuration.registersItself, server.authorizationServer.registrationEndpoint != nil else { return false }
+        logger.warning(
+            "the authorization server rejects the client metadata document, which it may be unable to fetch; the client registers itself",
+            metadata: ["issuer": "\(client.issuer)", "document": "\(client.clientID)"])
+        return true
+    }
+
     /// Registers the client (RFC 7591). The response decides how it authenticates.
     ///
     /// Throws `unauthorized_client` when the authorization server has no registration, and the error of its response.
     /// - Parameter scopes: What the client is about to request. It registers for everything that the server names,
     ///   since some servers grant no scope for which a client is not registered.
-    func register(_ redirectURIs: [RedirectURI], scopes: ScopeSet, at server: DiscoveredServer) async throws(OAuthError) -> Registration {
+    /// - Parameter replaced: The client whose metadata document was rejected.
+    func register(
+        _ redirectURIs: [RedirectURI], scopes: ScopeSet, at server: DiscoveredServer, replacing replaced: Registration? = nil
+    ) async throws(OAuthError) -> Registration {
         let issuer = server.issuer
         guard configuration.registersItself, server.authorizationServer.registrationEndpoint != nil else {
             throw OAuthError(
                 .unauthorizedClient,
                 "\(issuer) does not let clients register themselves. Register a client there, and configure its client ID with this issuer")
         }
-        if configuration.metadataDocument != nil {
+        if configuration.metadataDocument != nil, replaced == nil {
             logger.notice(
                 "the authorization server does not support client metadata documents; the client registers itself",
                 metadata: ["issuer": "\(issuer)"])
@@ -170,7 +187,8 @@ struct Registrar: Sendable {
             throw error.code == .invalidResponse
                 ? OAuthError(.unauthorizedClient, "\(issuer) did not register the client: \(error.message)") : error
         }
-        let registration = try Self.registration(reply.body, issuer: issuer, requested: redirectURIs)
+        var registration = try Self.registration(reply.body, issuer: issuer, requested: redirectURIs)
+        registration.insteadOf = replaced?.clientID
         try await store.write(JSONValue.object(registration.record).serialized, for: Registration.storeKey(issuer))
         return registration
     }

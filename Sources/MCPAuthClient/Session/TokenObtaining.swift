@@ -98,9 +98,17 @@ struct TokenObtaining: Sendable {
         switch configuration.grant {
         case .authorizationCode(let agent): (response, clientID) = try await authorizationCode(discovered, agent, scopes, key)
         case .device(let show):
-            let client = try await client(at: discovered, scopes: scopes)
-            response = try await DeviceGrant(endpoint: endpoint, server: discovered, sleep: { try await Task.sleep(for: .seconds($0)) })
-                .token(client.authentication, scopes: scopes, resource: discovered.resource, proof: key, show: show)
+            var client = try await client(at: discovered, scopes: scopes)
+            let grant = DeviceGrant(endpoint: endpoint, server: discovered, sleep: { try await Task.sleep(for: .seconds($0)) })
+            do throws(OAuthError) {
+                response = try await grant.token(
+                    client.authentication, scopes: scopes, resource: discovered.resource, proof: key, show: show)
+            } catch {
+                guard error.code == .invalidClient, registrar.canReplace(client, at: discovered) else { throw error }
+                client = try await registrar.register([], scopes: scopes, at: discovered, replacing: client)
+                response = try await grant.token(
+                    client.authentication, scopes: scopes, resource: discovered.resource, proof: key, show: show)
+            }
             clientID = client.clientID
         case .clientCredentials:
             guard let client = try await registrar.known(at: discovered), client.source != .dynamic else {
@@ -128,6 +136,23 @@ struct TokenObtaining: Sendable {
             }
             response = try await EnterpriseGrant(endpoint: endpoint, server: discovered, fetcher: fetcher)
                 .token(identity, client: client.authentication, scopes: scopes, resource: discovered.resource, proof: key)
+            clientID = client.clientID
+        case .tokenExchange(let subject):
+            guard subject.issuer == discovered.issuer else {
+                throw OAuthError(
+                    .invalidConfiguration,
+                    "\(server) uses the authorization server \(discovered.issuer), but the token is to be exchanged at \(subject.issuer). "
+                        + "Nothing was sent")
+            }
+            guard let client = try await registrar.known(at: discovered), client.source != .dynamic else {
+                throw OAuthError(.invalidConfiguration, "a token exchange needs a client that is registered at \(discovered.issuer)")
+            }
+            var form = Form([
+                ("grant_type", GrantType.tokenExchange.rawValue), ("subject_token", try await subject.token()), ("subject_token_type", subject.type),
+                ("requested_token_type", SubjectToken.accessTokenType), ("resource", discovered.resource),
+            ])
+            if !scopes.isEmpty { form.append("scope", scopes.text) }
+            response = try await request(form, discovered, client.authentication, key)
             clientID = client.clientID
         case .headers: throw OAuthError(.invalidToken, "\(server) rejects the configured headers")
         }
@@ -199,15 +224,28 @@ struct TokenObtaining: Sendable {
     ) async throws(OAuthError) -> (TokenResponse, String) {
         var (client, redirectURI) = try await client(discovered, receiver, known, scopes)
         var authorization = try makeRequest(discovered, client, redirectURI, scopes, key)
-        if known != nil, client.source == .dynamic, await isForgotten(authorization) {
-            // Registered earlier, and the authorization server shows an error page instead of asking.
-            try await registrar.forget(client)
-            (client, redirectURI) = try await register(discovered, receiver, scopes)
-            authorization = try makeRequest(discovered, client, redirectURI, scopes, key)
-        }
         var url = authorization.url
+        // A client that registered earlier may be forgotten, and a metadata document rejected.
+        var isRejected = false
         if discovered.authorizationServer.isTrue("require_pushed_authorization_requests") {
-            url = try await push(authorization, discovered, client)
+            do throws(OAuthError) { url = try await push(authorization, discovered, client) } catch {
+                guard known != nil, error.code == .invalidClient || error.code == .unauthorizedClient,
+                    client.source == .dynamic || registrar.canReplace(client, at: discovered)
+                else { throw error }
+                isRejected = true
+            }
+        } else if known != nil, client.source != .registered, await isForgotten(authorization) {
+            isRejected = client.source == .dynamic || registrar.canReplace(client, at: discovered)
+        }
+        if isRejected {
+            let replaced = client.source == .document ? client : nil
+            try await registrar.forget(client)
+            (client, redirectURI) = try await register(discovered, receiver, scopes, replacing: replaced)
+            authorization = try makeRequest(discovered, client, redirectURI, scopes, key)
+            url = authorization.url
+            if discovered.authorizationServer.isTrue("require_pushed_authorization_requests") {
+                url = try await push(authorization, discovered, client)
+            }
         }
         let query = try await receiver.authorize(url, state: authorization.state)
         let code = try authorization.code(from: query)
@@ -246,11 +284,11 @@ struct TokenObtaining: Sendable {
     /// Registers with one redirect URI, and with the next when the authorization server rejects it: some take
     /// `127.0.0.1` only, others `localhost` only (R29).
     private func register(
-        _ discovered: DiscoveredServer, _ receiver: any AuthorizationReceiver, _ scopes: ScopeSet
+        _ discovered: DiscoveredServer, _ receiver: any AuthorizationReceiver, _ scopes: ScopeSet, replacing replaced: Registration? = nil
     ) async throws(OAuthError) -> (Registration, RedirectURI) {
         var problem: OAuthError?
         for uri in receiver.redirectURIs {
-            do throws(OAuthError) { return (try await registrar.register([uri], scopes: scopes, at: discovered), uri) } catch {
+            do throws(OAuthError) { return (try await registrar.register([uri], scopes: scopes, at: discovered, replacing: replaced), uri) } catch {
                 guard error.code == .invalidRedirectURI || error.code == .invalidClientMetadata else { throw error }
                 problem = problem ?? error
             }

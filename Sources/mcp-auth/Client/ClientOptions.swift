@@ -16,6 +16,7 @@ struct ClientOptions: ParsableArguments {
         case clientCredentials = "client-credentials"
         case jwtBearer = "jwt-bearer"
         case enterprise
+        case tokenExchange = "token-exchange"
     }
 
     enum CallbackHost: String, ExpressibleByArgument, CaseIterable {
@@ -38,10 +39,12 @@ struct ClientOptions: ParsableArguments {
         name: .customLong("client-metadata-url"),
         help: ArgumentHelp("The client's metadata document, where the server supports it.", valueName: "url"))
     var clientMetadataURL: String?
-    @Option(help: ArgumentHelp("authorization-code, device, client-credentials, jwt-bearer or enterprise.", valueName: "grant"))
+    @Option(help: ArgumentHelp("authorization-code, device, client-credentials, jwt-bearer, enterprise or token-exchange.", valueName: "grant"))
     var grant: Grant?
     @Option(help: ArgumentHelp("The assertion of a workload, for jwt-bearer: env:NAME or file:PATH. Needs --issuer.", valueName: "jwt"))
     var assertion: String?
+    @Option(help: ArgumentHelp("The access token to exchange, for token-exchange: env:NAME or file:PATH. Needs --issuer.", valueName: "token"))
+    var subjectToken: String?
     @Option(help: ArgumentHelp("The identity provider, for enterprise.", valueName: "url"))
     var idpIssuer: String?
     @Option(help: ArgumentHelp("Its token endpoint. Default: from its metadata.", valueName: "url"))

@@ -14,7 +14,7 @@ struct ClientSettings {
     private let environment = ProcessInfo.processInfo.environment
 
     static let names = [
-        "issuer", "client-id", "client-secret", "private-key", "signing-algorithm", "client-metadata-url", "grant", "assertion", "idp-issuer",
+        "issuer", "client-id", "client-secret", "private-key", "signing-algorithm", "client-metadata-url", "grant", "assertion", "subject-token", "idp-issuer",
         "idp-token-endpoint", "idp-client-id", "idp-client-secret", "id-token", "scope", "dpop", "browser", "callback-host", "callback-port",
         "token-store", "header",
     ]
@@ -219,6 +219,13 @@ struct ClientSettings {
             }
             return .workload(
                 WorkloadIdentity(issuer: try issuer(for: "--assertion")) { () throws(OAuthError) in try Self.secret(assertion, "assertion") })
+        case .tokenExchange:
+            guard let token = text("subject-token", options.subjectToken), text("client-id", options.clientID) != nil else {
+                throw OAuthError(
+                    .invalidRequest, "the grant token-exchange needs --subject-token, --client-id, --issuer, and --client-secret or --private-key")
+            }
+            return .tokenExchange(
+                SubjectToken(issuer: try issuer(for: "--subject-token")) { () throws(OAuthError) in try Self.secret(token, "subject-token") })
         case .enterprise:
             guard let idp = text("idp-issuer", options.idpIssuer), let id = text("idp-client-id", options.idpClientID),
                 let token = text("id-token", options.idToken)
