@@ -345,6 +345,11 @@ def doctor():
     report = json.loads(home.good("doctor", server.url, "--json"))
     equal([finding["code"] for finding in report["findings"] if finding["severity"] != "note"], [], "findings at our own server")
     check(all(point["verdict"] != "not_met" for point in report["checklist"]), report["checklist"])
+    # With a sign-in of its own, from inside, and with load: a limit is found, and nothing is left behind.
+    report = json.loads(home.good("doctor", server.url, "--sign-in", "--active", "--json", "--token-store", tempfile.mkdtemp()))
+    equal([finding["code"] for finding in report["findings"]], ["used_refresh_token_accepted"], "findings from inside")
+    check("mcp-auth doctor" not in home.good("clients", "list", "--data", server.data), "registrations of the doctor")
+    check("mcp-auth doctor" not in home.good("grants", "list", "--data", server.data), "grants of the doctor")
     for name in ("claude", "claude-code", "chatgpt", "cursor", "vscode", "windsurf"):
         equal(home.run("doctor", server.url, "--client", name, "--json").returncode, 0, name)
     home.fails(64, "did you mean cursor", "doctor", server.url, "--client", "curser")

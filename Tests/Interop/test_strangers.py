@@ -28,6 +28,8 @@ def walk(environment, kind, issuer=None, **options):
         check("Plan the day Monday" in home.good("prompts", server.url, "plan", "date=Monday"), "prompt")
         equal(len(home.good("token", server.url).strip().split("\n")), 1, "token")
         home.good("logout", server.url)
+        if kind == "sdk":
+            equal(server.count("revoke"), 1, "revocations at the server")
         home.fails(77, "mcp-auth login", "call", server.url, "add", "a=1", "b=1", MCP_AUTH_BROWSER=None)
         # The server forgets everything: registration and grant. One command signs in again by itself.
         home.good("login", server.url)

@@ -359,3 +359,131 @@ struct DeploymentExaminationTests {
         #expect(try await deployment.examine().findings.first { $0.code == "cors_missing" }?.severity == .note)
     }
 }
+
+@Suite("Examination from inside")
+struct InsideExaminationTests {
+    /// The codes that are found at a server with this fault, with a sign-in that the examination spends.
+    private func codes(loads: Bool = false, _ fault: (World) -> Void) async throws -> Set<String> {
+        let world = World()
+        // Tokens end with a revocation, and a session is opened with a token only.
+        let ended = Mutex(false)
+        world.answer(World.issuer + "/revoke") { _ in
+            ended.withLock { $0 = true }
+            return HTTPReply(.ok)
+        }
+        world.answer(World.issuer + "/token") { request in
+            ended.withLock { $0 } || Self.isMadeUp(request) ? .error(OAuthError(.invalidGrant, "no")) : world.issue(request)
+        }
+        world.answer(World.issuer + "/jwks", ["keys": []])
+        world.answer(World.server) { request in
+            guard request.fields[.authorization]?.hasPrefix("Bearer access-") == true, !ended.withLock({ $0 }) else {
+                return HTTPReply(
+                    .unauthorized, [.wwwAuthenticate: "Bearer resource_metadata=\"\(World.resourceDocument)\", error=\"invalid_token\""])
+            }
+            return HTTPReply(.ok, [HTTPField.Name("Mcp-Session-Id")!: "0123456789abcdef0123456789abcdef"], body: Array("{}".utf8))
+        }
+        fault(world)
+        let session = try world.session()
+        try await session.signIn()
+        let server = try ResourceIdentifier(World.server)
+        let examination = await DeploymentExamination.examine(server, spending: session, loads: loads, with: world, clock: world.time.clock)
+        return Set(examination.findings.map(\.code))
+    }
+
+    /// A token request with a code that no server has issued.
+    private static func isMadeUp(_ request: OutboundRequest) -> Bool { String(decoding: request.body, as: UTF8.self).contains("code=doctor") }
+
+    private static let inside: Set<String> = [
+        "refresh_rejected", "refresh_token_not_rotated", "used_refresh_token_accepted", "session_replaces_token", "session_id_guessable",
+        "revocation_missing", "revocation_rejected", "revocation_without_effect", "access_token_outlives_revocation", "good_token_rejected",
+    ]
+
+    @Test("a server without these faults is not accused of them")
+    func good() async throws {
+        let found = try await codes { _ in }
+        #expect(found.isDisjoint(with: Self.inside))
+    }
+
+    @Test("each fault of renewal, session and revocation is found, and accuses no other")
+    func faults() async throws {
+        func expect(_ code: String, _ fault: (World) -> Void) async throws {
+            let found = try await codes(fault)
+            #expect(found.intersection(Self.inside) == [code])
+        }
+        let grant = World.issuer + "/token"
+        @Sendable func isRefresh(_ request: OutboundRequest) -> Bool {
+            String(decoding: request.body, as: UTF8.self).contains("grant_type=refresh_token")
+        }
+        try await expect("refresh_rejected") { world in
+            world.answer(grant) { isRefresh($0) ? .error(OAuthError(.invalidGrant, "no")) : world.issue($0) }
+        }
+        let fixed: JSONValue = ["access_token": "access-1", "token_type": "Bearer", "expires_in": 600, "refresh_token": "the-same"]
+        try await expect("refresh_token_not_rotated") { world in
+            let ended = Mutex(false)
+            world.answer(World.issuer + "/revoke") { _ in
+                ended.withLock { $0 = true }
+                return HTTPReply(.ok)
+            }
+            world.answer(grant) { _ in ended.withLock { $0 } ? .error(OAuthError(.invalidGrant, "revoked")) : .json(fixed) }
+            world.answer(World.server) { request in
+                request.fields[.authorization] == "Bearer access-1" && !ended.withLock { $0 }
+                    ? HTTPReply(.ok) : HTTPReply(.unauthorized, [.wwwAuthenticate: "Bearer resource_metadata=\"\(World.resourceDocument)\""])
+            }
+        }
+        try await expect("revocation_rejected") { $0.answer(World.issuer + "/revoke") { _ in .error(OAuthError(.invalidRequest, "no")) } }
+        try await expect("revocation_missing") { $0.answer(World.well, World.metadata(World.issuer, ["revocation_endpoint": nil])) }
+        try await expect("revocation_without_effect") { world in
+            let number = Mutex(0)
+            let ended = Mutex(false)
+            world.answer(World.issuer + "/revoke") { _ in
+                ended.withLock { $0 = true }
+                return HTTPReply(.ok)
+            }
+            // Used tokens are rejected; the last one lives on.
+            world.answer(grant) { request in
+                guard !Self.isMadeUp(request) else { return .error(OAuthError(.invalidClient, "unknown")) }
+                let used = (try? Form(parsing: request.body).single("refresh_token")) ?? nil
+                return number.withLock { number in
+                    guard used == nil || used == "refresh-\(number)" else { return .error(OAuthError(.invalidGrant, "used")) }
+                    number += 1
+                    return .json([
+                        "access_token": .string("access-\(number)"), "token_type": "Bearer", "expires_in": 600,
+                        "refresh_token": .string("refresh-\(number)"),
+                    ])
+                }
+            }
+            world.answer(World.server) { request in
+                request.fields[.authorization] != nil && !ended.withLock { $0 }
+                    ? HTTPReply(.ok) : HTTPReply(.unauthorized, [.wwwAuthenticate: "Bearer resource_metadata=\"\(World.resourceDocument)\""])
+            }
+        }
+        try await expect("access_token_outlives_revocation") { world in
+            world.answer(World.server) { request in
+                request.fields[.authorization]?.hasPrefix("Bearer access-") == true
+                    ? HTTPReply(.ok) : HTTPReply(.unauthorized, [.wwwAuthenticate: "Bearer resource_metadata=\"\(World.resourceDocument)\""])
+            }
+        }
+    }
+
+    @Test("load: missing limits and failures are found, and only when load is asked for")
+    func load() async throws {
+        #expect(try await codes { _ in }.contains("token_endpoint_has_no_limit") == false)
+        #expect(try await codes(loads: true) { _ in }.contains("token_endpoint_has_no_limit"))
+        let limited = try await codes(loads: true) { world in
+            let count = Mutex(0)
+            world.answer(World.issuer + "/token") { request in
+                guard String(decoding: request.body, as: UTF8.self).contains("client_credentials") else { return world.issue(request) }
+                return count.withLock {
+                    $0 += 1; return $0
+                } > 20 ? HTTPReply(.tooManyRequests) : .error(OAuthError(.invalidClient, "no"))
+            }
+        }
+        #expect(limited.contains("token_endpoint_limit_without_retry_after") && !limited.contains("token_endpoint_has_no_limit"))
+        let failing = try await codes(loads: true) { world in
+            world.answer(World.issuer + "/token") { request in
+                String(decoding: request.body, as: UTF8.self).contains("client_credentials") ? HTTPReply(.internalServerError) : world.issue(request)
+            }
+        }
+        #expect(failing.contains("token_endpoint_fails_under_load"))
+    }
+}

@@ -47,7 +47,7 @@ extension DeploymentExamination {
         await delete(registration, endpoint)
     }
 
-    private func delete(_ registration: Registration, _ endpoint: WebURL) async {
+    func delete(_ registration: Registration, _ endpoint: WebURL) async {
         guard let management = registration.management, management.url.origin.utf8.elementsEqual(endpoint.origin.utf8) else { return }
         _ = await fetch(OutboundRequest(.delete, management.url, fields: [.authorization: "Bearer \(management.token)"]))
     }
@@ -216,50 +216,6 @@ extension DeploymentExamination {
             add(
                 .note, "token_endpoint_cacheable", "answers of the token endpoint lack Cache-Control: no-store", effect: "Tokens may stay in caches.",
                 remedy: "Send Cache-Control: no-store.", clause: "RFC 6749 §5.1")
-        }
-    }
-
-    // MARK: With a token
-
-    /// The look from inside, with tokens of a user.
-    mutating func checkInside(_ credentials: Credentials) async {
-        steps.append("a request with a token")
-        var fields: HTTPFields = [.authorization: "\(credentials.tokenType.rawValue) \(credentials.accessToken)"]
-        if let key = credentials.proofKey {
-            fields[.dpop] = try? key.proof("POST", server.url, accessToken: credentials.accessToken, at: clock.now)
-        }
-        guard let reply = await fetch(ping(fields)) else { return }
-        if reply.response.status == .unauthorized, credentials.proofKey == nil {
-            add(
-                .error, "good_token_rejected", "the server rejects a token that its authorization server issued for it",
-                effect: "No user can use the server.",
-                remedy: "Its log says why. Most often the audience or the issuer is configured in another spelling.", clause: "RFC 8707 §2")
-        }
-        if let jws = try? CompactJWS(parsing: credentials.accessToken), let claims = try? JWTClaims(parsing: jws.payload) {
-            let expected = credentials.resource
-            if !claims.audience.contains(where: { $0.utf8.elementsEqual(expected.utf8) }) {
-                add(
-                    .warning, "audience_differs",
-                    "the token is for \(claims.audience.isEmpty ? "no audience" : claims.audience.joined(separator: ", ")), not for \(expected)",
-                    effect: "A token of another server could be used here, and this one elsewhere.",
-                    remedy: "Let the authorization server put the requested resource into aud.", clause: "RFC 8707 §2")
-            }
-            if let expiry = claims.expiration, let issued = claims.issuedAt, expiry.seconds(since: issued) > 86_400 {
-                add(
-                    .warning, "token_lives_long", "access tokens live for \(expiry.seconds(since: issued) / 3600) hours",
-                    effect: "A stolen token works for that long.",
-                    remedy: "Use an hour or less, and refresh tokens.", clause: "RFC 9700 §2.2")
-            }
-        }
-        if credentials.tokenType == .dpop, let reply = await fetch(ping(token: credentials.accessToken)), Self.isAccepted(reply) {
-            add(
-                .critical, "bound_token_accepted_as_bearer", "a token that is bound to a key is accepted without a proof",
-                effect: "A stolen token works, which the binding should prevent.", remedy: "Check cnf.jkt and the proof.", clause: "RFC 9449 §7.2")
-        }
-        if credentials.refreshToken == nil {
-            add(
-                .note, "no_refresh_token", "there is no refresh token", effect: "Users sign in again whenever the access token expires.",
-                remedy: "Issue refresh tokens to clients that register the grant refresh_token.", clause: "MCP authorization, Refresh Tokens")
         }
     }
 }

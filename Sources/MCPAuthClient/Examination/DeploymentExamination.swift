@@ -5,7 +5,7 @@ public import OAuth
 /// The examination of a protected MCP server from outside: what is wrong, who will notice, and how to mend it.
 ///
 /// It registers a client and deletes it again where the authorization server allows that. It guesses no passwords,
-/// signs no user in, and sends no more than some forty requests.
+/// signs no user in, and sends no more than some fifty requests, unless load is asked for.
 public struct DeploymentExamination: Sendable {
     /// A finding.
     public struct Finding: Sendable, Hashable {
@@ -130,10 +130,15 @@ public struct DeploymentExamination: Sendable {
     ///
     /// - Parameters:
     ///   - credentials: Valid tokens of a user, to look from inside too. Nil: only from outside.
+    ///   - session: A session that has signed in for this examination, to look at renewal, sessions and revocation too.
+    ///     Its tokens are revoked, and its registration is deleted. Use a store of its own.
     ///   - registers: Whether a client may be registered and deleted again.
+    ///   - loads: Whether the endpoints are asked more often than any client would, to see their limits. Only with the
+    ///     consent of the operator.
     public static func examine(
-        _ server: ResourceIdentifier, as profile: ClientProfile = .native, credentials: Credentials? = nil, registers: Bool = true,
-        with fetcher: any HTTPFetcher, clock: Clock = .system
+        _ server: ResourceIdentifier, as profile: ClientProfile = .native, credentials: Credentials? = nil,
+        spending session: AuthorizedSession? = nil,
+        registers: Bool = true, loads: Bool = false, with fetcher: any HTTPFetcher, clock: Clock = .system
     ) async -> DeploymentExamination {
         var examination = DeploymentExamination(server, profile: profile, fetcher: fetcher, clock: clock)
         guard await examination.checkChallenge() else {
@@ -147,7 +152,11 @@ public struct DeploymentExamination: Sendable {
         await examination.checkForgedTokens()
         if registers { await examination.checkRegistration() }
         await examination.checkTokenEndpoint()
+        var credentials = credentials
+        if credentials == nil { credentials = try? await session?.stored() }
         if let credentials { await examination.checkInside(credentials) }
+        if let session { await examination.checkGrant(session) }
+        if loads { await examination.checkLoad(registers: registers) }
         examination.sort()
         return examination
     }

@@ -25,7 +25,7 @@ public final class AuthorizedSession: Sendable {
     private let exchange: any HTTPExchange
     private let clock: Clock
     private let logger: Logger
-    private let obtaining: TokenObtaining
+    let obtaining: TokenObtaining
     private let storeKey: String
     private let nonces = DPoPNonceMemory()
     private let state = Mutex(State())

@@ -84,7 +84,13 @@ struct TokenObtaining: Sendable {
         let form =
             credentials.refreshToken.map { Form([("token", $0), ("token_type_hint", "refresh_token")]) }
             ?? Form([("token", credentials.accessToken), ("token_type_hint", "access_token")])
-        let reply = try? await endpoint.post(form, to: url, authentication: client.authentication)
+        var reply = try? await endpoint.post(form, to: url, authentication: client.authentication)
+        if reply?.response.status == .badRequest, let secret = client.authentication.secretParameter {
+            // The official Python SDK demands the parameter here, also beside Basic, and of clients without a secret.
+            var form = form
+            form.append("client_secret", secret)
+            reply = try? await endpoint.post(form, to: url, authentication: client.authentication)
+        }
         return reply?.response.status == .ok
     }
 
@@ -321,5 +327,16 @@ struct TokenObtaining: Sendable {
             throw OAuthError(.invalidResponse, "the request_uri of \(discovered.issuer) cannot be used")
         }
         return target
+    }
+}
+
+extension ClientAuthentication {
+    /// The secret for a parameter that repeats it. Nil where it is a parameter already, or there is a key instead.
+    fileprivate var secretParameter: String? {
+        switch self {
+        case .none: ""
+        case .basic(_, let secret): secret
+        case .post, .privateKeyJWT: nil
+        }
     }
 }

@@ -14,7 +14,8 @@ struct ClientSettings {
     private let environment = ProcessInfo.processInfo.environment
 
     static let names = [
-        "issuer", "client-id", "client-secret", "private-key", "signing-algorithm", "client-metadata-url", "grant", "assertion", "subject-token", "idp-issuer",
+        "issuer", "client-id", "client-secret", "private-key", "signing-algorithm", "client-metadata-url", "grant", "assertion", "subject-token",
+        "idp-issuer",
         "idp-token-endpoint", "idp-client-id", "idp-client-secret", "id-token", "scope", "dpop", "browser", "callback-host", "callback-port",
         "token-store", "header",
     ]

@@ -12,8 +12,10 @@ struct DoctorCommand: AsyncParsableCommand {
         discussion: """
             Looks at a server from outside: challenge, metadata, issuer, registration, keys,
             forged tokens, authorization requests that must be refused, pages, CORS, clocks.
-            With tokens of mcp-auth login, also from inside. It registers a client and
-            deletes it again, signs no user in, and guesses no passwords.
+            With tokens of mcp-auth login, also from inside. With --sign-in, you sign in
+            once more for it, and it looks at renewal, sessions and revocation too. It
+            registers a client and deletes it again, revokes its own tokens, and guesses
+            no passwords. Only --active sends more requests than a client would.
 
             With --issuer it reads the metadata and the keys of an authorization server only.
             HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE are used.
@@ -21,6 +23,7 @@ struct DoctorCommand: AsyncParsableCommand {
             EXAMPLES
               mcp-auth doctor https://mcp.example.com/mcp
               mcp-auth doctor https://mcp.example.com/mcp --client cursor
+              mcp-auth doctor https://mcp.example.com/mcp --sign-in
               mcp-auth doctor --issuer https://id.example.com --json
 
             EXIT CODES
@@ -39,6 +42,15 @@ struct DoctorCommand: AsyncParsableCommand {
             "Register as this client does: \(DeploymentExamination.ClientProfile.all.map(\.name).joined(separator: ", ")).", valueName: "name"),
         completion: .list(DeploymentExamination.ClientProfile.all.map(\.name)))
     var client = "native"
+
+    @Flag(help: "Sign in for this examination, and look from inside with tokens that are revoked at the end.")
+    var signIn = false
+
+    @Flag(help: "Also look for limits, with \(DeploymentExamination.requestsUnderLoad) wrong requests to each endpoint. Only at your own servers.")
+    var active = false
+
+    @Option(help: ArgumentHelp("With --sign-in: the command that opens a browser. none prints the address.", valueName: "command"))
+    var browser: String?
 
     @Flag(help: "Register no client.")
     var noRegistration = false
@@ -76,19 +88,35 @@ struct DoctorCommand: AsyncParsableCommand {
             fetcher = try .environment(ProcessInfo.processInfo.environment, policy: policy)
             credentials = try await Self.credentials(for: server, tokenStore)
         } catch { throw ClientFailure.exit(error) }
+        let session = signIn ? try await Self.session(for: server, browser, fetcher) : nil
         let examination = await DeploymentExamination.examine(
-            server, as: profile, credentials: credentials, registers: !noRegistration, with: fetcher)
+            server, as: profile, credentials: credentials, spending: session, registers: !noRegistration, loads: active, with: fetcher)
         if examination.findings.contains(where: { $0.code == "server_unreachable" }), let hint = await NameAdvice.hint(server.url) {
             Console.note(hint)
         }
         await fetcher.shutdown()
-        if json { report(examination) } else { show(examination, signedIn: credentials != nil) }
+        if json { report(examination) } else { show(examination, signedIn: credentials != nil || signIn) }
         switch examination.findings.first?.severity {
         case .critical: throw ExitCode(70)
         case .error: throw ExitCode(65)
         case .warning: throw ExitCode(1)
         case .note, nil: break
         }
+    }
+
+    /// A sign-in for the examination alone. Its tokens are in memory.
+    private static func session(
+        for server: ResourceIdentifier, _ browser: String?, _ client: GuardedHTTPClient
+    ) async throws -> AuthorizedSession {
+        do {
+            let agent = TerminalUserAgent(
+                host: nil, port: 0, browser: browser ?? ProcessInfo.processInfo.environment["MCP_AUTH_BROWSER"], isQuiet: false)
+            let session = try AuthorizedSession(
+                for: server.text, configuration: ClientConfiguration(name: "mcp-auth doctor", grant: .authorizationCode(agent)),
+                store: MemoryTokenStore(), fetcher: client, exchange: client)
+            try await session.signIn()
+            return session
+        } catch { throw ClientFailure.exit(error, server: server.text) }
     }
 
     /// Tokens of an earlier sign-in that are still valid. A folder that does not exist is not created for this.
@@ -122,7 +150,7 @@ struct DoctorCommand: AsyncParsableCommand {
     private func show(_ examination: DeploymentExamination, signedIn: Bool) {
         Console.output(Console.bold(examination.server.text, on: .output))
         Console.output("Looked at: \(examination.steps.map(Console.printable).joined(separator: "; ")).")
-        if !signedIn { Console.output("From outside only. To look from inside too: mcp-auth login \(examination.server)") }
+        if !signedIn { Console.output("From outside only. To look from inside too: mcp-auth doctor \(examination.server) --sign-in") }
         for finding in examination.findings {
             Console.output("")
             let label = finding.severity < .warning ? Console.bold(finding.severity.rawValue, on: .output) : finding.severity.rawValue
