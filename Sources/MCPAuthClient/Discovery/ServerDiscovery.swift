@@ -56,7 +56,11 @@ public struct ServerDiscovery: Sendable {
         }
         let named = metadata.authorizationServers
         let text = named.first { name in preferred.contains { $0.text.utf8.elementsEqual(name.utf8) } } ?? named[0]
-        let authorizationServer = try await AuthorizationServerMetadata.discover(try Issuer(text), with: fetcher)
+        let issuer: Issuer
+        do throws(OAuthError) { issuer = try Issuer(text) } catch {
+            throw OAuthError(.invalidMetadata, "\(server) names an authorization server that cannot be used: \(error.message)")
+        }
+        let authorizationServer = try await AuthorizationServerMetadata.discover(issuer, with: fetcher)
         return DiscoveredServer(
             server: server, resource: metadata.resource, resourceMetadata: metadata, authorizationServer: authorizationServer,
             revision: .resourceMetadata)
@@ -80,7 +84,13 @@ public struct ServerDiscovery: Sendable {
         var problem: OAuthError?
         for url in urls {
             let reply = try await AuthorizationServerMetadata.document(at: url, with: fetcher)
-            guard reply.response.status == .ok else { continue }
+            guard reply.response.status == .ok else {
+                // The server has metadata, as its challenge says; without it the client would ask another authorization server.
+                if url == urls.first, challenge?["resource_metadata"] != nil, reply.response.status.code >= 500 || reply.response.status.code == 429 {
+                    problem = OAuthError(.temporarilyUnavailable, "\(url.text) answers \(reply.response.status.code); try again later")
+                }
+                continue
+            }
             do throws(OAuthError) {
                 let metadata = try ProtectedResourceMetadata(parsing: reply.body)
                 guard Self.covers(metadata.resource, server) else {
