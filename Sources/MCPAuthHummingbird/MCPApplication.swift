@@ -49,11 +49,10 @@ extension MCPServer {
         isForwarded: Bool = false, announces: Bool = true, routes: (Router<MCPRequestContext>) -> Void = { _ in }
     ) async throws {
         try transport.check()
-        let welcome = announces ? Welcome.text(self, resourceServer, authorizationServer) : nil
         let application = try MCPApplication.make(
             self, transport, protectedBy: resourceServer, authorizationServer: authorizationServer, trustedProxies: trustedProxies, legacy: legacy,
             sessionKey: sessionKey, frontPage: frontPage, services: services, isForwarded: isForwarded, routes: routes,
-            onRunning: { _ in if let welcome { Welcome.print(welcome) } })
+            onRunning: { [self] _ in if announces { Welcome.show(self, resourceServer, authorizationServer) } })
         try await MCPApplication.run(application)
     }
 }

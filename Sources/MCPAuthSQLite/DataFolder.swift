@@ -42,6 +42,10 @@ public struct DataFolder: Sendable {
             }
             try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: url.path)
         } catch let error as OAuthError { throw error } catch {
+            var isFolder: ObjCBool = false
+            if FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), !isFolder.boolValue {
+                throw OAuthError(.invalidConfiguration, "\(path) is a file, not a folder. Choose another place for the data")
+            }
             let what = FileManager.default.fileExists(atPath: url.path) ? "exists, but cannot be used" : "cannot be created"
             throw OAuthError(
                 .invalidConfiguration,

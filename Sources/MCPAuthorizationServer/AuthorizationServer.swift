@@ -209,6 +209,12 @@ extension AuthorizationServer {
     /// The path below which the assets of the pages are served. Nil if there are no pages.
     package var assetsPath: String? { serves(routes.path("/assets/style.css")) ? routes.path("/assets") : nil }
 
+    /// How users sign in, and who may, for people: a line for each way.
+    package var signInSummary: [String] {
+        (context.signIn.hasPasswords ? ["passwords"] : [])
+            + connections.providers.map { "\($0.provider.name), \($0.method.admission.summary)" }
+    }
+
     /// The location of the data, for people: a folder, for example.
     package var location: String? { store.location }
 

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import select
 import shutil
 import signal
 import socket
@@ -121,6 +122,7 @@ def waiting():
     first = home.start("login", server.url, "--browser", "true", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(1)
     second = home.start("login", server.url, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    check(select.select([second.stderr], [], [], 15)[0], "nothing was said")
     line = second.stderr.readline()
     check(f"process {first.pid}" in line and "waiting" in line, line)
     first.kill()

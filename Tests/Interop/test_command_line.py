@@ -254,6 +254,8 @@ def _():
                         subprocess.run([BINARY, command_group, "remove", name], capture_output=True, env=environment)
                 if " add robot" in line or " add backend" in line:
                     subprocess.run([BINARY, "clients", "remove", line.split(" add ")[1].split()[0]], capture_output=True, env=environment)
+                if "--sign-in" in line and "doctor" in line:
+                    subprocess.run([BINARY, "users", "password", "ada"], input=PASSWORD + "\n", text=True, capture_output=True, env=environment)
                 if "init" in path:
                     if not line.startswith("mcp-auth init"):
                         continue

@@ -246,7 +246,11 @@ struct HostileServerTests {
         #expect(try form.single("subject_token_type") == SubjectToken.accessTokenType)
         #expect(try form.single("resource") == World.server)
         world.answer(World.resourceDocument, World.resource(World.other))
-        let moved = try world.session { $0.grant = .tokenExchange(try! subject(World.issuer)) }
+        let there = try RegisteredClient(issuer: World.other, clientID: "front", secret: "another-secret")
+        let moved = try world.session {
+            $0.grant = .tokenExchange(try! subject(World.issuer))
+            $0.registered = [there]
+        }
         await fails(.invalidConfiguration) { _ = try await moved.call(world) }
         #expect(!world.sent(to: World.other).contains("the-token-of-the-caller"))
         let unregistered = try world.session { $0.grant = .tokenExchange(try! subject(World.other)) }

@@ -68,7 +68,9 @@ public final class AuditFile: AuditSink {
         lock = open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         let descriptor = Self.open_(path)
         guard lock >= 0, descriptor >= 0 else {
-            throw OAuthError(.invalidConfiguration, "the audit log \(path) cannot be opened: \(String(cString: strerror(errno)))")
+            let reason = errno
+            let owner = reason == EACCES ? ". Run this as the user to whom the folder belongs" : ""
+            throw OAuthError(.invalidConfiguration, "the audit log \(path) cannot be opened: \(String(cString: strerror(reason)))\(owner)")
         }
         state = Mutex(State(descriptor: descriptor))
     }

@@ -1,5 +1,6 @@
 public import Foundation
 import JOSE
+public import MCPServer
 public import OAuth
 
 /// The entry point of a server program. It prints an error as one line on standard error and exits with a code, instead
@@ -19,7 +20,10 @@ public enum ServerProgram {
     /// by line, also into a file.
     public static func run(isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Void) async {
         StandardOutput.writeLineByLine()
-        do { try await body() } catch {
+        do {
+            try await body()
+            if Welcome.wasShown { Welcome.print("Stopped.\n") }
+        } catch {
             let (text, code) = failure(error)
             FileHandle.standardError.write(Data("\(name): \(text)\n".utf8))
             exit(code)
@@ -34,6 +38,34 @@ public enum ServerProgram {
             throw OAuthError(.invalidConfiguration, "PORT is \(HTTPReply.printable(text)); set it to a number from 1 to 65535")
         }
         return port
+    }
+
+    /// The origin of the server: that of the environment variable `ORIGIN`, such as `https://mcp.example.com`, or the
+    /// loopback URL of the transport.
+    ///
+    /// Call it before anything is created: the data of a server belongs to its address. Throws `invalid_configuration`
+    /// for a value that is no origin, http elsewhere than on this machine, and a loopback URL whose scheme or port is
+    /// not that of the transport.
+    public static func origin(
+        of transport: MCPServer.Transport, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(OAuthError) -> String {
+        let isEncrypted = if case .https = transport { true } else { false }
+        let port = transport.address.port
+        guard let text = environment["ORIGIN"], !text.isEmpty else { return "\(isEncrypted ? "https" : "http")://127.0.0.1:\(port)" }
+        if let problem = OriginText.problem(text) {
+            throw OAuthError(.invalidConfiguration, "ORIGIN is a scheme and a host, such as https://mcp.example.com. \(problem)")
+        }
+        guard let url = WebURL(text) else { return text }
+        guard url.isSecure || url.isLoopback else {
+            throw OAuthError(.invalidConfiguration, "ORIGIN is https, except on this machine: https://\(url.hostForURL)")
+        }
+        guard !url.isLoopback || (url.isSecure == isEncrypted && url.effectivePort == port) else {
+            throw OAuthError(
+                .invalidConfiguration,
+                "ORIGIN is \(text), but the server listens with \(isEncrypted ? "https" : "http") on port \(port). "
+                    + "Use \(isEncrypted ? "https" : "http")://\(url.hostForURL):\(port), or set PORT. Nothing was written")
+        }
+        return text
     }
 
     /// The text and the exit code for an error.

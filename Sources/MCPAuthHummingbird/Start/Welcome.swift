@@ -3,6 +3,7 @@ import MCPAuth
 import MCPAuthorizationServer
 import MCPServer
 import OAuth
+import Synchronization
 
 /// The lines that a server prints once it listens.
 enum Welcome {
@@ -10,6 +11,8 @@ enum Welcome {
         var lines = [("MCP server", resourceServer.resource.text)]
         if let authorizationServer {
             if let account = authorizationServer.accountURL { lines.append(("Account page", account)) }
+            let methods = authorizationServer.signInSummary
+            if methods != ["passwords"] { lines.append(("Sign-in", methods.joined(separator: "; "))) }
             if let location = authorizationServer.location { lines.append(("Data", location)) }
         } else {
             for issuer in resourceServer.metadata.authorizationServers { lines.append(("Sign-in at", issuer)) }
@@ -27,6 +30,15 @@ enum Welcome {
 
 
             """
+    }
+
+    /// Whether the server has said that it runs.
+    static var wasShown: Bool { shown.withLock { $0 } }
+    private static let shown = Mutex(false)
+
+    static func show(_ server: MCPServer, _ resourceServer: ResourceServer, _ authorizationServer: AuthorizationServer?) {
+        print(text(server, resourceServer, authorizationServer))
+        shown.withLock { $0 = true }
     }
 
     static func print(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }

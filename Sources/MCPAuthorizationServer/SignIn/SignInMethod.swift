@@ -204,3 +204,15 @@ public struct SignedInPerson: Sendable, Hashable {
         self.isEmailVerified = isEmailVerified
     }
 }
+
+extension Admission {
+    /// Who may enter, in words.
+    var summary: String {
+        let rules = [
+            ("the domains", domains), ("the tenants", tenants), ("the addresses", emails), ("the organizations", organizations), ("the teams", teams),
+            ("the groups", groups),
+        ].filter { !$0.1.isEmpty }.map { "\($0.0) \($0.1.prefix(5).joined(separator: ", "))\($0.1.count > 5 ? " and others" : "")" }
+        let all = rules + (condition == nil ? [] : ["a condition of the program"])
+        return all.isEmpty ? "everyone with an account there" : all.joined(separator: " and ")
+    }
+}

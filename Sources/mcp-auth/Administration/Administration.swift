@@ -84,12 +84,14 @@ enum DataOption {
 struct Table {
     private var columns: [String]
     private var cells: [[String]]
+    /// What stands on a line of its own below a row, because it is a sentence. Empty: nothing.
+    private var notes: [String] = []
 
     /// Columns that are left out first on a narrow terminal, because others say the same in shorter words, or because
     /// the command that shows one thing says it. The first column is what other commands take, and always stays.
     private static let spare = [
         "resource", "created", "type", "authentication", "subject", "client_id", "peer", "origin", "last_operation", "operation", "redirect_uris",
-        "grants", "scope", "ends", "detail",
+        "grants", "ends", "scope", "detail",
     ]
     /// The width below which no column is cut.
     private static let minimum = 12
@@ -98,20 +100,57 @@ struct Table {
         self.columns = columns
         cells = rows.map { $0.map(Self.cell) }
         guard let available = Console.width else { return }
+        if let index = self.columns.firstIndex(of: "detail") {
+            notes = cells.map { $0[index] == "-" ? "" : $0[index] }
+            remove(index)
+        }
+        shortenTimes()
+        // What is the same in every row, and what no row has, is left out before anything is cut.
+        for name in ["verdict"] + Self.spare where narrowest > available {
+            guard let index = self.columns.firstIndex(of: name), index > 0, Set(cells.map { $0[index] }).count <= 1 else { continue }
+            remove(index)
+        }
         var isShortened = false
         for name in Self.spare where narrowest > available {
             guard let index = self.columns.firstIndex(of: name), index > 0 else { continue }
-            self.columns.remove(at: index)
-            for row in cells.indices { cells[row].remove(at: index) }
+            remove(index)
             isShortened = true
         }
         if isShortened { Console.note("some columns are left out; a wider terminal or --json shows all") }
     }
 
+    private mutating func remove(_ index: Int) {
+        columns.remove(at: index)
+        for row in cells.indices { cells[row].remove(at: index) }
+    }
+
+    /// Times that are not copied into other commands are told from now.
+    private mutating func shortenTimes() {
+        let now = Clock.system.now
+        let format = ISO8601DateFormatter()
+        for row in cells.indices {
+            for index in columns.indices where columns[index] != "time" {
+                let text = cells[row][index]
+                guard text.utf8.count == 20, text.hasSuffix("Z"), let date = format.date(from: text) else { continue }
+                let seconds = NumericDate(seconds: Int64(date.timeIntervalSince1970)).seconds(since: now)
+                let (count, unit) =
+                    switch abs(seconds) {
+                    case ..<60: (abs(seconds), "s")
+                    case ..<7200: (abs(seconds) / 60, "min")
+                    case ..<172_800: (abs(seconds) / 3600, "h")
+                    default: (abs(seconds) / 86400, "days")
+                    }
+                cells[row][index] = seconds <= 0 ? "\(count) \(unit) ago" : "in \(count) \(unit)"
+            }
+        }
+    }
+
     private var titles: [String] { columns.map { Self.title($0).uppercased() } }
 
     /// Times and identifiers are copied into other commands, so they are never cut.
-    private func isWhole(_ column: String) -> Bool { column == columns.first || column == "time" || column == "id" || column.hasSuffix("_id") }
+    private func isWhole(_ column: String) -> Bool {
+        column == columns.first || column == "time" || column == "reason" || column == "id" || column.hasSuffix("_id")
+    }
 
     private var widths: [Int] { columns.indices.map { index in ([titles] + cells).map { $0[index].count }.max() ?? 0 } }
 
@@ -136,7 +175,10 @@ struct Table {
     func print() {
         let widths = fitted(self.widths)
         Console.output(Console.bold(line(titles, widths), on: .output))
-        for row in cells { Console.output(line(row, widths)) }
+        for (index, row) in cells.enumerated() {
+            Console.output(line(row, widths))
+            if notes.indices.contains(index), !notes[index].isEmpty { Console.output("    " + notes[index]) }
+        }
     }
 
     /// The widest columns that may be cut give way until the line fits.

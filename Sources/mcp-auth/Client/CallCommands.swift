@@ -55,12 +55,19 @@ struct CallCommand: AsyncParsableCommand {
         try await ClientContext.run(url, options, asksUser: ClientTerminal.canAsk(options)) { context in
             let client = context.makeClient()
             let tools = try await client.tools()
+            let names = tools.compactMap { $0["name"]?.string }
             let schema = tools.first { $0["name"]?.string == tool }?["inputSchema"]
+            // A tool that is not listed may still be there, for users who may do more.
+            if schema == nil, !NearestName.hint(tool, among: names).isEmpty {
+                await client.close()
+                throw OAuthError(
+                    .invalidRequest,
+                    "the server has no tool \(tool)\(NearestName.hint(tool, among: names)). The tools are: \(names.joined(separator: ", "))")
+            }
             let input = try ToolArguments.parse(arguments, schema: schema ?? .null)
             let result: JSONValue
             do { result = try await client.callTool(tool, input) } catch let error as MCPError {
                 if schema == nil {
-                    let names = tools.compactMap { $0["name"]?.string }
                     throw MCPError(
                         code: error.code,
                         message: error.message + NearestName.hint(tool, among: names) + ". The tools are: \(names.joined(separator: ", "))")
@@ -196,6 +203,14 @@ enum ToolArguments {
                     "the tool has no argument \(name)\(NearestName.hint(name, among: names)). The arguments are: \(names.joined(separator: ", "))")
             }
             object[name] = value(text, schema: schema["properties"]?[name] ?? .null)
+        }
+        let missing = (schema["required"]?.strings ?? []).filter { object[$0] == nil }
+        guard missing.isEmpty else {
+            let names = schema["properties"]?.object?.members.map(\.name) ?? []
+            throw OAuthError(
+                .invalidRequest,
+                "the tool needs \(missing.joined(separator: ", ")): write \(missing.map { $0 + "=VALUE" }.joined(separator: " ")). "
+                    + "Its arguments are: \(names.joined(separator: ", "))")
         }
         return .object(object)
     }

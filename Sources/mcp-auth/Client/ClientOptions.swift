@@ -91,6 +91,18 @@ struct ClientOptions: ParsableArguments {
     }
 }
 
+/// The URL of a server as a user types it.
+enum ServerURL {
+    /// Throws `invalid_identifier`, saying what is missing.
+    static func resource(_ text: String, insecureAllowHTTP: Bool = false) throws(OAuthError) -> ResourceIdentifier {
+        guard text.contains("://") else {
+            let isLocal = ["localhost", "127.", "[::1]"].contains { text.hasPrefix($0) }
+            throw OAuthError(.invalidIdentifier, "the URL begins with https:// or http://, such as \(isLocal ? "http" : "https")://\(text)")
+        }
+        return try ResourceIdentifier(text, insecureAllowHTTP: insecureAllowHTTP)
+    }
+}
+
 /// One server with everything to call it.
 struct ClientContext {
     let server: ResourceIdentifier
@@ -119,7 +131,7 @@ struct ClientContext {
 
     /// - Parameter asksUser: Whether the command may open a browser. Otherwise `login_required` is thrown.
     init(_ url: String, _ options: ClientOptions, asksUser: Bool) async throws(OAuthError) {
-        server = try ResourceIdentifier(url)
+        server = try ServerURL.resource(url)
         let settings = try ClientSettings(options, server: server)
         var policy = await OutboundPolicy.zone(of: server.url)
         if options.allowPrivateNetworks { policy.allowPrivateNetworks = true }

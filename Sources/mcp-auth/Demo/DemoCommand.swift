@@ -101,21 +101,13 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel = "notice"
 
-    /// What a value has that an origin has not.
-    private static func surplus(_ text: String) -> String {
-        guard let url = WebURL(text) else { return text.contains("://") ? "Yours is no URL." : "Yours lacks https:// or http:// in front." }
-        if text.utf8.elementsEqual((url.origin + "/").utf8) { return "Yours ends with a slash: remove it." }
-        if url.path.utf8.count > 1 || url.query != nil || url.fragment != nil { return "Yours goes on after the host: use \(url.origin)" }
-        return "Write yours as \(url.origin)"
-    }
-
     func validate() throws {
         guard (1...65535).contains(port) else { throw ValidationError("--port is 1 to 65535") }
         guard (1...86400).contains(tokenLifetime) else { throw ValidationError("--token-lifetime is 1 to 86400 seconds") }
         guard (0...16).contains(trustedProxies) else { throw ValidationError("--trusted-proxies is 0 to 16") }
         guard (tlsCertificate == nil) == (tlsKey == nil) else { throw ValidationError("--tls-certificate and --tls-key go together") }
-        if let origin, WebURL(origin)?.origin != origin {
-            throw ValidationError("--origin is a scheme and a host, perhaps with a port, such as https://tasks.example.com. \(Self.surplus(origin))")
+        if let origin, let problem = OriginText.problem(origin) {
+            throw ValidationError("--origin is a scheme and a host, perhaps with a port, such as https://tasks.example.com. \(problem)")
         }
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError("--log-level is trace, debug, info, notice, warning, error or critical")
@@ -207,6 +199,13 @@ struct DemoCommand: AsyncParsableCommand {
         if self.origin != nil, certificate == nil, trustedProxies == 0, WebURL(origin)?.isLoopback == false {
             Console.note(
                 "\(origin) needs a reverse proxy that speaks https. Behind one, say --trusted-proxies 1; otherwise all clients share one rate limit")
+        }
+        if let url = self.origin.flatMap(WebURL.init), url.isLoopback, trustedProxies == 0,
+            url.isSecure != (certificate != nil) || url.effectivePort != port
+        {
+            Console.note(
+                "Clients are told to use \(origin), but this server listens with \(certificate == nil ? "http" : "https") on port \(port). "
+                    + "That is right only if a port mapping or a proxy leads there")
         }
         let folder = try DataFolder(data, insecureAllowReadableKey: insecureAllowReadableKey)
         let audit = try folder.auditLog()

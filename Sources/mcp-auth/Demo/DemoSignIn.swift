@@ -40,7 +40,7 @@ struct DemoSignIn: Sendable {
                 guard let entry = Catalog.entry(name) else {
                     let known = ["password", Self.simulatedID] + Catalog.entries.map(\.id)
                     throw OAuthError(
-                        .invalidConfiguration,
+                        .invalidRequest,
                         "--sign-in: there is no \(name)\(NearestName.hint(name, among: known)). Choose one of: \(known.joined(separator: ", "))")
                 }
                 let (provider, id, secret) = try Self.credentials(entry, origin, environment)

@@ -39,8 +39,9 @@ enum DemoWelcome {
               Without a token, the answer says where to get one:
                 curl -i \(origin)/mcp -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}'
 
-              With the official Python SDK, in a browser (pip install 'mcp==2.3.0'):
-                python3 Examples/clients/python_sdk.py \(origin)/mcp
+              As a user, with a browser:
+                \(program) tools \(origin)/mcp
+                \(program) call \(origin)/mcp create-task text="Buy milk"
 
               As a machine, or a device:
                 \(program) clients add robot --grant client_credentials --scope read:tasks --data \(data)

@@ -27,8 +27,8 @@ struct DoctorCommand: AsyncParsableCommand {
               mcp-auth doctor --issuer https://id.example.com --json
 
             EXIT CODES
-              0 nothing but notes, 1 warnings, 65 errors, 70 anyone can get in or a user
-              can be attacked
+              0 nothing but notes, 1 warnings, 65 errors, 69 the server cannot be
+              reached, 70 anyone can get in or a user can be attacked
             """)
 
     @Argument(help: ArgumentHelp("The URL of the server.", valueName: "url"))
@@ -81,7 +81,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let credentials: Credentials?
         do {
             // A doctor looks at http too, and says what is wrong with it.
-            server = try ResourceIdentifier(url ?? "", insecureAllowHTTP: true)
+            server = try ServerURL.resource(url ?? "", insecureAllowHTTP: true)
             var policy = await OutboundPolicy.zone(of: server.url)
             if allowPrivateNetworks { policy.allowPrivateNetworks = true }
             policy.insecureAllowHTTP = policy.insecureAllowHTTP || !server.url.isSecure
@@ -95,7 +95,9 @@ struct DoctorCommand: AsyncParsableCommand {
             Console.note(hint)
         }
         await fetcher.shutdown()
-        if json { report(examination) } else { show(examination, signedIn: credentials != nil || signIn) }
+        let isUnreachable = examination.findings.contains { $0.code == "server_unreachable" }
+        if json { report(examination) } else { show(examination, signedIn: credentials != nil || signIn || isUnreachable) }
+        if isUnreachable { throw ExitCode(69) }
         switch examination.findings.first?.severity {
         case .critical: throw ExitCode(70)
         case .error: throw ExitCode(65)
@@ -149,7 +151,7 @@ struct DoctorCommand: AsyncParsableCommand {
 
     private func show(_ examination: DeploymentExamination, signedIn: Bool) {
         Console.output(Console.bold(examination.server.text, on: .output))
-        Console.output("Looked at: \(examination.steps.map(Console.printable).joined(separator: "; ")).")
+        Console.output(Console.wrapped("Looked at: \(examination.steps.map(Console.printable).joined(separator: "; "))."))
         if !signedIn { Console.output("From outside only. To look from inside too: mcp-auth doctor \(examination.server) --sign-in") }
         for finding in examination.findings {
             Console.output("")
@@ -157,7 +159,7 @@ struct DoctorCommand: AsyncParsableCommand {
             Console.output("\(label)  \(finding.code)\(finding.clause.map { "  (\($0))" } ?? "")")
             for line in [finding.problem, finding.effect, finding.remedy] { Console.output("  " + Console.printable(Self.sentence(line))) }
         }
-        if !examination.checklist.isEmpty { Console.output("") }
+        if !examination.checklist.isEmpty { Console.output("\nChecklist (? cannot be seen from outside):") }
         for point in examination.checklist {
             let mark =
                 switch point.verdict {

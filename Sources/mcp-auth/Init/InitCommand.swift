@@ -23,6 +23,14 @@ struct InitCommand: ParsableCommand {
 
     enum Provider: String, ExpressibleByArgument, CaseIterable { case auth0, entra, keycloak, okta, other }
 
+    /// Modules of Swift and of the package that is used, in small letters. Two of one name cannot be built together.
+    private static let taken: Set<String> = [
+        "swift", "foundation", "dispatch", "testing", "xctest", "test", "tests", "main", "synchronization", "observation", "distributed", "jose",
+        "oauth", "identityproviders", "mcpauth", "mcpauthorizationserver", "mcpserver", "mcpclient", "mcpauthclient", "mcpauthtesting",
+        "mcpauthhummingbird", "mcpauthsqlite", "mcpauthmetrics", "mcpauthhttpclient", "mcp-auth", "swift-mcp-auth", "hummingbird", "grdb", "logging",
+        "metrics", "tracing", "crypto", "httptypes", "nio",
+    ]
+
     enum SignIn: String, ExpressibleByArgument, CaseIterable { case password, github, google, entra }
 
     @Argument(help: "The name of the package and the server: letters, digits, hyphens.")
@@ -32,7 +40,7 @@ struct InitCommand: ParsableCommand {
     var provider: String?
 
     @Option(help: ArgumentHelp("How users sign in: password, github, google or entra. Default: password.", valueName: "method"))
-    var signIn: SignIn?
+    var signIn: String?
 
     @Option(help: ArgumentHelp("With github: only members of this organization. Repeatable.", valueName: "name"))
     var admitOrganization: [String] = []
@@ -53,6 +61,9 @@ struct InitCommand: ParsableCommand {
         guard name.wholeMatch(of: /[A-Za-z][A-Za-z0-9-]{0,49}/) != nil else {
             throw ValidationError("NAME begins with a letter and has at most 50 letters, digits and hyphens")
         }
+        guard !Self.taken.contains(name.lowercased()), !Self.taken.contains(PackageTemplate.module(name).lowercased()) else {
+            throw ValidationError("\(name) is the name of a module that the package needs; choose another one, such as \(name.lowercased())-server")
+        }
         guard [provider != nil, signIn != nil, passwords].count(where: { $0 }) <= 1 else {
             throw ValidationError("choose one of --passwords, --sign-in and --provider")
         }
@@ -64,11 +75,21 @@ struct InitCommand: ParsableCommand {
             }
             throw ValidationError("--provider is one of \(names.joined(separator: ", "))\(NearestName.hint(provider, among: names))")
         }
+        let method = signIn.flatMap(SignIn.init)
+        if let signIn, method == nil {
+            let names = SignIn.allCases.map(\.rawValue)
+            let hint = NearestName.hint(signIn, among: names)
+            throw ValidationError(
+                "--sign-in is one of \(names.joined(separator: ", "))\(hint)\(hint.isEmpty ? ". Others: see docs/guides/sign-in-providers.md" : "")")
+        }
         for (option, isGiven, methods) in [
             ("--admit-organization", !admitOrganization.isEmpty, [SignIn.github]), ("--admit-domain", admitDomain != nil, [.google]),
             ("--admit-email", !admitEmail.isEmpty, [.github, .google]),
-        ] where isGiven && !methods.contains(where: { $0 == signIn }) {
+        ] where isGiven && !methods.contains(where: { $0 == method }) {
             throw ValidationError("\(option) needs --sign-in \(methods.map(\.rawValue).joined(separator: " or "))")
+        }
+        for address in admitEmail where address.wholeMatch(of: /[^@]+@[^@]+\.[^@]+/) == nil {
+            throw ValidationError("--admit-email is an address such as ada@example.com, not \(address)")
         }
         guard (admitOrganization + admitEmail + [admitDomain ?? ""]).allSatisfy({ $0.wholeMatch(of: /[A-Za-z0-9@._+-]{0,200}/) != nil }) else {
             throw ValidationError("organizations, domains and addresses have letters, digits and @ . _ + -")
@@ -103,7 +124,7 @@ struct InitCommand: ParsableCommand {
             ? ".package(name: \"swift-mcp-auth\", path: \"\(path)\")"
             : ".package(url: \"\(place)\", branch: \"main\")"
         let template = PackageTemplate(
-            name: name, dependency: dependency, provider: provider.flatMap(Provider.init), signIn: signIn ?? .password,
+            name: name, dependency: dependency, provider: provider.flatMap(Provider.init), signIn: signIn.flatMap(SignIn.init) ?? .password,
             admission: .init(organizations: admitOrganization, domain: admitDomain, emails: admitEmail))
         do {
             for (path, text) in template.files {
@@ -120,6 +141,7 @@ struct InitCommand: ParsableCommand {
 
             \(template.files.map { "  " + $0.path }.joined(separator: "\n"))
 
+            \(template.admissionNote)
             Next:
               cd \(name)
               swift run \(name)      the first build takes 5 to 15 minutes

@@ -25,7 +25,9 @@ struct PackageTemplate {
     }
 
     /// The library with the tools, such as `NotesTools`.
-    private var module: String {
+    private var module: String { Self.module(name) }
+
+    static func module(_ name: String) -> String {
         name.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined() + "Tools"
     }
 
@@ -123,10 +125,10 @@ struct PackageTemplate {
                 let environment = ProcessInfo.processInfo.environment
                 let port = try ServerProgram.port(8000)
                 let transport = MCPServer.Transport.http(host: environment["HOST"] ?? "127.0.0.1", port: port)
-                try transport.check()  // before any file is created
-
+                // Both checks come before any file is created.
+                try transport.check()
                 // The address that clients use. On the internet ORIGIN=https://mcp.example.com, with a reverse proxy in front.
-                let origin = environment["ORIGIN"] ?? "http://127.0.0.1:\\(port)"
+                let origin = try ServerProgram.origin(of: transport)
                 let data = environment["DATA"] ?? "data"
                 let resource = try ProtectedResource(
                     origin + "/mcp", scopes: [.init("read:notes", "See your notes"), .init("write:notes", "Write notes")])
@@ -139,6 +141,18 @@ struct PackageTemplate {
             }
             \(secretFunction)
             """
+    }
+
+    /// Whether everyone with an account at the provider may enter.
+    private var admitsEveryone: Bool {
+        signIn != .password && signIn != .entra && admission.organizations.isEmpty && admission.domain == nil && admission.emails.isEmpty
+    }
+
+    /// What to know before the server is on the internet.
+    var admissionNote: String {
+        guard provider == nil, admitsEveryone else { return "" }
+        let options = signIn == .github ? "--admit-organization or --admit-email" : "--admit-domain or --admit-email"
+        return "Everyone with an account at \(signIn == .github ? "GitHub" : "Google") may enter. To restrict that, write it again with \(options).\n"
     }
 
     /// The names of the variables with the credentials at the provider.
@@ -166,8 +180,7 @@ struct PackageTemplate {
                 ".provider(\n        .google(), \(credentials),\n        admission: Admission(\(admission.domain.map { "domains: [\"\($0)\"], " } ?? "")emails: \(list(admission.emails))))"
             case .entra: ".provider(\n        .entra(tenant: try variable(\"ENTRA_TENANT\")), \(credentials))"
             }
-        let everyone = admission.organizations.isEmpty && admission.domain == nil && admission.emails.isEmpty && signIn != .entra
-        let warning = everyone ? "    // Everyone with an account there may enter. Restrict it before the server is on the internet.\n" : ""
+        let warning = admitsEveryone ? "    // Everyone with an account there may enter. Restrict it before the server is on the internet.\n" : ""
         return warning + "    let method = SignInMethod\(call)\n"
     }
 
@@ -178,7 +191,7 @@ struct PackageTemplate {
             /// A value of the environment: secrets are not part of the source.
             func variable(_ name: String) throws -> String {
                 guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty else {
-                    throw OAuthError(.invalidConfiguration, "set \(variables.joined(separator: ", ")); README.md says where they come from")
+                    throw OAuthError(.invalidConfiguration, "set \\(name); mcp-auth providers \(signIn.rawValue) says where it comes from")
                 }
                 return value
             }
@@ -227,8 +240,9 @@ struct PackageTemplate {
             await ServerProgram.run {
                 let environment = ProcessInfo.processInfo.environment
                 let port = try ServerProgram.port(8000)
+                let transport = MCPServer.Transport.http(host: environment["HOST"] ?? "127.0.0.1", port: port)
                 // The address that clients use. On the internet ORIGIN=https://mcp.example.com, with a reverse proxy in front.
-                let origin = environment["ORIGIN"] ?? "http://127.0.0.1:\\(port)"
+                let origin = try ServerProgram.origin(of: transport)
                 let url = origin + "/mcp"
 
                 // \(comment)
@@ -236,9 +250,7 @@ struct PackageTemplate {
                 // access tokens as RFC 9068 demands; leave it out for providers that do.
                 let auth = try ResourceServer(
                     url, trusting: .issuer("\(issuer)", audience: \(audience), tokens: .anyJWT))
-                try await makeServer().run(
-                    .http(host: environment["HOST"] ?? "127.0.0.1", port: port), protectedBy: auth,
-                    trustedProxies: origin.hasPrefix("https:") ? 1 : 0)
+                try await makeServer().run(transport, protectedBy: auth, trustedProxies: origin.hasPrefix("https:") ? 1 : 0)
             }
 
             """

@@ -50,7 +50,7 @@ struct ProvidersCommand: ParsableCommand {
         }
         let width = Catalog.entries.map(\.id.count).max() ?? 0
         let names = Catalog.entries.map(\.name.count).max() ?? 0
-        for entry in Catalog.entries {
+        for entry in Catalog.entries.sorted(by: { $0.id < $1.id }) {
             let id = entry.id.padding(toLength: width + 2, withPad: " ", startingAt: 0)
             let name = entry.name.padding(toLength: names + 2, withPad: " ", startingAt: 0)
             print(id + name + uses(entry).joined(separator: ", "))

@@ -56,6 +56,16 @@ enum Console {
         return String(cString: text)
     }
 
+    /// A long line in lines of 80 columns.
+    static func wrapped(_ text: String) -> String {
+        var lines = [""]
+        for word in text.split(separator: " ") {
+            if lines[lines.count - 1].count + word.count >= 80 { lines.append("") }
+            lines[lines.count - 1] += (lines[lines.count - 1].isEmpty ? "" : " ") + word
+        }
+        return lines.joined(separator: "\n")
+    }
+
     static func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 
     /// The width of the terminal in columns, or of the variable COLUMNS. Nil where nobody looks: then nothing is cut.
