@@ -37,6 +37,28 @@ struct ProviderCase: Sendable, CustomTestStringConvertible {
         ProviderCase(
             name: "Entra, several tenants", provider: .entra(tenant: "organizations"), behaviour: .entra(tenant: tenant, isMultiTenant: true),
             subject: "\(tenant).1001", hasRevocation: false, isEmailVerified: false),
+        ProviderCase(
+            name: "GitHub Enterprise Server", provider: .github(host: "github.acme.example"), behaviour: .githubEnterprise(), hasRefresh: false,
+            hasNonce: false),
+        ProviderCase(
+            name: "GitHub with data residency", provider: .github(host: "acme.ghe.com"), behaviour: .githubResident(), hasNonce: false),
+        ProviderCase(
+            name: "Entra, US government", provider: .entra(tenant: tenant, cloud: .usGovernment),
+            behaviour: .entra(tenant: tenant, host: "login.microsoftonline.us", graph: "graph.microsoft.us"), subject: "\(tenant).1001",
+            hasRevocation: false, isEmailVerified: false),
+        ProviderCase(
+            name: "Entra, China", provider: .entra(tenant: tenant, cloud: .china),
+            behaviour: .entra(
+                tenant: tenant, host: "login.partner.microsoftonline.cn", graph: "microsoftgraph.chinacloudapi.cn"),
+            subject: "\(tenant).1001", hasRevocation: false, isEmailVerified: false),
+        ProviderCase(
+            name: "Entra External ID", provider: .entraExternalID(name: "acme", tenant: tenant),
+            behaviour: .entraExternalID(name: "acme", tenant: tenant), subject: "\(tenant).1001", hasRevocation: false, isEmailVerified: false),
+        ProviderCase(
+            name: "Azure AD B2C",
+            provider: .azureB2C(tenant: "acme", policy: "B2C_1_signin", issuer: "https://acme.b2clogin.com/\(tenant)/v2.0/"),
+            behaviour: .azureB2C(tenant: "acme", policy: "B2C_1_signin", issuer: "https://acme.b2clogin.com/\(tenant)/v2.0/"),
+            hasRevocation: false, isEmailVerified: false),
         ProviderCase(name: "Slack", provider: .slack(), behaviour: .slack(), hasRefresh: false, hasRevocation: false, hasPKCE: false),
         ProviderCase(name: "Discord", provider: .discord(), behaviour: .discord(), hasNonce: false),
         ProviderCase(name: "LinkedIn", provider: .linkedIn(), behaviour: .linkedIn(), hasRefresh: false, hasRevocation: false, hasPKCE: false),

@@ -85,7 +85,8 @@ public struct ServerDiscovery: Sendable {
         for url in urls {
             let reply = try await AuthorizationServerMetadata.document(at: url, with: fetcher)
             guard reply.response.status == .ok else {
-                // The server has metadata, as its challenge says; without it the client would ask another authorization server.
+                // The server has metadata, as its challenge says; without it the client would ask another authorization
+                // server.
                 if url == urls.first, challenge?["resource_metadata"] != nil, reply.response.status.code >= 500 || reply.response.status.code == 429 {
                     problem = OAuthError(.temporarilyUnavailable, "\(url.text) answers \(reply.response.status.code); try again later")
                 }

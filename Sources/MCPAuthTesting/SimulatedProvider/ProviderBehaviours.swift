@@ -3,14 +3,26 @@ import JOSE
 extension ProviderBehaviour {
     /// GitHub with an OAuth app. Its tokens expire if `expires` is set, as the setting of the app says.
     public static func github(expires: Bool = false) -> ProviderBehaviour {
-        var behaviour = ProviderBehaviour(issuer: "https://github.com/login/oauth")
+        github(web: "https://github.com", api: "https://api.github.com", expires: expires)
+    }
+
+    /// GitHub Enterprise Server, whose API is below the host of the pages.
+    public static func githubEnterprise() -> ProviderBehaviour {
+        github(web: "https://github.acme.example", api: "https://github.acme.example/api/v3", expires: false)
+    }
+
+    /// GitHub Enterprise Cloud with data residency, whose API has a host of its own.
+    public static func githubResident() -> ProviderBehaviour { github(web: "https://acme.ghe.com", api: "https://api.acme.ghe.com", expires: true) }
+
+    private static func github(web: String, api: String, expires: Bool) -> ProviderBehaviour {
+        var behaviour = ProviderBehaviour(issuer: "\(web)/login/oauth")
         behaviour.metadata = nil
-        behaviour.authorization = "https://github.com/login/oauth/authorize"
-        behaviour.token = "https://github.com/login/oauth/access_token"
+        behaviour.authorization = "\(web)/login/oauth/authorize"
+        behaviour.token = "\(web)/login/oauth/access_token"
         behaviour.userInfo = nil
         behaviour.keys = nil
         behaviour.idToken = nil
-        behaviour.revocation = "https://api.github.com/applications/{client_id}/grant"
+        behaviour.revocation = "\(api)/applications/{client_id}/grant"
         behaviour.revokesByDelete = true
         behaviour.errorsComeAs200 = true
         behaviour.answersFormsByDefault = true
@@ -18,20 +30,20 @@ extension ProviderBehaviour {
         behaviour.lifetime = expires ? 28_800 : nil
         behaviour.refresh = expires ? .always : .never
         behaviour.api = [
-            "https://api.github.com/user": { account in
+            "\(api)/user": { account in
                 [
                     "login": .string(account.userName), "id": .int(Int64(account.subject) ?? 0), "node_id": "MDQ6VXNlcjE=",
                     "name": .string(account.name), "email": "public-address@elsewhere.example",
                 ]
             },
-            "https://api.github.com/user/emails": { account in
+            "\(api)/user/emails": { account in
                 [
                     ["email": "other@elsewhere.example", "primary": false, "verified": true],
                     ["email": .string(account.email), "primary": true, "verified": .bool(account.isEmailVerified)],
                 ]
             },
-            "https://api.github.com/user/orgs?per_page=100": { account in .array(account.organizations.map { ["login": .string($0)] }) },
-            "https://api.github.com/user/teams?per_page=100": { account in
+            "\(api)/user/orgs?per_page=100": { account in .array(account.organizations.map { ["login": .string($0)] }) },
+            "\(api)/user/teams?per_page=100": { account in
                 .array(
                     account.teams.map { team in
                         let parts = team.split(separator: "/").map(String.init)
@@ -89,22 +101,55 @@ extension ProviderBehaviour {
 
     /// Microsoft Entra, for one tenant: no userinfo at its host, no `email_verified`, no revocation, and `resource` is
     /// rejected. `isMultiTenant`: the authority is `organizations`, and ID tokens name the tenant of the account.
-    public static func entra(tenant: String, isMultiTenant: Bool = false) -> ProviderBehaviour {
-        let authority = "https://login.microsoftonline.com/\(isMultiTenant ? "organizations" : tenant)"
+    /// `host`: that of a national cloud.
+    public static func entra(
+        tenant: String, isMultiTenant: Bool = false, host: String = "login.microsoftonline.com", graph: String = "graph.microsoft.com"
+    ) -> ProviderBehaviour {
+        let authority = "https://\(host)/\(isMultiTenant ? "organizations" : tenant)"
         var behaviour = ProviderBehaviour(issuer: "\(authority)/v2.0")
         behaviour.authorization = "\(authority)/oauth2/v2.0/authorize"
         behaviour.token = "\(authority)/oauth2/v2.0/token"
-        behaviour.userInfo = "https://graph.microsoft.com/oidc/userinfo"
+        behaviour.userInfo = "https://\(graph)/oidc/userinfo"
         behaviour.keys = "\(authority)/discovery/v2.0/keys"
         behaviour.revocation = nil
         behaviour.rejectsResource = true
         behaviour.rotates = true
         behaviour.refresh = .withScope("offline_access")
-        behaviour.idTokenIssuer = { "https://login.microsoftonline.com/\($0.tenant ?? tenant)/v2.0" }
+        behaviour.idTokenIssuer = { "https://\(host)/\($0.tenant ?? tenant)/v2.0" }
         behaviour.idToken = { account in
             [
                 "sub": .string("pairwise-" + account.subject), "oid": .string(account.subject), "tid": .string(account.tenant ?? tenant),
                 "name": .string(account.name), "preferred_username": .string(account.userName), "email": .string(account.email), "ver": "2.0",
+            ]
+        }
+        return behaviour
+    }
+
+    /// Microsoft Entra External ID: as Entra, at a host of the tenant's own name. The identifier of the tenant is the
+    /// subdomain of the issuer.
+    public static func entraExternalID(name: String, tenant: String) -> ProviderBehaviour {
+        var behaviour = entra(tenant: tenant, host: "\(name).ciamlogin.com")
+        behaviour.idTokenIssuer = { _ in "https://\(name).ciamlogin.com/\(tenant)/v2.0" }
+        return behaviour
+    }
+
+    /// Azure AD B2C with one user flow: the issuer has a final slash and no policy, addresses come as a list without
+    /// any word on their verification, `resource` is rejected, and there is no revocation.
+    public static func azureB2C(tenant: String, policy: String, issuer: String) -> ProviderBehaviour {
+        let base = "https://\(tenant).b2clogin.com/\(tenant).onmicrosoft.com/\(policy)"
+        var behaviour = ProviderBehaviour(issuer: issuer)
+        behaviour.metadata = "\(base)/v2.0/.well-known/openid-configuration"
+        behaviour.authorization = "\(base)/oauth2/v2.0/authorize"
+        behaviour.token = "\(base)/oauth2/v2.0/token"
+        behaviour.userInfo = nil
+        behaviour.keys = "\(base)/discovery/v2.0/keys"
+        behaviour.revocation = nil
+        behaviour.rejectsResource = true
+        behaviour.refresh = .withScope("offline_access")
+        behaviour.idToken = { account in
+            [
+                "sub": .string(account.subject), "name": .string(account.name), "emails": [.string(account.email)], "tfp": .string(policy),
+                "ver": "1.0",
             ]
         }
         return behaviour

@@ -169,7 +169,7 @@ struct Connections: ServerComponent {
         }
     }
 
-    private func revokeAtProvider(_ connection: Connection) async {
+    func revokeAtProvider(_ connection: Connection) async {
         guard let client = client(connection.provider), let tokens = tokens(connection) else { return }
         do throws(ProviderFailure) { try await client.revoke(tokens, at: clock.now) } catch {
             logger.warning(

@@ -243,7 +243,7 @@ final class ProviderClient: Sendable {
         case .requests(let requests):
             for request in requests where !request.isForMembership || method.readsMembership {
                 guard let url = WebURL(request.url) else { throw .misconfigured("\(request.url) is no URL") }
-                documents.profiles[request.name] = try await profile(url, tokens)
+                documents.profiles[request.name] = try await request.isForMembership ? pages(url, tokens) : profile(url, tokens)
             }
         }
         do throws(OAuthError) { return try signIn.person(documents) } catch { throw .invalid(error.message) }
@@ -264,7 +264,26 @@ final class ProviderClient: Sendable {
         }
     }
 
-    private func profile(_ url: WebURL, _ tokens: ProviderTokens) async throws(ProviderFailure) -> JSONValue {
+    /// A list with its further pages (RFC 8288, `rel="next"`), of the same origin only: the token goes nowhere else.
+    private func pages(_ first: WebURL, _ tokens: ProviderTokens) async throws(ProviderFailure) -> JSONValue {
+        var items: [JSONValue] = []
+        var url = first
+        for number in 0..<Self.maximumPages {
+            let (json, next) = try await page(url, tokens)
+            guard let page = json.array else {
+                if number == 0 { return json }
+                throw .invalid("\(url.hostForURL)\(url.path) answers with a page that is no list")
+            }
+            items += page
+            guard let next, next.origin.utf8.elementsEqual(first.origin.utf8), next != url else { break }
+            url = next
+        }
+        return .array(items)
+    }
+
+    private func profile(_ url: WebURL, _ tokens: ProviderTokens) async throws(ProviderFailure) -> JSONValue { try await page(url, tokens).json }
+
+    private func page(_ url: WebURL, _ tokens: ProviderTokens) async throws(ProviderFailure) -> (json: JSONValue, next: WebURL?) {
         let fields: HTTPFields = [.accept: "application/json", .authorization: "Bearer \(tokens.accessToken)", .userAgent: "mcp-auth"]
         let reply = try await send(
             OutboundRequest(.get, url, fields: fields, maximumBytes: Self.maximumAnswerBytes, timeout: Self.timeout))
@@ -275,11 +294,24 @@ final class ProviderClient: Sendable {
             guard let json = try? JSONValue(parsing: reply.body, limits: JSONLimits(maximumBytes: Self.maximumAnswerBytes, maximumDepth: 32)) else {
                 throw .invalid("\(url.hostForURL)\(url.path) answers with something that is not JSON")
             }
-            return json
+            return (json, Self.next(in: reply.response))
         case 401: throw .rejected(words)
         case 403: throw .misconfigured("\(words); the client may need further permissions at \(provider.name)")
         default: throw .unavailable(words)
         }
+    }
+
+    /// At most so many pages of a hundred organizations or teams are read.
+    private static let maximumPages = 20
+
+    private static func next(in response: HTTPResponse) -> WebURL? {
+        for value in response.headerFields[values: HTTPField.Name("Link")!] {
+            for link in value.split(separator: ",") where link.contains("rel=\"next\"") {
+                guard let begin = link.firstIndex(of: "<"), let end = link.firstIndex(of: ">"), begin < end else { continue }
+                return WebURL(String(link[link.index(after: begin)..<end]))
+            }
+        }
+        return nil
     }
 
     /// The claims of an ID token, validated (OpenID Connect Core §3.1.3.7).

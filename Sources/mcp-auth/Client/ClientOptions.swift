@@ -61,6 +61,8 @@ struct ClientOptions: ParsableArguments {
     var dpop = false
     @Option(help: ArgumentHelp("The command that opens a browser. The address becomes its last argument. none prints it.", valueName: "command"))
     var browser: String?
+    @Flag(help: "Sign in although --issuer does not promise PKCE in its metadata, as Microsoft Entra does not.")
+    var allowUnadvertisedPKCE = false
     @Option(help: ArgumentHelp("127.0.0.1 or localhost. Default: what the server accepts.", valueName: "host"))
     var callbackHost: CallbackHost?
     @Option(help: ArgumentHelp("The port at which the answer of the sign-in is received. Default: a free one.", valueName: "port"))

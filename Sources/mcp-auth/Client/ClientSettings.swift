@@ -135,6 +135,7 @@ struct ClientSettings {
             configuration.scopes = scopes
         }
         if options.dpop || text("dpop", nil) == "true" { configuration.proofOfPossession = .required }
+        if options.allowUnadvertisedPKCE { configuration.issuersWithUnadvertisedPKCE = [try issuer(for: "--allow-unadvertised-pkce")] }
         let key = try privateKey()
         if let id = text("client-id", options.clientID) {
             let issuer = try issuer(for: "--client-id")
