@@ -50,6 +50,44 @@ struct ProviderTests {
         }
     }
 
+    @Test("an operator who removes a user has the tokens of the user revoked at the provider", arguments: ProviderCase.all)
+    func removedUser(_ kind: ProviderCase) async throws {
+        let world = try await ProviderHarness(kind)
+        _ = try await world.tokens()
+        let user = try #require(try await world.harness.server.allUsers().first { $0.identity != nil })
+        try await world.harness.server.removeUser(named: user.name)
+        #expect(try await world.harness.store.connections(ofUser: user.id).isEmpty)
+        #expect(world.provider.revokedTokens.isEmpty != kind.hasRevocation)
+    }
+
+    @Test("organizations beyond the first page count, from the same origin only, and not without an end")
+    func pages() async throws {
+        func enters(_ configure: (inout ProviderBehaviour) -> Void) async throws -> Bool {
+            var behaviour = ProviderBehaviour.github()
+            let url = "https://api.github.com/user/orgs?per_page=100"
+            behaviour.api[url] = { _ in .array((0..<100).map { ["login": .string("other-\($0)")] }) }
+            behaviour.api["https://api.github.com/organizations/2"] = { _ in [["login": "acme"]] }
+            behaviour.api["https://evil.example/organizations/2"] = { _ in [["login": "acme"]] }
+            behaviour.nextPages[url] = "https://api.github.com/organizations/2"
+            configure(&behaviour)
+            let kind = ProviderCase(name: "GitHub", provider: .github(), behaviour: behaviour, hasRefresh: false, hasNonce: false)
+            let world = try await ProviderHarness(kind, admission: Admission(organizations: ["acme"]))
+            let browser = Browser(world.harness)
+            let reply = try await world.return(browser, try await world.depart(browser))
+            return reply.location?["code"] != nil
+        }
+        let first = "https://api.github.com/user/orgs?per_page=100"
+        #expect(try await enters { _ in })
+        #expect(try await !enters { $0.nextPages = [:] })
+        #expect(try await !enters { $0.nextPages[first] = "https://evil.example/organizations/2" })
+        // A list whose pages name each other ends.
+        #expect(
+            try await !enters { behaviour in
+                behaviour.api["https://api.github.com/organizations/2"] = { _ in [["login": "other"]] }
+                behaviour.nextPages["https://api.github.com/organizations/2"] = first
+            })
+    }
+
     @Test("the provider's tokens are revoked with the last grant, where the provider has a way", arguments: ProviderCase.all)
     func revocation(_ kind: ProviderCase) async throws {
         let world = try await ProviderHarness(kind)

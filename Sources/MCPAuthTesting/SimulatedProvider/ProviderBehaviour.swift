@@ -26,6 +26,9 @@ public struct ProviderBehaviour: Sendable {
     /// The documents of the API about an account, by URL.
     public var api: [String: @Sendable (SimulatedAccount) -> JSONValue] = [:]
 
+    /// The URL of the next page of such a document, which is named in the header `Link`.
+    public var nextPages: [String: String] = [:]
+
     /// The claims of the ID token beside `iss`, `aud`, `exp`, `iat` and `nonce`. Nil: there are no ID tokens.
     public var idToken: (@Sendable (SimulatedAccount) -> JSONObject)?
     /// The userinfo answer.

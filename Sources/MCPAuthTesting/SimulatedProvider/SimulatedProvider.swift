@@ -295,7 +295,10 @@ public final class SimulatedProvider: HTTPFetcher {
         guard session != nil, let account, !faults.closedAccounts.contains(account.subject) else {
             return .json(["message": "Bad credentials"], status: .unauthorized)
         }
-        if let document = behaviour.api[request.url.text] { return .json(document(account)) }
+        if let document = behaviour.api[request.url.text] {
+            let reply = HTTPReply.json(document(account))
+            return behaviour.nextPages[request.url.text].map { reply.with(HTTPField.Name("Link")!, "<\($0)>; rel=\"next\", <x>; rel=\"last\"") } ?? reply
+        }
         return .json(.object(behaviour.userInfoClaims(account)))
     }
 

@@ -29,6 +29,9 @@ enum ClientFailure {
         case .invalidMetadata, .invalidResponse: code = 76
         default: code = 77
         }
+        message = message.replacing(
+            "name the issuer in issuersWithUnadvertisedPKCE if you know that it has it",
+            with: "add --allow-unadvertised-pkce with --issuer if you know that it has it")
         if error.code == .loginRequired, let server { message += ". Sign in: mcp-auth login \(server)" }
         if error.code == .insufficientScope, let server { message += ". To ask for them: mcp-auth login \(server) --add-scope SCOPES" }
         Console.problem(message)
