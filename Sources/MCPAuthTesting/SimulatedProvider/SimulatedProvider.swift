@@ -297,7 +297,8 @@ public final class SimulatedProvider: HTTPFetcher {
         }
         if let document = behaviour.api[request.url.text] {
             let reply = HTTPReply.json(document(account))
-            return behaviour.nextPages[request.url.text].map { reply.with(HTTPField.Name("Link")!, "<\($0)>; rel=\"next\", <x>; rel=\"last\"") } ?? reply
+            return behaviour.nextPages[request.url.text].map { reply.with(HTTPField.Name("Link")!, "<\($0)>; rel=\"next\", <x>; rel=\"last\"") }
+                ?? reply
         }
         return .json(.object(behaviour.userInfoClaims(account)))
     }
