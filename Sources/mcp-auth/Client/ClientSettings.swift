@@ -16,7 +16,8 @@ struct ClientSettings {
     static let names = [
         "issuer", "client-id", "client-secret", "private-key", "signing-algorithm", "client-metadata-url", "grant", "assertion", "subject-token",
         "idp-issuer",
-        "idp-token-endpoint", "idp-client-id", "idp-client-secret", "id-token", "scope", "dpop", "allow-unadvertised-pkce", "browser", "callback-host", "callback-port",
+        "idp-token-endpoint", "idp-client-id", "idp-client-secret", "id-token", "scope", "dpop", "allow-unadvertised-pkce", "browser",
+        "callback-host", "callback-port",
         "token-store", "header",
     ]
 
@@ -135,7 +136,9 @@ struct ClientSettings {
             configuration.scopes = scopes
         }
         if options.dpop || text("dpop", nil) == "true" { configuration.proofOfPossession = .required }
-        if options.allowUnadvertisedPKCE || text("allow-unadvertised-pkce", nil) == "true" { configuration.issuersWithUnadvertisedPKCE = [try issuer(for: "--allow-unadvertised-pkce")] }
+        if options.allowUnadvertisedPKCE || text("allow-unadvertised-pkce", nil) == "true" {
+            configuration.issuersWithUnadvertisedPKCE = [try issuer(for: "--allow-unadvertised-pkce")]
+        }
         let key = try privateKey()
         if let id = text("client-id", options.clientID) {
             let issuer = try issuer(for: "--client-id")
