@@ -9,7 +9,6 @@ The password is in MCP_AUTH_TEST_PASSWORD.
 import argparse
 import os
 import sys
-import urllib.parse
 import urllib.request
 
 import glewlwyd
@@ -26,11 +25,8 @@ class AnyBrowser(Browser):
     """Also answers the pages of other projects."""
 
     def answer(self, url, reply):
-        # The page of glewlwyd is a program; what it would send is sent here.
-        callback = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query).get("callback_url")
-        if "/login.html" in url and callback:
-            target = glewlwyd.browse(callback[0])
-            return target, self.get(target)
+        if answered := glewlwyd.answer(self, url):
+            return answered
         # The consent of FastMCP's proxy.
         for form in Forms(reply.text).forms:
             if ("action", "approve") in form["buttons"]:

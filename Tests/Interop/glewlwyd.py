@@ -173,6 +173,15 @@ def browse(url):
     return headers["Location"]
 
 
+def answer(browser, url):
+    """What a browser of a test does on the page of a glewlwyd server, which is a program. None for other pages."""
+    callback = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query).get("callback_url")
+    if "/login.html" not in url or not callback:
+        return None
+    target = browse(callback[0])
+    return target, browser.get(target)
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] != ["browse"] or len(sys.argv) != 3:
         sys.exit(__doc__)

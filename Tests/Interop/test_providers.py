@@ -269,14 +269,10 @@ def _():
 
 
 class GlewlwydPerson(Person):
-    """Signs in at glewlwyd, whose page is a program."""
+    """Also signs in at glewlwyd."""
 
     def answer(self, url, reply):
-        callback = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query).get("callback_url")
-        if "/login.html" in url and callback:
-            target = glewlwyd.browse(callback[0])
-            return target, self.get(target)
-        return super().answer(url, reply)
+        return glewlwyd.answer(self, url) or super().answer(url, reply)
 
 
 @test("a provider in C that others wrote (glewlwyd): discovery below a path, PKCE, client secret, ID token, userinfo")
