@@ -116,7 +116,8 @@ public struct DataFolder: Sendable {
                 throw OAuthError(
                     .invalidConfiguration,
                     "\(path("master.key")) is missing, and the secrets in auth.db are sealed with it. Restore it from a backup. To begin with an empty store on "
-                        + "purpose, which loses all accounts and grants, start the server with --new-store (in code: DataFolder.setAside).")
+                        + "purpose, which loses all accounts and grants, start the demo with --new-store, or call DataFolder.setAside in your program."
+                )
             }
         }
         return try masterKey()
@@ -134,7 +135,7 @@ public struct DataFolder: Sendable {
             throw OAuthError(
                 .invalidConfiguration,
                 "\(path) can be read by other users of this machine (its mode is 0\(String(mode, radix: 8))), and may have been. Make it private: chmod 600 \(path). "
-                    + "Where it is mounted like this on purpose, pass --insecure-allow-readable-key (in code: DataFolder(_:insecureAllowReadableKey:))."
+                    + "Where it is mounted like this on purpose, pass --insecure-allow-readable-key to mcp-auth, and write DataFolder(_:insecureAllowReadableKey:) in your program."
             )
         }
         guard let data = FileManager.default.contents(atPath: path) else {

@@ -178,8 +178,8 @@ package struct DatabaseFile: Sendable {
     }
 
     private static let waysOut =
-        "Restore it from a backup. To begin with an empty store on purpose, which loses all accounts and grants, start the server with --new-store "
-        + "(in code: DataFolder.setAside)."
+        "Restore it from a backup. To begin with an empty store on purpose, which loses all accounts and grants, start the demo with --new-store, "
+        + "or call DataFolder.setAside in your program."
 
     private func damaged(_ finding: String) -> StoreError {
         unusable("is damaged (\(finding.prefix(200).replacing("\n", with: " "))). \(Self.waysOut)")

@@ -218,6 +218,11 @@ def _():
     for path, text in commands():
         for line in text.splitlines():
             check(len(line) <= 80, f"{' '.join(path)} --help: {len(line)} columns: {line}")
+        # A line that was broken by the terminal leaves one word on a line of its own.
+        lines = text.split("USAGE:")[0].splitlines()
+        for before, line, after in zip(lines, lines[1:], lines[2:]):
+            broken = len(before) > 60 and line and after and " " not in line and not line.isupper()
+            check(not broken, f"{' '.join(path)} --help: {before!r} is too long for 80 columns, {line!r} stands alone")
         check("mcp-auth " in text.split("USAGE:")[0] or "EXAMPLE" in text, f"{path} has no example")
 
 

@@ -22,7 +22,8 @@ public struct SystemBrowser: Sendable {
     ///
     /// Throws `invalid_response` for any other address, and `temporarily_unavailable` when the command cannot be
     /// started. What the browser does afterwards is not known.
-    public func open(_ url: WebURL) throws(OAuthError) {
+    /// - Parameter onFailure: Called when the command ends with another code than 0, with that code.
+    public func open(_ url: WebURL, onFailure: (@Sendable (Int32) -> Void)? = nil) throws(OAuthError) {
         try Self.check(url)
         guard let name = command.first else { throw OAuthError(.invalidConfiguration, "the command of the browser is empty") }
         guard let path = Self.find(name) else {
@@ -34,6 +35,11 @@ public struct SystemBrowser: Sendable {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
+        if let onFailure {
+            process.terminationHandler = { ended in
+                if ended.terminationStatus != 0 { onFailure(ended.terminationStatus) }
+            }
+        }
         do { try process.run() } catch { throw OAuthError(.temporarilyUnavailable, "the browser cannot be started: \(path)") }
     }
 

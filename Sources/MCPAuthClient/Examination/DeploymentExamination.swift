@@ -154,7 +154,7 @@ public struct DeploymentExamination: Sendable {
         await examination.checkTokenEndpoint()
         var credentials = credentials
         if credentials == nil { credentials = try? await session?.stored() }
-        if let credentials { await examination.checkInside(credentials) }
+        if let credentials { await examination.checkInside(credentials, isFresh: session != nil) }
         if let session { await examination.checkGrant(session) }
         if loads { await examination.checkLoad(registers: registers) }
         examination.sort()

@@ -6,13 +6,20 @@ import OAuth
 
 extension DeploymentExamination {
     /// The look from inside, with tokens of a user.
-    mutating func checkInside(_ credentials: Credentials) async {
+    /// - Parameter isFresh: Whether the tokens were issued for this examination. Others may have been revoked since.
+    mutating func checkInside(_ credentials: Credentials, isFresh: Bool) async {
         steps.append("a request with a token")
         var fields: HTTPFields = [.authorization: "\(credentials.tokenType.rawValue) \(credentials.accessToken)"]
         if let key = credentials.proofKey {
             fields[.dpop] = try? key.proof("POST", server.url, accessToken: credentials.accessToken, at: clock.now)
         }
         guard let reply = await fetch(ping(fields)) else { return }
+        if reply.response.status == .unauthorized, !isFresh {
+            return add(
+                .note, "kept_sign_in_ended", "the server rejects the token of the sign-in that is kept here",
+                effect: "The view from inside was skipped. Most likely the grant was revoked or disconnected, which is no fault of the server.",
+                remedy: "Sign in for the examination: mcp-auth doctor \(server) --sign-in. If that token is rejected too, the server is at fault.")
+        }
         if reply.response.status == .unauthorized, credentials.proofKey == nil {
             add(
                 .error, "good_token_rejected", "the server rejects a token that its authorization server issued for it",

@@ -30,6 +30,23 @@ public enum ServerProgram {
         }
     }
 
+    /// For programs without arguments: answers `--help` with the variables that the program reads, and ends the process
+    /// with 64 for any other argument, which would otherwise be ignored.
+    ///
+    /// - Parameter variables: Each variable with its meaning.
+    public static func takesNoArguments(variables: KeyValuePairs<String, String> = [:]) {
+        guard let argument = CommandLine.arguments.dropFirst().first else { return }
+        let width = (variables.map(\.key.count).max() ?? 0) + 2
+        let list = variables.map { "  \($0.key.padding(toLength: width, withPad: " ", startingAt: 0))\($0.value)\n" }.joined()
+        let help = list.isEmpty ? "" : "It reads these environment variables:\n\n\(list)"
+        guard ["--help", "-h", "help"].contains(argument) else {
+            FileHandle.standardError.write(Data("\(name): it takes no arguments, and \(HTTPReply.printable(argument)) is one. \(help)".utf8))
+            exit(64)
+        }
+        FileHandle.standardOutput.write(Data("\(name) takes no arguments. \(help)".utf8))
+        exit(0)
+    }
+
     /// The port in the environment variable `PORT`, which platforms set, or the given one. Throws
     /// `invalid_configuration` for a value that is not a port from 1 to 65535.
     public static func port(_ standard: Int, environment: [String: String] = ProcessInfo.processInfo.environment) throws(OAuthError) -> Int {

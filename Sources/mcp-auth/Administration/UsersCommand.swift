@@ -39,7 +39,10 @@ struct UsersCommand: AsyncParsableCommand {
                             .bool(user.sealedOneTimeSecret != nil), .string(user.id),
                             JSONValue(user.identity.map { "\($0.issuer) \($0.subject)" }), .string(user.createdAt.iso8601),
                         ]
-                    }, empty: "There are no users. Add one: mcp-auth users add NAME")
+                    },
+                    empty:
+                        "There are no users yet. Users of an identity provider appear after their first sign-in. One with a password: mcp-auth users add NAME"
+                )
             }
         }
     }
@@ -240,7 +243,8 @@ struct UsersCommand: AsyncParsableCommand {
 extension AuthorizationServer {
     /// The user of a name. Throws `invalid_request` when there is none.
     fileprivate func existingUser(_ name: String) async throws(OAuthError) -> User {
-        guard let user = try await user(named: name) else { throw OAuthError(.invalidRequest, "there is no user \(name); see mcp-auth users list") }
-        return user
+        if let user = try await user(named: name) { return user }
+        let hint = NearestName.hint(name, among: try await allUsers().map(\.name))
+        throw OAuthError(.invalidRequest, "there is no user \(name)\(hint); see mcp-auth users list")
     }
 }

@@ -33,7 +33,10 @@ enum ClientFailure {
             "name the issuer in issuersWithUnadvertisedPKCE if you know that it has it",
             with: "add --allow-unadvertised-pkce with --issuer if you know that it has it")
         if error.code == .loginRequired, let server { message += ". Sign in: mcp-auth login \(server)" }
-        if error.code == .insufficientScope, let server { message += ". To ask for them: mcp-auth login \(server) --add-scope SCOPES" }
+        if error.code == .insufficientScope, let server {
+            let scopes = message.firstMatch(of: /demands the scopes ([^,]+),/).map { "\"\($0.1)\"" } ?? "SCOPES"
+            message += ". To ask for them: mcp-auth login \(server) --add-scope \(scopes)"
+        }
         Console.problem(message)
         return ExitCode(code)
     }

@@ -35,7 +35,9 @@ struct TerminalUserAgent: UserAgent {
         var isOpen = false
         if browser != "none", browser != nil || hasDesktop {
             do throws(OAuthError) {
-                try (browser.map { SystemBrowser(command: $0) } ?? SystemBrowser()).open(url)
+                try (browser.map { SystemBrowser(command: $0) } ?? SystemBrowser()).open(url) { code in
+                    Console.note("The browser command ended with \(code). Open the address above, or press Ctrl-C.")
+                }
                 isOpen = true
             } catch { Console.note(error.message) }
         }

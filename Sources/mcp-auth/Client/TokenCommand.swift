@@ -14,7 +14,7 @@ struct TokenCommand: AsyncParsableCommand {
             mcp-auth token URL prints a valid access token, renewed if needed.
 
             EXAMPLES
-              curl -H "Authorization: Bearer $(mcp-auth token http://127.0.0.1:8000/mcp)" ...
+              TOKEN=$(mcp-auth token http://127.0.0.1:8000/mcp)
               mcp-auth token inspect "$TOKEN"
 
             \(ClientFailure.text)
@@ -218,6 +218,7 @@ struct TokenCommand: AsyncParsableCommand {
                 throw invalid(found)
             }
             Console.output("Valid until \(claims.expiration?.iso8601 ?? "?"), for \(claims.subject ?? "no subject").")
+            Console.note("Whether it was revoked was not checked: only its issuer knows.")
         }
 
         private func keySet() async throws -> JWKSet {

@@ -18,7 +18,7 @@ import OAuth
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Run a protected task server with its own sign-in, everything on one port.",
+        abstract: "Run a protected task server with its own sign-in on one port.",
         discussion: """
             Serves MCP at http://127.0.0.1:PORT/mcp, with its authorization server.
             The first start creates two users, ada and grace, and prints their
@@ -119,8 +119,8 @@ struct DemoCommand: AsyncParsableCommand {
             throw ValidationError("--origin is https, except on this machine: https://\(url.hostForURL)")
         }
         for origin in allowOrigin {
-            guard WebURL(origin)?.origin == origin else {
-                throw ValidationError("--allow-origin is a scheme and a host, with a port where it is not the default: https://app.example.com")
+            if let problem = OriginText.problem(origin) {
+                throw ValidationError("--allow-origin is a scheme and a host, such as https://app.example.com. \(problem)")
             }
         }
         if let initialScope {
@@ -158,7 +158,7 @@ struct DemoCommand: AsyncParsableCommand {
         static let byMake = ProcessInfo.processInfo.environment["MCP_AUTH_MAKE"] != nil
         static let otherPort = byMake ? "make run PORT=8001" : "--port 8001"
         static func otherData(_ port: Int) -> String {
-            byMake ? "make run PORT=\(port) DATA=data/other" : "--data data/other), or start with an empty store (--new-store"
+            byMake ? "make run PORT=\(port) DATA=data/other" : "--data data/other), or begin with an empty store in this one (--new-store"
         }
     }
 
@@ -180,7 +180,8 @@ struct DemoCommand: AsyncParsableCommand {
                 origin, configuration: configuration, in: folder, signIn: signIn.methods, fetcher: signIn.fetcher, audit: audit)
         } catch {
             guard error.code == .invalidConfiguration, error.message.hasPrefix("the data belongs to") else { throw error }
-            throw OAuthError(error.code, error.message + " (\(Started.otherData(port)))")
+            let end = ". If nothing is in it that you need, delete the folder"
+            throw OAuthError(error.code, error.message.replacing(end, with: "") + " (\(Started.otherData(port)))")
         }
     }
 
@@ -252,6 +253,7 @@ struct DemoCommand: AsyncParsableCommand {
             DemoUsers.haveBeenShown(folder)
         }
         try await MCPApplication.run(application)
+        Console.note("Stopped.")
     }
 }
 

@@ -8,17 +8,20 @@ import OAuth
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Find out why clients cannot sign in to a server, and what protects it.",
+        abstract: "Find out why clients cannot sign in to a server.",
         discussion: """
-            Looks at a server from outside: challenge, metadata, issuer, registration, keys,
-            forged tokens, authorization requests that must be refused, pages, CORS, clocks.
-            With tokens of mcp-auth login, also from inside. With --sign-in, you sign in
-            once more for it, and it looks at renewal, sessions and revocation too. It
-            registers a client and deletes it again, revokes its own tokens, and guesses
-            no passwords. Only --active sends more requests than a client would.
+            Looks at a server from outside: challenge, metadata, issuer,
+            registration, keys, forged tokens, authorization requests that must be
+            refused, pages, CORS, clocks. With tokens of mcp-auth login, also from
+            inside. With --sign-in, you sign in once more for it, and it looks at
+            renewal, sessions and revocation too.
 
-            With --issuer it reads the metadata and the keys of an authorization server only.
-            HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE are used.
+            It registers a client and deletes it again, revokes its own tokens, and
+            guesses no passwords. Only --active sends more requests than a client
+            would.
+
+            With --issuer it reads the metadata and the keys of an authorization
+            server only. HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE are used.
 
             EXAMPLES
               mcp-auth doctor https://mcp.example.com/mcp

@@ -122,6 +122,9 @@ struct PackageTemplate {
             \(imports)
 
             await ServerProgram.run {
+                ServerProgram.takesNoArguments(variables: [
+            \(variableList)
+                ])
                 let environment = ProcessInfo.processInfo.environment
                 let port = try ServerProgram.port(8000)
                 let transport = MCPServer.Transport.http(host: environment["HOST"] ?? "127.0.0.1", port: port)
@@ -153,6 +156,17 @@ struct PackageTemplate {
         guard provider == nil, admitsEveryone else { return "" }
         let options = signIn == .github ? "--admit-organization or --admit-email" : "--admit-domain or --admit-email"
         return "Everyone with an account at \(signIn == .github ? "GitHub" : "Google") may enter. To restrict that, write it again with \(options).\n"
+    }
+
+    /// What the program reads, for its help.
+    private var variableList: String {
+        var all = [
+            ("PORT", "the port to listen on (8000)"), ("HOST", "the address to listen on (127.0.0.1)"),
+            ("ORIGIN", "the public address, such as https://mcp.example.com"),
+        ]
+        if provider == nil { all.append(("DATA", "the folder of users and grants (data)")) }
+        all += variables.map { ($0, $0.hasSuffix("SECRET") ? "the client secret at the provider" : "from the provider") }
+        return all.map { "        \"\($0.0)\": \"\($0.1)\"," }.joined(separator: "\n")
     }
 
     /// The names of the variables with the credentials at the provider.
@@ -190,8 +204,12 @@ struct PackageTemplate {
 
             /// A value of the environment: secrets are not part of the source.
             func variable(_ name: String) throws -> String {
-                guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty else {
-                    throw OAuthError(.invalidConfiguration, "set \\(name); mcp-auth providers \(signIn.rawValue) says where it comes from")
+                let environment = ProcessInfo.processInfo.environment
+                let missing = [\(variables.map { "\"\($0)\"" }.joined(separator: ", "))].filter { (environment[$0] ?? "").isEmpty }
+                guard missing.isEmpty, let value = environment[name] else {
+                    throw OAuthError(
+                        .invalidConfiguration,
+                        "set \\(missing.joined(separator: ", ")); mcp-auth providers \(signIn.rawValue) says where they come from, README.md which callback to register")
                 }
                 return value
             }
@@ -205,7 +223,7 @@ struct PackageTemplate {
             switch provider {
             case .auth0:
                 (
-                    "Auth0: Applications > APIs > Create API with the identifier below, and add the permissions read:notes and write:notes to it.",
+                    "Auth0: Applications > APIs > Create API. Its identifier is the URL of this server, http://127.0.0.1:8000/mcp (with your ORIGIN on the\n    // internet). Add the permissions read:notes and write:notes, and turn on the Resource Parameter Compatibility Profile:\n    // docs/guides/identity-provider.md of swift-mcp-auth has the steps.",
                     "https://YOUR-TENANT.eu.auth0.com/", ".resource"
                 )
             case .entra:
@@ -238,6 +256,9 @@ struct PackageTemplate {
             import \(module)
 
             await ServerProgram.run {
+                ServerProgram.takesNoArguments(variables: [
+            \(variableList)
+                ])
                 let environment = ProcessInfo.processInfo.environment
                 let port = try ServerProgram.port(8000)
                 let transport = MCPServer.Transport.http(host: environment["HOST"] ?? "127.0.0.1", port: port)
