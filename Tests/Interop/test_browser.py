@@ -407,7 +407,7 @@ def _(chromium):
 
 @first_party("client: one command and one click connect it, and never again until the user ends the connection")
 def _(chromium):
-    from test_client import Home
+    from client_home import Home
 
     server = lab().server
     home = Home(MCP_AUTH_BROWSER="none")

@@ -361,8 +361,8 @@ def doctor():
             equal(done.returncode, 1, done.stdout)
             findings = {finding["code"]: finding for finding in json.loads(done.stdout)["findings"]}
             check("iss_not_supported" in findings and findings["iss_not_supported"]["clause"] == "RFC 9207", findings)
-    home.fails(65, "accepts connections", "doctor", f"http://127.0.0.1:{free_port()}/mcp")
-    home.fails(65, "has no address", "doctor", "https://no-such-host.invalid/mcp")
+    home.fails(69, "accepts connections", "doctor", f"http://127.0.0.1:{free_port()}/mcp")
+    home.fails(69, "has no address", "doctor", "https://no-such-host.invalid/mcp")
 
 
 class Bridge:
