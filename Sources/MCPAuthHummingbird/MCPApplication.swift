@@ -52,7 +52,12 @@ extension MCPServer {
         let application = try MCPApplication.make(
             self, transport, protectedBy: resourceServer, authorizationServer: authorizationServer, trustedProxies: trustedProxies, legacy: legacy,
             sessionKey: sessionKey, frontPage: frontPage, services: services, isForwarded: isForwarded, routes: routes,
-            onRunning: { [self] _ in if announces { Welcome.show(self, resourceServer, authorizationServer) } })
+            onRunning: { [self] port in
+                guard announces else { return }
+                let scheme = if case .https = transport { "https" } else { "http" }
+                Welcome.show(
+                    self, resourceServer, authorizationServer, listening: "\(scheme)://\(transport.address.host):\(port)")
+            })
         try await MCPApplication.run(application)
     }
 }

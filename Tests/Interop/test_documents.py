@@ -159,6 +159,11 @@ def _():
             stop(process)
         done = subprocess.run([built("team")], cwd=folder, capture_output=True, text=True, env={**os.environ, "PORT": str(port)}, timeout=30)
         equal((done.returncode, "set GITHUB_CLIENT_ID" in done.stderr), (78, True), done.stderr)
+        # An empty list of addresses would admit everyone.
+        for text in ("", ",", " , ", "everyone"):
+            done = subprocess.run([built("others")], cwd=folder, capture_output=True, text=True, timeout=30, env={
+                **os.environ, "PORT": str(port), "GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "secret", "ADMIT_EMAILS": text})
+            equal((done.returncode, "admit everyone" in done.stderr), (78, True), f"{text!r}: {done.stderr}")
         done = subprocess.run([BINARY, "init", "x", "--provider", "google"], cwd=outside.folder, capture_output=True, text=True)
         equal((done.returncode, "--sign-in google" in done.stderr), (64, True), done.stderr)
         for provider in ("entra", "keycloak", "okta", "other"):

@@ -98,7 +98,7 @@ extension DeploymentExamination {
             return
         }
         guard (try? await session.obtaining.refresh(first, nil)) != nil else {
-            // Whoever rejects a used token should end what a thief could go on with. The grant is gone then, by design.
+            // A server that rejects a used token also ends the grant, so that a thief cannot go on. That is by design.
             return
         }
         add(
@@ -132,7 +132,7 @@ extension DeploymentExamination {
         if let reply = await fetch(ping(without)), Self.isAccepted(reply) {
             add(
                 .critical, "session_replaces_token", "a request with the ID of a session and without a token is answered",
-                effect: "Whoever learns a session ID is its user.",
+                effect: "A person who learns a session ID acts as its user.",
                 remedy: "Authenticate every request; a session ID identifies, it does not authenticate.",
                 clause: "MCP security best practices, Session Hijacking")
         }

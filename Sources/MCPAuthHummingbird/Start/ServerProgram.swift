@@ -68,7 +68,14 @@ public enum ServerProgram {
     ) throws(OAuthError) -> String {
         let isEncrypted = if case .https = transport { true } else { false }
         let port = transport.address.port
-        guard let text = environment["ORIGIN"], !text.isEmpty else { return "\(isEncrypted ? "https" : "http")://127.0.0.1:\(port)" }
+        guard let text = environment["ORIGIN"], !text.isEmpty else {
+            let origin = "\(isEncrypted ? "https" : "http")://127.0.0.1:\(port)"
+            if !["127.0.0.1", "localhost", "::1"].contains(transport.address.host) {
+                let warning = "it listens on \(transport.address.host), but answers requests to \(origin) only. Set ORIGIN to its public address"
+                FileHandle.standardError.write(Data("\(name): \(warning)\n".utf8))
+            }
+            return origin
+        }
         if let problem = OriginText.problem(text) {
             throw OAuthError(.invalidConfiguration, "ORIGIN is a scheme and a host, such as https://mcp.example.com. \(problem)")
         }

@@ -7,8 +7,12 @@ import Synchronization
 
 /// The lines that a server prints once it listens.
 enum Welcome {
-    static func text(_ server: MCPServer, _ resourceServer: ResourceServer, _ authorizationServer: AuthorizationServer?) -> String {
+    static func text(
+        _ server: MCPServer, _ resourceServer: ResourceServer, _ authorizationServer: AuthorizationServer?, listening: String
+    ) -> String {
         var lines = [("MCP server", resourceServer.resource.text)]
+        // Behind a proxy, its operator needs the address that the proxy connects to.
+        if !resourceServer.resource.text.hasPrefix(listening) { lines.append(("Listens on", listening)) }
         if let authorizationServer {
             if let account = authorizationServer.accountURL { lines.append(("Account page", account)) }
             let methods = authorizationServer.signInSummary
@@ -36,8 +40,10 @@ enum Welcome {
     static var wasShown: Bool { shown.withLock { $0 } }
     private static let shown = Mutex(false)
 
-    static func show(_ server: MCPServer, _ resourceServer: ResourceServer, _ authorizationServer: AuthorizationServer?) {
-        print(text(server, resourceServer, authorizationServer))
+    static func show(
+        _ server: MCPServer, _ resourceServer: ResourceServer, _ authorizationServer: AuthorizationServer?, listening: String
+    ) {
+        print(text(server, resourceServer, authorizationServer, listening: listening))
         shown.withLock { $0 = true }
     }
 

@@ -90,8 +90,8 @@ struct Table {
     /// Columns that are left out first on a narrow terminal, because others say the same in shorter words, or because
     /// the command that shows one thing says it. The first column is what other commands take, and always stays.
     private static let spare = [
-        "resource", "created", "type", "authentication", "subject", "client_id", "peer", "origin", "last_operation", "operation", "redirect_uris",
-        "grants", "ends", "scope", "detail",
+        "resource", "created", "type", "authentication", "subject", "client_id", "peer", "origin", "last_operation", "redirect_uris",
+        "grants", "ends", "scope", "verdict", "operation", "detail",
     ]
     /// The width below which no column is cut.
     private static let minimum = 12
@@ -149,7 +149,7 @@ struct Table {
 
     /// Times and identifiers are copied into other commands, so they are never cut.
     private func isWhole(_ column: String) -> Bool {
-        column == columns.first || column == "time" || column == "reason" || column == "id" || column.hasSuffix("_id")
+        column == columns.first || ["time", "action", "reason"].contains(column) || column == "id" || column.hasSuffix("_id")
     }
 
     private var widths: [Int] { columns.indices.map { index in ([titles] + cells).map { $0[index].count }.max() ?? 0 } }

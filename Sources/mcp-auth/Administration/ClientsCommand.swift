@@ -279,13 +279,18 @@ struct ClientsCommand: AsyncParsableCommand {
 
     struct Remove: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Delete a client, and end its grants.", discussion: "EXAMPLE\n  mcp-auth clients remove robot")
+            abstract: "Delete a client, and end its grants.",
+            discussion: "On a terminal it asks before it deletes.\n\nEXAMPLE\n  mcp-auth clients remove robot")
         @OptionGroup var identified: Identified
+        @Flag(help: "Do not ask.")
+        var yes = false
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
-                try await server.removeClient(try identified.clientID)
+                let id = try identified.clientID
+                guard yes || Console.confirms("Delete \(id) with every grant?") else { throw OAuthError(.invalidRequest, "nothing was deleted") }
+                try await server.removeClient(id)
                 options.report("\(identified.id) is deleted.", ["client_id": .string(identified.id)])
             }
         }

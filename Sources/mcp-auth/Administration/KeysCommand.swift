@@ -44,20 +44,28 @@ struct KeysCommand: AsyncParsableCommand {
                 New keys are published now and sign a day later, so that every party
                 that caches the key set knows them. With --emergency they sign at
                 once and the old ones are removed: every access token is rejected
-                and clients refresh. Use it when a key may have leaked.
+                and clients refresh. Use it when a key may have leaked. On a terminal it
+                asks first.
 
                 EXAMPLE
                   mcp-auth keys rotate --emergency
                 """)
         @Flag(help: "Stop trusting the old keys at once.")
         var emergency = false
+        @Flag(help: "Do not ask.")
+        var yes = false
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
+                guard !emergency || yes || Console.confirms("Reject every access token now?") else {
+                    throw OAuthError(.invalidRequest, "nothing was changed")
+                }
                 try await server.replaceKeys(isEmergency: emergency)
                 options.report(
-                    emergency ? "New keys sign. Tokens that the old keys signed are rejected." : "New keys are published. They sign in 24 hours.",
+                    emergency
+                        ? "New keys sign. Tokens that the old keys signed are rejected."
+                        : "New keys are published. They begin to sign after 24 hours.",
                     ["emergency": .bool(emergency)])
             }
         }

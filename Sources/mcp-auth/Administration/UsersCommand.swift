@@ -156,6 +156,8 @@ struct UsersCommand: AsyncParsableCommand {
                 } else {
                     let uri = try await server.requireOneTimePasswords(ofUser: named.name)
                     options.report(uri, ["name": .string(named.name), "uri": .string(uri)])
+                    Console.note(
+                        "\(named.name) needs a code at each sign-in from now on. Show the URI as a QR code: | qrencode -t ansiutf8. To undo: --off")
                 }
             }
         }

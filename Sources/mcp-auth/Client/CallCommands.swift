@@ -68,9 +68,7 @@ struct CallCommand: AsyncParsableCommand {
             let result: JSONValue
             do { result = try await client.callTool(tool, input) } catch let error as MCPError {
                 if schema == nil {
-                    throw MCPError(
-                        code: error.code,
-                        message: error.message + NearestName.hint(tool, among: names) + ". The tools are: \(names.joined(separator: ", "))")
+                    throw OAuthError(.invalidRequest, "\(error.message). The tools are: \(names.joined(separator: ", "))")
                 }
                 throw error
             }

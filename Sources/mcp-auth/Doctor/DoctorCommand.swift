@@ -177,7 +177,7 @@ struct DoctorCommand: AsyncParsableCommand {
             (severity, examination.findings.count { $0.severity == severity })
         }
         let words = counts.filter { $0.1 > 0 }.map { "\($0.1) \($0.0.rawValue)\($0.1 == 1 || $0.0 == .critical ? "" : "s")" }
-        Console.output(words.isEmpty ? "Nothing was found." : "Found: \(words.joined(separator: ", ")).")
+        Console.output(words.isEmpty ? "No problems were found." : "Found: \(words.joined(separator: ", ")).")
     }
 
     /// With a capital letter, unless it begins with the name of a parameter.

@@ -141,10 +141,9 @@ struct InitCommand: ParsableCommand {
 
             \(template.files.map { "  " + $0.path }.joined(separator: "\n"))
 
-            \(template.admissionNote)
-            Next:
+            \(template.admissionNote)Next:
               cd \(name)
-              swift run \(name)      the first build takes 5 to 15 minutes
+            \(template.nextSteps.map { "  " + $0 + "\n" }.joined())  \(template.start)      the first build takes 5 to 15 minutes
               swift test
             """)
     }

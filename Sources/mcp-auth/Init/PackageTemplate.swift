@@ -109,6 +109,8 @@ struct PackageTemplate {
                     let password = RandomSource.system.token(bytes: 9)
                     try await issuer.addUser(named: "ada", password: password)
                     print("Created the user ada with the password \\(password)")
+                } else if !origin.hasPrefix("http:") {
+                    print("Users are added with: mcp-auth users add NAME --data \\(data)")
                 }
             """
         let server =
@@ -155,7 +157,8 @@ struct PackageTemplate {
     var admissionNote: String {
         guard provider == nil, admitsEveryone else { return "" }
         let options = signIn == .github ? "--admit-organization or --admit-email" : "--admit-domain or --admit-email"
-        return "Everyone with an account at \(signIn == .github ? "GitHub" : "Google") may enter. To restrict that, write it again with \(options).\n"
+        return
+            "Everyone with an account at \(signIn == .github ? "GitHub" : "Google") may enter. To restrict that, write it again with \(options).\n\n"
     }
 
     /// What the program reads, for its help.
@@ -165,9 +168,23 @@ struct PackageTemplate {
             ("ORIGIN", "the public address, such as https://mcp.example.com"),
         ]
         if provider == nil { all.append(("DATA", "the folder of users and grants (data)")) }
+        if !admission.emails.isEmpty { all.append(("ADMIT_EMAILS", "the addresses that may enter, separated by commas")) }
         all += variables.map { ($0, $0.hasSuffix("SECRET") ? "the client secret at the provider" : "from the provider") }
         return all.map { "        \"\($0.0)\": \"\($0.1)\"," }.joined(separator: "\n")
     }
+
+    /// What is to be done before the first start.
+    var nextSteps: [String] {
+        if provider != nil { return ["# replace the issuer in Sources/\(name)/main.swift; the comment there says what to set up at the provider"] }
+        guard signIn != .password else { return [] }
+        return [
+            "# register an application; mcp-auth providers \(signIn.rawValue) has the steps. Its callback is",
+            "# http://127.0.0.1:8000/sign-in/callback/\(signIn.rawValue), with your ORIGIN on the internet",
+        ]
+    }
+
+    /// The command that starts the server.
+    var start: String { (variables.map { "\($0)=..." } + ["swift run \(name)"]).joined(separator: " ") }
 
     /// The names of the variables with the credentials at the provider.
     var variables: [String] {
@@ -180,6 +197,7 @@ struct PackageTemplate {
     private var method: String {
         func list(_ values: [String]) -> String { "[" + values.map { "\"\($0)\"" }.joined(separator: ", ") + "]" }
         guard signIn != .password else { return "" }
+        let emails = "try admittedAddresses()"
         let credentials = "clientID: try variable(\"\(variables[0])\"), clientSecret: ProviderSecret(try variable(\"\(variables[1])\"))"
         let call =
             switch signIn {
@@ -187,15 +205,33 @@ struct PackageTemplate {
             case .github where admission.emails.isEmpty:
                 ".github(\(credentials)" + (admission.organizations.isEmpty ? "" : ", organizations: \(list(admission.organizations))") + ")"
             case .github:
-                ".provider(\n        .github(), \(credentials),\n        admission: Admission(\(admission.organizations.isEmpty ? "" : "organizations: \(list(admission.organizations)), ")emails: \(list(admission.emails))))"
+                ".provider(\n        .github(), \(credentials),\n        admission: Admission(\(admission.organizations.isEmpty ? "" : "organizations: \(list(admission.organizations)), ")emails: \(emails)))"
             case .google where admission.emails.isEmpty:
                 ".google(\(credentials)" + (admission.domain.map { ", hostedDomain: \"\($0)\"" } ?? "") + ")"
             case .google:
-                ".provider(\n        .google(), \(credentials),\n        admission: Admission(\(admission.domain.map { "domains: [\"\($0)\"], " } ?? "")emails: \(list(admission.emails))))"
+                ".provider(\n        .google(), \(credentials),\n        admission: Admission(\(admission.domain.map { "domains: [\"\($0)\"], " } ?? "")emails: \(emails)))"
             case .entra: ".provider(\n        .entra(tenant: try variable(\"ENTRA_TENANT\")), \(credentials))"
             }
         let warning = admitsEveryone ? "    // Everyone with an account there may enter. Restrict it before the server is on the internet.\n" : ""
         return warning + "    let method = SignInMethod\(call)\n"
+    }
+
+    /// Colleagues come and go; that takes no new build.
+    private var admittedAddresses: String {
+        guard !admission.emails.isEmpty else { return "" }
+        return """
+
+            /// The addresses that may enter: those of ADMIT_EMAILS, otherwise the ones here.
+            func admittedAddresses() throws -> [String] {
+                let text = ProcessInfo.processInfo.environment["ADMIT_EMAILS"] ?? "\(admission.emails.joined(separator: ","))"
+                let addresses = text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { $0.contains("@") }
+                guard !addresses.isEmpty else {
+                    throw OAuthError(.invalidConfiguration, "ADMIT_EMAILS names no address; an empty list would admit everyone")
+                }
+                return addresses
+            }
+
+            """
     }
 
     private var secretFunction: String {
@@ -213,7 +249,7 @@ struct PackageTemplate {
                 }
                 return value
             }
-
+            \(admittedAddresses)
             """
     }
 
@@ -309,7 +345,6 @@ struct PackageTemplate {
             } else {
                 "The first start creates the user `ada` and prints her password. Users and grants are stored in `data`. The notes are in\nmemory, until you store them."
             }
-        let start = (variables.map { "\($0)=..." } + ["swift run \(name)"]).joined(separator: " ")
         return """
             # \(name)
 
