@@ -93,7 +93,7 @@ def store():
     linked.fails(78, "symbolic link", "status")
 
 
-@test("R15, C-16: the keychain of the desktop holds the key of the store; without one, a word says where the tokens are")
+@test("R15, R99, R109, C-16: the keychain of the desktop holds the key of the store; without one, a word says where the tokens are")
 def keychain():
     server, _ = lab()
     home = Home()

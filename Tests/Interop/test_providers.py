@@ -57,7 +57,7 @@ def _():
     check(whoami(demo().url, Person("simulated", "Grace Hopper"))["subject"] != first["subject"], "another account")
 
 
-@test("P-02, P-03: the application is allowed before the browser leaves, and another browser cannot finish")
+@test("R60, R66, R67, P-02, P-03: the application is allowed before the browser leaves, and another browser cannot finish")
 def _():
     server = demo()
     client = Client(server)

@@ -52,7 +52,7 @@ struct HostileServerTests {
     }
 
     @Test(
-        "R35, R36, R37, C-05: an answer of another issuer is not acted on, also when it is an error",
+        "R34, R35, R36, R37, C-05: an answer of another issuer is not acted on, also when it is an error",
         arguments: [
             "code=c&state=STATE&iss=https%3A%2F%2Fother.example", "code=c&state=STATE&iss=https%3A%2F%2Fas.example%2F", "code=c&state=STATE",
             "error=access_denied&error_description=visit+evil.example&state=STATE&iss=https%3A%2F%2Fother.example",

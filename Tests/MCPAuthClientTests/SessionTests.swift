@@ -212,7 +212,7 @@ struct SessionTests {
     }
 
     @Test(
-        "R40, C-08: redirects to another origin carry nothing, and those within the origin are followed once",
+        "R40, R41, C-08: redirects to another origin carry nothing, and those within the origin are followed once",
         arguments: ["https://evil.example/mcp", "http://rs.example/mcp", "//evil.example/mcp"])
     func redirects(_ location: String) async throws {
         let session = try world.session()
