@@ -46,6 +46,7 @@ struct APIKeys: TokenVerifier {
 struct Server {
     static func main() async {
         await ServerProgram.run {
+            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
             guard let keys = ProcessInfo.processInfo.environment["API_KEYS"] else {
                 throw OAuthError(.invalidConfiguration, "set API_KEYS to KEY=USER:SCOPE,SCOPE with a key of at least 32 random characters")
             }

@@ -17,6 +17,7 @@ import OAuth
 struct Server {
     static func main() async {
         await ServerProgram.run {
+            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
             guard let issuer = ProcessInfo.processInfo.environment["AUTH_ISSUER"] else {
                 throw OAuthError(.invalidConfiguration, "set AUTH_ISSUER to the issuer's URL, exactly as its tokens have it")
             }

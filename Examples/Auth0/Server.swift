@@ -32,6 +32,7 @@ actor Notes {
 struct Server {
     static func main() async {
         await ServerProgram.run {
+            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
             let environment = ProcessInfo.processInfo.environment
             guard let issuer = environment["AUTH_ISSUER"], let url = environment["MCP_URL"] else {
                 throw OAuthError(

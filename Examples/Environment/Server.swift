@@ -17,6 +17,7 @@ import OAuth
 struct Server {
     static func main() async {
         await ServerProgram.run {
+            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
             let environment = ProcessInfo.processInfo.environment
             guard let trust = try Trust.environment(environment) else {
                 throw OAuthError(

@@ -24,6 +24,7 @@ struct Repository: Codable { let name: String, isPrivate: Bool }
 struct Server {
     static func main() async {
         await ServerProgram.run {
+            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
             let environment = ProcessInfo.processInfo.environment
             guard let id = environment["GITHUB_CLIENT_ID"], let secret = environment["GITHUB_CLIENT_SECRET"] else {
                 throw OAuthError(.invalidConfiguration, "set GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET to those of your OAuth app at GitHub")

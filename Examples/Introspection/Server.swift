@@ -15,6 +15,7 @@ import OAuth
 struct Server {
     static func main() async {
         await ServerProgram.run {
+            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
             let environment = ProcessInfo.processInfo.environment
             func value(_ name: String) throws -> String {
                 guard let value = environment[name], !value.isEmpty else {

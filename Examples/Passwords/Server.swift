@@ -36,6 +36,7 @@ actor Notes {
 struct Server {
     static func main() async {
         await ServerProgram.run {
+            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
             let port = try ServerProgram.port(8000)
             let transport = MCPServer.Transport.http(port: port)
             try transport.check()  // before any file is created

@@ -304,11 +304,11 @@ public final class MCPClient: Sendable {
         if let json, json["error"]?["code"]?.int != nil || (json["result"] != nil && json["id"]?.int == Int(id)) { return try Self.outcome(json) }
         if status == 404, version != nil, version != Self.modernVersion, state.withLock({ $0.sessionID }) != nil { throw SessionLost() }
         guard (200..<300).contains(status) else {
-            let words = json?["error_description"]?.string ?? json?["error"]?.string
+            let words = (json?["error_description"]?.string ?? json?["error"]?.string).map { ": " + DisplayText.clean($0, limit: 300) } ?? ""
+            // Other answers are those of an endpoint that is there.
+            let question = status == 404 || status == 405 ? ". Is \(session.server) the URL of its MCP endpoint?" : ""
             throw MCPError(
-                code: MCPError.httpStatus,
-                message:
-                    "the server answers \(status)\(words.map { ": " + DisplayText.clean($0, limit: 300) } ?? ""). Is \(session.server) the URL of its MCP endpoint?",
+                code: MCPError.httpStatus, message: "the server answers \(status)\(words)\(question)",
                 data: ["status": .int(status)])
         }
         throw MCPError(code: MCPError.notMCP, message: "the response is not one of MCP. Is \(session.server) the URL of an MCP endpoint?")

@@ -303,6 +303,16 @@ def machine():
     equal(json.loads(home.good("status", "--json"))["servers"], [], "after logout --all")
 
 
+@test("a machine that lacks a scope is told so, as not allowed (77), and not as wrong usage")
+def machine_scope():
+    server, _ = lab()
+    home = Home()
+    added = json.loads(home.good("clients", "add", "reader", "--grant", "client_credentials", "--scope", "read:tasks", "--data", server.data, "--json"))
+    machine = ("--grant", "client-credentials", "--client-id", "reader", "--client-secret", "env:SECRET", "--issuer", server.origin)
+    said = home.fails(77, "write:tasks", "call", server.url, "create-task", "text=x", *machine, SECRET=added["client_secret"])
+    check("URL of its MCP endpoint" not in said, said)
+
+
 @test("device grant: a machine without a browser shows a code")
 def device():
     server, _ = lab()

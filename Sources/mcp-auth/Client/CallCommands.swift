@@ -67,7 +67,7 @@ struct CallCommand: AsyncParsableCommand {
             let input = try ToolArguments.parse(arguments, schema: schema ?? .null)
             let result: JSONValue
             do { result = try await client.callTool(tool, input) } catch let error as MCPError {
-                if schema == nil {
+                if schema == nil, error.code == -32602 || error.code == -32601 {
                     throw OAuthError(.invalidRequest, "\(error.message). The tools are: \(names.joined(separator: ", "))")
                 }
                 throw error

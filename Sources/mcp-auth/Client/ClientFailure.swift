@@ -17,7 +17,8 @@ enum ClientFailure {
         if let error = error as? ExitCode { return error }
         if let error = error as? MCPError {
             Console.problem(error.message + (error.data.flatMap { $0.string }.map { ": \($0)" } ?? ""))
-            return ExitCode(error.code == MCPError.notMCP ? 76 : error.code == MCPError.httpStatus ? 69 : 1)
+            let isRefusal = error.code == MCPError.httpStatus && [401, 403].contains(error.data?["status"]?.int)
+            return ExitCode(error.code == MCPError.notMCP ? 76 : isRefusal ? 77 : error.code == MCPError.httpStatus ? 69 : 1)
         }
         guard let error = error as? OAuthError else { return Console.failure(error) }
         var message = error.message
