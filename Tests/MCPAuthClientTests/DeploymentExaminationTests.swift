@@ -360,6 +360,34 @@ struct DeploymentExaminationTests {
     }
 }
 
+/// A server on this machine that answers every preflight in one way.
+private struct LocalServer: HTTPFetcher {
+    let preflight: @Sendable (_ origin: String) -> HTTPFields
+
+    func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply {
+        guard request.method == .options else { return HTTPReply(.unauthorized, [.wwwAuthenticate: "Bearer"]) }
+        return HTTPReply(.noContent, preflight(request.fields[.origin] ?? ""))
+    }
+}
+
+@Suite("Examination of a server on this machine")
+struct LocalExaminationTests {
+    private func codes(_ preflight: @escaping @Sendable (String) -> HTTPFields) async throws -> Set<String> {
+        let server = try ResourceIdentifier("http://127.0.0.1:8000/mcp")
+        let examination = await DeploymentExamination.examine(server, with: LocalServer(preflight: preflight))
+        return Set(examination.findings.map(\.code))
+    }
+
+    @Test("pages of this machine are enough for CORS; pages of strangers with cookies are an error here too")
+    func pages() async throws {
+        let local = try await codes { $0.hasPrefix("http://localhost") ? [.accessControlAllowOrigin: $0] : [:] }
+        #expect(local.isDisjoint(with: ["cors_missing", "cors_with_credentials"]))
+        #expect(try await codes { _ in [:] }.contains("cors_missing"))
+        let open = try await codes { [.accessControlAllowOrigin: $0, .accessControlAllowCredentials: "true"] }
+        #expect(open.contains("cors_with_credentials"))
+    }
+}
+
 @Suite("Examination from inside")
 struct InsideExaminationTests {
     /// The codes that are found at a server with this fault, with a sign-in that the examination spends.

@@ -180,16 +180,18 @@ extension DeploymentExamination {
     /// Web pages, and requests that a web page could make a browser send.
     mutating func checkBrowsers() async {
         steps.append("requests of web pages")
-        // A server on this machine has to do with web pages on this machine.
-        let origin = server.url.isLoopback ? "http://localhost:6274" : "https://inspector.example"
-        let preflight = OutboundRequest(
-            .options, server.url,
-            fields: [
-                .origin: origin, .accessControlRequestMethod: "POST",
-                .accessControlRequestHeaders: "authorization, content-type, mcp-protocol-version",
-            ])
+        let foreign = "https://inspector.example"
+        func preflight(_ origin: String) -> OutboundRequest {
+            OutboundRequest(
+                .options, server.url,
+                fields: [
+                    .origin: origin, .accessControlRequestMethod: "POST",
+                    .accessControlRequestHeaders: "authorization, content-type, mcp-protocol-version",
+                ])
+        }
         let severity: Finding.Severity = profile.isWebPage ? .error : .note
-        if let reply = await fetch(preflight) {
+        // The clients of a server on this machine are web pages on this machine.
+        if let reply = await fetch(preflight(server.url.isLoopback ? "http://localhost:6274" : foreign)) {
             let allowed = reply.response.headerFields[.accessControlAllowOrigin]
             if reply.response.status.code == 401 {
                 add(
@@ -202,12 +204,15 @@ extension DeploymentExamination {
                     effect: "Clients in web pages (MCP Inspector, playgrounds) cannot connect. Programs are not affected.",
                     remedy: "If web pages shall connect, allow their origins, and expose WWW-Authenticate and Mcp-Session-Id.")
             }
-            if allowed == origin, reply.response.headerFields[.accessControlAllowCredentials] == "true" {
-                add(
-                    .error, "cors_with_credentials", "any web page may send requests with cookies (CORS)",
-                    effect: "A page that a user visits can act as the user, if anything behind this origin uses cookies.",
-                    remedy: "Do not send Access-Control-Allow-Credentials, or allow known origins only.")
-            }
+        }
+        // On every server: a page of a stranger must not come in with the cookies of the user.
+        if let reply = await fetch(preflight(foreign)), reply.response.headerFields[.accessControlAllowOrigin] == foreign,
+            reply.response.headerFields[.accessControlAllowCredentials] == "true"
+        {
+            add(
+                .error, "cors_with_credentials", "any web page may send requests with cookies (CORS)",
+                effect: "A page that a user visits can act as the user, if anything behind this origin uses cookies.",
+                remedy: "Do not send Access-Control-Allow-Credentials, or allow known origins only.")
         }
         if server.url.isLoopback, isProtected {
             if let reply = await fetch(ping([HTTPField.Name("Host")!: "rebinding.example"])),
