@@ -43,9 +43,13 @@ struct Server {
 
     /// The one way to sign in.
     static func method(_ environment: [String: String]) throws -> SignInMethod {
+        let needed = ["PROVIDER", "CLIENT_ID", "CLIENT_SECRET", "COMPANY"] + (environment["PROVIDER"] == "keycloak" ? ["REALM"] : [])
+        let missing = needed.filter { (environment[$0] ?? "").isEmpty }
         func value(_ name: String) throws -> String {
-            guard let value = environment[name], !value.isEmpty else {
-                throw OAuthError(.invalidConfiguration, "set \(name); the first lines of Examples/SignIn/Server.swift show all variables")
+            guard missing.isEmpty, let value = environment[name] else {
+                throw OAuthError(
+                    .invalidConfiguration,
+                    "set \(missing.joined(separator: ", ")); the first lines of Examples/SignIn/Server.swift say what they mean")
             }
             return value
         }

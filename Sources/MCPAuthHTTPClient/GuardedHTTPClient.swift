@@ -18,7 +18,7 @@ import Synchronization
 /// With a proxy, the proxy resolves names and connects. Scheme, literal addresses, redirects, size and time are still
 /// checked here. Which address a name leads to is then the proxy's decision, so the proxy has to keep requests away
 /// from internal services.
-public final class GuardedHTTPClient: HTTPFetcher, HTTPExchange {
+public final class GuardedHTTPClient: HTTPFetcher, HTTPExchange, ExplainingFetcher {
     /// Resolves the addresses of a host within a time.
     package typealias Resolve = @Sendable (_ host: String, _ port: Int, _ timeout: Duration) async throws -> [(text: String, value: IPAddress)]
 
@@ -26,28 +26,48 @@ public final class GuardedHTTPClient: HTTPFetcher, HTTPExchange {
     private let resolve: Resolve
     private let clients: ClientCache
     private let route: OutboundRoute
+    private let explainsFailures: Bool
 
     /// A client with its own connections, by default for https to public addresses only. Call `shutdown()` when it is
     /// no longer needed.
     public convenience init(_ policy: OutboundPolicy = .strict) { self.init(policy, resolve: Resolver.addresses(of:port:within:)) }
 
     /// A client that goes through a proxy, or trusts further certificate authorities.
-    public convenience init(_ policy: OutboundPolicy = .strict, route: OutboundRoute) {
-        self.init(policy, route: route, resolve: Resolver.addresses(of:port:within:))
+    ///
+    /// - Parameter explainsFailures: Whether a message says why a request failed, such as a certificate that is not
+    ///   trusted. For programs whose user chose the server. Not for servers: their callers may choose URLs, and would
+    ///   learn which hosts and ports of the network exist (S-04).
+    public convenience init(_ policy: OutboundPolicy = .strict, route: OutboundRoute = OutboundRoute(), explainsFailures: Bool = false) {
+        self.init(policy, route: route, explainsFailures: explainsFailures, resolve: Resolver.addresses(of:port:within:))
     }
 
-    package init(_ policy: OutboundPolicy, route: OutboundRoute = OutboundRoute(), resolve: @escaping Resolve) {
+    package init(
+        _ policy: OutboundPolicy, route: OutboundRoute = OutboundRoute(), explainsFailures: Bool = false, resolve: @escaping Resolve
+    ) {
         self.policy = policy
         self.resolve = resolve
         self.route = route
+        self.explainsFailures = explainsFailures
         clients = ClientCache(route: route)
+    }
+
+    private init(explaining other: GuardedHTTPClient) {
+        policy = other.policy
+        resolve = other.resolve
+        route = other.route
+        explainsFailures = true
+        clients = other.clients
     }
 
     /// A client for the route that the environment names; see `OutboundRoute.init(environment:)`. Throws
     /// `invalid_configuration`.
-    public static func environment(_ environment: [String: String], policy: OutboundPolicy = .strict) throws(OAuthError) -> GuardedHTTPClient {
-        GuardedHTTPClient(policy, route: try OutboundRoute(environment: environment))
+    public static func environment(
+        _ environment: [String: String], policy: OutboundPolicy = .strict, explainsFailures: Bool = false
+    ) throws(OAuthError) -> GuardedHTTPClient {
+        GuardedHTTPClient(policy, route: try OutboundRoute(environment: environment), explainsFailures: explainsFailures)
     }
+
+    package var explaining: any HTTPFetcher { GuardedHTTPClient(explaining: self) }
 
     /// A client for https to public addresses only, which lives as long as the process.
     public static let shared = GuardedHTTPClient()
@@ -57,13 +77,23 @@ public final class GuardedHTTPClient: HTTPFetcher, HTTPExchange {
     public func shutdown() async { await clients.shutdown() }
 
     /// Sends one request. Throws `fetch_failed` when the policy forbids the URL, and then says which setting would
-    /// allow it. Every other failure gives the same message, which names the host only.
+    /// allow it. Every other failure gives the same message, which names the host only, unless this client explains
+    /// failures.
     public func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply {
-        let failure = OAuthError(.fetchFailed, "could not fetch from \(request.url.hostForURL)")
         guard policy.allows(request.url) else {
             throw OAuthError(.fetchFailed, Self.refusal(of: request.url))
         }
-        do { return try await Spans.around("fetch") { try await self.exchangeInTime(request) } } catch { throw failure }
+        do { return try await Spans.around("fetch") { try await self.exchangeInTime(request) } } catch { throw failure(error, request) }
+    }
+
+    private func failure(_ error: any Error, _ request: OutboundRequest) -> OAuthError {
+        let url = request.url
+        let sentence = "could not reach \(FailureReason.place(url))"
+        guard explainsFailures, let reason = FailureReason.text(error, url, within: request.timeout) else {
+            return OAuthError(.fetchFailed, sentence)
+        }
+        let proxy = route.usesProxy(for: url) ? route.proxy.map { " through the proxy \(FailureReason.place($0))" } ?? "" : ""
+        return OAuthError(.fetchFailed, "\(sentence)\(proxy): \(reason)")
     }
 
     /// Says which setting would allow a URL.
@@ -81,10 +111,10 @@ public final class GuardedHTTPClient: HTTPFetcher, HTTPExchange {
             group.addTask { try await self.exchange(request) }
             group.addTask {
                 try await Task.sleep(for: request.timeout)
-                throw TooLate()
+                throw FailureReason.TooLate()
             }
             defer { group.cancelAll() }
-            guard let reply = try await group.next() else { throw TooLate() }
+            guard let reply = try await group.next() else { throw FailureReason.TooLate() }
             return reply
         }
     }
@@ -113,7 +143,9 @@ public final class GuardedHTTPClient: HTTPFetcher, HTTPExchange {
 
     private func exchange(_ request: OutboundRequest, by client: HTTPClient) async throws -> HTTPReply {
         let response = try await client.execute(outbound(request), deadline: .now() + .seconds(max(1, request.timeout.components.seconds)))
-        if let length = response.headers.first(name: "Content-Length").flatMap(Int.init), length > request.maximumBytes { throw TooLarge() }
+        if let length = response.headers.first(name: "Content-Length").flatMap(Int.init), length > request.maximumBytes {
+            throw FailureReason.TooLarge(limit: request.maximumBytes)
+        }
         let body = try await response.body.collect(upTo: request.maximumBytes)
         let head = Self.head(response)
         return HTTPReply(head.status, head.headerFields, body: Array(body.readableBytesView))
@@ -125,7 +157,6 @@ public final class GuardedHTTPClient: HTTPFetcher, HTTPExchange {
     /// `maximumBytes` long; the reader bounds the whole. The connection is closed when the body is cancelled or
     /// released.
     public func send(_ request: OutboundRequest) async throws(OAuthError) -> StreamedReply {
-        let failure = OAuthError(.fetchFailed, "could not reach \(request.url.hostForURL)")
         guard policy.allows(request.url) else { throw OAuthError(.fetchFailed, Self.refusal(of: request.url)) }
         let parts = BodyParts()
         let head = HeadPromise()
@@ -137,19 +168,19 @@ public final class GuardedHTTPClient: HTTPFetcher, HTTPExchange {
                     let response = try await client.execute(self.outbound(request), deadline: .distantFuture)
                     head.give(.success(Self.head(response)))
                     for try await buffer in response.body {
-                        guard buffer.readableBytes <= request.maximumBytes else { throw TooLarge() }
+                        guard buffer.readableBytes <= request.maximumBytes else { throw FailureReason.TooLarge(limit: request.maximumBytes) }
                         try await parts.put(Array(buffer.readableBytesView))
                     }
                 }
                 await parts.finish(nil)
             } catch {
-                head.give(.failure(failure))
+                head.give(.failure(self.failure(error, request)))
                 await parts.finish(OAuthError(.fetchFailed, "the connection to \(request.url.hostForURL) was lost"))
             }
         }
         let timer = Task {
             try await Task.sleep(for: request.timeout)
-            head.give(.failure(failure))
+            head.give(.failure(self.failure(FailureReason.TooLate(), request)))
             task.cancel()
         }
         defer { timer.cancel() }
@@ -169,17 +200,13 @@ public final class GuardedHTTPClient: HTTPFetcher, HTTPExchange {
                 }, cancel: { owner.cancel() }))
     }
 
-    private struct TooLarge: Error {}
-    private struct TooLate: Error {}
-    private struct NotAllowed: Error {}
-
     /// An address of the host. All addresses of the host are allowed.
     private func checkedAddress(of url: WebURL, within timeout: Duration) async throws -> String {
         let host = url.host
         let port = url.effectivePort
         let addresses = try await resolve(host, port, timeout)
-        guard !addresses.isEmpty, addresses.count <= 32 else { throw NotAllowed() }
-        for address in addresses { guard policy.allows(address.value) else { throw NotAllowed() } }
+        guard !addresses.isEmpty else { throw FailureReason.NoAddress() }
+        guard addresses.count <= 32, addresses.allSatisfy({ policy.allows($0.value) }) else { throw FailureReason.NotAllowed() }
         return addresses[0].text
     }
 }

@@ -207,7 +207,7 @@ public struct DataFolder: Sendable {
 
 extension AuthorizationServer {
     /// An authorization server that keeps everything in one folder: `auth.db`, `master.key`, `audit.jsonl`, and
-    /// `server.json`, in which commands find the resources and their scopes.
+    /// `server.json`, in which commands find the name, the resources and their scopes.
     ///
     /// Throws `invalid_configuration`, `invalid_identifier` or `temporarily_unavailable`. The configuration is checked
     /// before any file is written.
@@ -222,7 +222,7 @@ extension AuthorizationServer {
         let master = try await folder.masterKey(for: store)
         try await self.init(
             issuer, configuration: configuration, store: store, master: master, signIn: signIn, fetcher: fetcher, audit: try folder.audit(audit))
-        folder.describe(configuration.resources)
+        folder.describe(configuration)
     }
 
     /// The server of a folder, to administer it from another process, also while it runs. It serves nobody, and turns
@@ -241,9 +241,10 @@ extension AuthorizationServer {
             throw OAuthError(
                 .invalidConfiguration, "there is no server's data in \(folder.path("")) yet; start the server once, or name another folder")
         }
-        let described = folder.describedResources()
+        let (name, described) = folder.description()
         var configuration = AuthorizationServerConfiguration(
             resources: described.isEmpty ? [try ProtectedResource(issuer, scopes: [])] : described)
+        configuration.name = name
         // The running server checks its own configuration.
         configuration.isOpenIDProvider = described.allSatisfy { $0.scopes.allSatisfy { !["openid", "profile", "email"].contains($0.scope.text) } }
         // What it signs with in the order in which its keys were made; how often it turns them is the server's own

@@ -66,12 +66,14 @@ private struct LocalVerifier: TokenVerifier {
     func verify(_ token: AccessToken, at now: NumericDate) -> Verification {
         let verification = token.looksLikeJWT ? verifier.verify(token, at: now) : opened(token, at: now)
         guard case .accepted(let principal) = verification else { return verification }
-        return stillAccepts(principal) ? verification : .rejected(RejectionReason("revoked"))
+        return stillAccepts(principal) ? verification : .rejected(.revoked(principal))
     }
 
     /// Validates an opaque token. It is sealed by this server, which is as good as a signature.
     private func opened(_ token: AccessToken, at now: NumericDate) -> Verification {
-        guard let claims = tokens.openedClaims(of: token.text) else { return .rejected(RejectionReason("unknown_token")) }
+        guard let claims = tokens.openedClaims(of: token.text) else {
+            return .rejected(RejectionReason("unknown_token", "this server did not issue it, or it was issued before the keys were replaced"))
+        }
         if let violation = requirements.violation(claims: claims, now: now) { return .rejected(RejectionReason(violation.rawValue)) }
         return verifier.principal(claims)
     }

@@ -1,5 +1,6 @@
 """The command line as an operator uses it: names, lists, wrong usage, help, completions, manual pages."""
 
+import base64
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from support import PASSWORD, Browser, Client, Server, check, equal, main, test
+from support import PASSWORD, Browser, Client, Server, check, equal, main, post_form, test
 
 BINARY = os.path.abspath(sys.argv[1])
 BROWSER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "browser.py")
@@ -55,6 +56,14 @@ def _():
     check(events and all(event["user"] == "ada" for event in events), events)
     check(any(event["client"] for event in events), "an event names its client")
     client = json.loads(good(server, "clients", "list", "--json"))[0]
+    machine = command(server, "clients", "add", "nightly", "--grant", "client_credentials", "--scope", "read:tasks", "--json")
+    robot = json.loads(machine.stdout)
+    basic = {"Authorization": "Basic " + base64.b64encode(f"nightly:{robot['client_secret']}".encode()).decode()}
+    for _ in range(2):
+        equal(post_form(server.origin + "/token", {"grant_type": "client_credentials", "resource": server.url}, basic).status, 200, "a machine")
+    done = command(server, "grants", "list", "--json")
+    check(all(row["user"] for row in json.loads(done.stdout)) and "2 grants of machines are not shown; --all shows them" in done.stderr, done.stderr)
+    check(any(not row["user"] for row in json.loads(good(server, "grants", "list", "--all", "--json"))), "grants of machines")
     equal((client["active"], type(client["redirect_uris"]), type(client["grants"])), (True, list, list), "a client")
     user = json.loads(good(server, "users", "show", "ada", "--json"))
     equal((user["active"], user["one_time_codes"], len(user["sessions"])), (True, False, 1), "a user")
@@ -111,6 +120,9 @@ def _():
     refused(server, 64, "did you mean users?", "user", "list")
     refused(server, 64, "did you mean list?", "users", "lits")
     refused(server, 64, "--foo", "users", "list", "--foo")
+    refused(server, 64, "there is no command mcp-auth user (did you mean users?)", "help", "user")
+    refused(server, 64, "Did you mean '--version'?", "--vesion")
+    refused(server, 64, "--trusted-proxies is 0 to 16", "demo", "--trusted-proxies", "-1")
     refused(server, 64, "--count is 1 or more", "audit", "show", "--count=-3")
     refused(server, 64, "--limit is 1 or more", "grants", "list", "--limit=0")
     refused(server, 64, "The log has:", "audit", "show", "--action", "sign-in")
@@ -126,6 +138,18 @@ def _():
     refused(server, 78, "needs a secret or a key", "clients", "add", "r", "--grant", "client_credentials", "--public")
     refused(server, 78, "the folder /nowhere does not exist", "users", "list", "--data", "/nowhere")
     refused(server, 64, "this password is among those that attackers try first", "users", "add", "bob", given="password1\n")
+
+
+@test("a reader that goes away, as in | head, ends a command without a crash")
+def _():
+    server = lab()
+    for restores in (True, False):
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(
+            [BINARY, "audit", "show", "--data", server.data], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, restore_signals=restores)
+        os.close(writer)
+        equal((done.returncode, done.stderr), (-signal.SIGPIPE if restores else 128 + signal.SIGPIPE, ""), "the end")
 
 
 @test("an audit log that nobody wrote is no log: exit 78")

@@ -254,6 +254,47 @@ struct GuardedHTTPClientTests {
         }
     }
 
+    @Test("S-04: a failure names no reason to a stranger, and the reason to the one who chose the URL")
+    func reasons() async throws {
+        try await withServer { port in
+            let silent = GuardedHTTPClient(.development)
+            let explaining = GuardedHTTPClient(.development, explainsFailures: true)
+            // What a server does with URLs of its configuration.
+            let configured = silent.forConfiguredURLs
+            let rows = [
+                ("https://127.0.0.1:\(port)/ok", "does not speak TLS; did you mean http://127.0.0.1:\(port)/ok?"),
+                ("http://127.0.0.1:1/ok", "nothing accepts connections on port 1"),
+                ("http://no-such-host.invalid/ok", "the name has no address"), ("http://127.0.0.1:\(port)/big", "longer than 10000 bytes"),
+                ("http://127.0.0.1:\(port)/slow", "no answer within 8 seconds"),
+            ]
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (url, reason) in rows {
+                    let request = OutboundRequest(.get, try #require(WebURL(url)), maximumBytes: 10_000, timeout: .seconds(8))
+                    let place = request.url.hostForURL + (request.url.port.map { ":\($0)" } ?? "")
+                    for fetcher in [explaining, configured] as [any HTTPFetcher] {
+                        group.addTask {
+                            let error = await #expect(throws: OAuthError.self) { try await fetcher.fetch(request) }
+                            #expect(error?.message.contains(reason) == true, "\(url): \(error?.message ?? "-")")
+                        }
+                    }
+                    group.addTask {
+                        let error = await #expect(throws: OAuthError.self) { try await silent.fetch(request) }
+                        #expect(error?.message == "could not reach \(place)")
+                    }
+                    // The reader of a stream limits it by itself.
+                    guard !url.hasSuffix("/big") else { continue }
+                    group.addTask {
+                        let error = await #expect(throws: OAuthError.self) { try await silent.send(request) }
+                        #expect(error?.message == "could not reach \(place)")
+                    }
+                }
+                try await group.waitForAll()
+            }
+            await silent.shutdown()
+            await explaining.shutdown()
+        }
+    }
+
     @Test("L-04: the error names the host that was asked for, and no address and no secret")
     func messages() async throws {
         let error = await #expect(throws: OAuthError.self) { try await fetch("http://127.0.0.1:1/ok?token=hidden") }

@@ -1,5 +1,6 @@
 import HTTPTypes
 import JOSE
+import MCPAuth
 import MCPAuthTesting
 import MCPAuthorizationServer
 import OAuth
@@ -75,6 +76,23 @@ struct DeviceTests {
         #expect(try await harness.refresh(client, try #require(tokens.json["refresh_token"]?.string)).status == 200)
         harness.time.advance(by: 6)
         #expect(try await poll(codes).error == "invalid_grant", "once")
+    }
+
+    @Test("the page for a code names the user, and lets another one go on with the same code")
+    func anotherUser() async throws {
+        let codes = try await begin()
+        let browser = try await signedIn()
+        try await browser.go(.get, "/device?user_code=\(codes.user)")
+        #expect(browser.page.contains("Not ada? Use another account"))
+        try await browser.submit("/sign-out", [])
+        try await browser.signIn("grace")
+        #expect(browser.page.contains("value=\"\(codes.user)\"") && browser.page.contains("Not grace?"))
+        try await browser.submit("/device", [("user_code", codes.user)])
+        try await decide("allow", browser)
+        let tokens = try await poll(codes)
+        let decided = try #require(harness.events.events.last { $0.action == "device.decided" })
+        let grace = try #require(try await harness.server.user(named: "grace"))
+        #expect(tokens.status == 200 && decided.subject == grace.id)
     }
 
     @Test("X-08: asking too often is answered so, and makes the interval longer")

@@ -34,6 +34,29 @@ struct RevocationTests {
         #expect(try await harness.refresh(client, try #require(fresh.json["refresh_token"]?.string)).error == "invalid_grant")
     }
 
+    @Test(
+        "103: the audit log says whose token it was that is revoked, with and without a cache; of an unknown token it says nothing",
+        arguments: [0, 100])
+    func holder(_ capacity: Int) async throws {
+        let tokens = try await harness.tokens(client)
+        let audit = EventRecorder()
+        let resourceServer = try ResourceServer(
+            Harness.resource, trusting: .local(harness.server), audit: AuditLog([audit]), clock: harness.time.clock, cacheCapacity: capacity)
+        func ask(_ token: String) async {
+            _ = await resourceServer.authenticate(
+                HTTPRequest(
+                    method: .post, scheme: "https", authority: "rs.example", path: "/mcp", headerFields: [.authorization: "Bearer \(token)"]))
+        }
+        await ask(tokens.access)
+        try await harness.post("/revoke", [("client_id", client), ("token", tokens.access)])
+        await ask(tokens.access)
+        await ask("no-token-of-this-server")
+        let revoked = try #require(audit.events.first { $0.reason == "revoked" })
+        let ada = try #require(try await harness.server.user(named: "ada"))
+        #expect(revoked.subject == ada.id && revoked.clientID == client)
+        #expect(audit.events.last?.subject == nil && audit.events.last?.reason != "revoked")
+    }
+
     @Test("F-09: other clients' tokens and garbage are 200 and change nothing; a client that is none is 401")
     func foreign() async throws {
         let tokens = try await harness.tokens(client)

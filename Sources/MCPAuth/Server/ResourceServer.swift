@@ -93,6 +93,7 @@ public final class ResourceServer: Sendable {
         localIssuers = trust.localIssuers
         discoveredIssuers = trust.discoveredIssuers
         hasOtherIssuers = trust.authorizationServers.contains { server in !trust.localIssuers.contains { $0.issuer == server } }
+        let fetcher = fetcher?.forConfiguredURLs
         self.fetcher = fetcher
         self.exchanges = exchanges
         self.clock = clock
@@ -406,7 +407,7 @@ public final class ResourceServer: Sendable {
             return reply(.badRequest, OAuthError(.invalidRequest, why), scope: [])
         case .invalidToken(let reason):
             rejections.note(reason, logger, at: clock.now)
-            record(.denied, operation, caller, reason: reason.code, detail: reason.detail)
+            record(.denied, operation, caller, reason: reason.code, detail: reason.detail, holder: reason.holder)
             var answer = reply(
                 .unauthorized, OAuthError(.invalidToken, "the access token is invalid, expired, revoked or meant for another server"),
                 scope: challenged, isProof: isProof)
@@ -451,18 +452,22 @@ public final class ResourceServer: Sendable {
     }
 
     private func record(
-        _ verdict: AuditEvent.Verdict, _ operation: Operation, _ caller: Caller, reason: String, detail: String? = nil, missing: ScopeSet? = nil
+        _ verdict: AuditEvent.Verdict, _ operation: Operation, _ caller: Caller, reason: String, detail: String? = nil, missing: ScopeSet? = nil,
+        holder: RejectionReason.Holder? = nil
     ) {
-        audit.record("access", verdict, reason) { event(verdict, operation, caller, reason: reason, detail: detail, missing: missing) }
+        audit.record("access", verdict, reason) {
+            event(verdict, operation, caller, reason: reason, detail: detail, missing: missing, holder: holder)
+        }
     }
 
     private func event(
         _ verdict: AuditEvent.Verdict, _ operation: Operation, _ caller: Caller, reason: String? = nil, detail: String? = nil,
-        missing: ScopeSet? = nil
+        missing: ScopeSet? = nil, holder: RejectionReason.Holder? = nil
     ) -> AuditEvent {
-        AuditEvent(
-            "access", verdict, at: clock.now, reason: reason, detail: detail, issuer: caller.principal?.issuer, subject: caller.principal?.subject,
-            clientID: caller.principal?.clientID, operation: operation.description, scopes: caller.principal?.scopes, missingScopes: missing,
+        let holder = holder ?? caller.principal.map(RejectionReason.Holder.init)
+        return AuditEvent(
+            "access", verdict, at: clock.now, reason: reason, detail: detail, issuer: holder?.issuer, subject: holder?.subject,
+            clientID: holder?.clientID, operation: operation.description, scopes: caller.principal?.scopes, missingScopes: missing,
             requestID: caller.requestID, peer: caller.peer)
     }
 }

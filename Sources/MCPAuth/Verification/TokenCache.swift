@@ -47,7 +47,7 @@ public final class CachingVerifier: TokenVerifier {
         if let principal = cache.principal(for: digest, at: now, epoch: epoch) {
             guard verifier.stillAccepts(principal) else {
                 cache.remove(digest)
-                return .rejected(RejectionReason("revoked", "the token was good and is revoked"))
+                return .rejected(.revoked(principal))
             }
             hits.increment()
             return .accepted(principal)

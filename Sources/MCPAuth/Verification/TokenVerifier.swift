@@ -67,6 +67,28 @@ public struct RejectionReason: Sendable, Hashable, CustomStringConvertible {
     /// The value that was found, the expected one and the fix, for the operator's log only. It contains escaped,
     /// unverified values of the token.
     package var explanation = LazyText { "" }
+    /// Whose token it was, for the audit log, when a valid token was revoked. Nil: unknown.
+    package var holder: Holder?
+
+    /// The issuer, user and client of a token.
+    package struct Holder: Sendable, Hashable {
+        package let issuer: String
+        package let subject: String
+        package let clientID: String?
+
+        package init(_ principal: Principal) {
+            issuer = principal.issuer
+            subject = principal.subject
+            clientID = principal.clientID
+        }
+    }
+
+    /// The token of a principal was revoked before it expired.
+    package static func revoked(_ principal: Principal) -> RejectionReason {
+        var reason = RejectionReason("revoked", "the token was valid and is revoked")
+        reason.holder = Holder(principal)
+        return reason
+    }
 
     /// A reason for a verifier of your own. `code` must come from code, never from a token. `detail` must contain
     /// nothing of the token.

@@ -17,7 +17,7 @@ extension DeploymentExamination {
         let reply: HTTPReply
         do throws(OAuthError) { reply = try await fetcher.fetch(ping()) } catch {
             add(
-                .error, "server_unreachable", "the server does not answer: \(error.message)", effect: "No client can connect.",
+                .error, "server_unreachable", error.message, effect: "No client can connect.",
                 remedy: "Check the URL, the name's address, the port and the certificate; a proxy must accept POST.")
             return false
         }

@@ -36,7 +36,8 @@ public struct ServerCertificate: Sendable {
             throw OAuthError(
                 .invalidConfiguration, "\(chain) does not begin with a certificate in PEM form (-----BEGIN CERTIFICATE-----); use the full chain")
         }
-        guard let privateKey = try? NIOSSLPrivateKey(bytes: Array(try Self.text(of: key, "the key").utf8), format: .pem) else {
+        let keyText = try Self.text(of: key, "the key")
+        guard let privateKey = try? NIOSSLPrivateKey(bytes: Array(keyText.utf8), format: .pem) else {
             throw OAuthError(.invalidConfiguration, "\(key) holds no unencrypted private key in PEM form (-----BEGIN PRIVATE KEY-----)")
         }
         let settings = (try? NIOSSLCertificate.fromPEMBytes(Array(text.utf8))).map { chain in

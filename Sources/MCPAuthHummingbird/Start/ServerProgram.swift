@@ -25,7 +25,7 @@ public enum ServerProgram {
             if Welcome.wasShown { Welcome.print("Stopped.\n") }
         } catch {
             let (text, code) = failure(error)
-            FileHandle.standardError.write(Data("\(name): \(text)\n".utf8))
+            StandardOutput.writeError("\(name): \(text)\n")
             exit(code)
         }
     }
@@ -40,10 +40,10 @@ public enum ServerProgram {
         let list = variables.map { "  \($0.key.padding(toLength: width, withPad: " ", startingAt: 0))\($0.value)\n" }.joined()
         let help = list.isEmpty ? "" : "It reads these environment variables:\n\n\(list)"
         guard ["--help", "-h", "help"].contains(argument) else {
-            FileHandle.standardError.write(Data("\(name): it takes no arguments, and \(HTTPReply.printable(argument)) is one. \(help)".utf8))
+            StandardOutput.writeError("\(name): it takes no arguments, and \(HTTPReply.printable(argument)) is one. \(help)")
             exit(64)
         }
-        FileHandle.standardOutput.write(Data("\(name) takes no arguments. \(help)".utf8))
+        StandardOutput.write("\(name) takes no arguments. \(help)")
         exit(0)
     }
 
@@ -69,10 +69,12 @@ public enum ServerProgram {
         let isEncrypted = if case .https = transport { true } else { false }
         let port = transport.address.port
         guard let text = environment["ORIGIN"], !text.isEmpty else {
-            let origin = "\(isEncrypted ? "https" : "http")://127.0.0.1:\(port)"
+            let own = "\(isEncrypted ? "https" : "http")://127.0.0.1:\(port)"
+            // Without the scheme's own port, as clients write it.
+            let origin = WebURL(own)?.origin ?? own
             if !["127.0.0.1", "localhost", "::1"].contains(transport.address.host) {
                 let warning = "it listens on \(transport.address.host), but answers requests to \(origin) only. Set ORIGIN to its public address"
-                FileHandle.standardError.write(Data("\(name): \(warning)\n".utf8))
+                StandardOutput.writeError("\(name): \(warning)\n")
             }
             return origin
         }

@@ -47,5 +47,5 @@ enum Welcome {
         shown.withLock { $0 = true }
     }
 
-    static func print(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
+    static func print(_ text: String) { StandardOutput.write(text) }
 }

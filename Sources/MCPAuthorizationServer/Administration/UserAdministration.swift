@@ -57,7 +57,7 @@ extension AuthorizationServer {
         }
         // Sessions that began without a code end. Grants stay.
         try await stored { try await store.deleteSessions(ofUser: user.id) }
-        return OneTimePasswords.uri(secret, account: user.name, issuer: issuer.url.hostForURL)
+        return OneTimePasswords.uri(secret, account: user.name, issuer: configuration.siteName(issuer))
     }
 
     /// Ends every session and grant of a user. Throws `invalid_request` when there is no user of this name, and

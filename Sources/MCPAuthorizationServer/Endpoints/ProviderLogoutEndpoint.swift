@@ -22,8 +22,9 @@ struct ProviderLogoutEndpoint: ServerComponent {
             let subject: String
             do throws(ProviderFailure) { subject = try await client.subject(ofLogoutToken: text, at: clock.now) } catch {
                 record("sessions.ended", .denied, call, reason: error.reason, detail: "\(id): \(error.detail)")
-                if case .unavailable = error { throw OAuthError(.temporarilyUnavailable, error.detail) }
-                throw OAuthError(.invalidRequest, error.detail)
+                if case .unavailable = error { throw OAuthError(.temporarilyUnavailable, "the keys of \(id) cannot be fetched at the moment") }
+                guard case .invalid(let detail) = error else { throw OAuthError(.serverError, "the logout token cannot be verified") }
+                throw OAuthError(.invalidRequest, detail)
             }
             let identity = ExternalIdentity(issuer: client.provider.issuer, subject: subject)
             if let connection = try await stored({ try await store.connection(identity) }) {

@@ -119,7 +119,7 @@ struct SignInEndpoint: ServerComponent {
             do throws(StoreError) {
                 if let value = browser.cookies.value(.session, in: call.request) { try await store.deleteSession(SecretHash(of: value)) }
             } catch { throw unavailable(error) }
-            record("sign_out", .allowed, call)
+            record("sign_out", .allowed, call, subject: signedIn?.user.id)
             let reply: HTTPReply
             switch transaction.purpose {
             case .account where transaction.halfSignedIn == nil: reply = pages.signedOut(elsewhere: await logoutPages(of: signedIn?.user))

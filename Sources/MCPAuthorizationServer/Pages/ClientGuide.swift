@@ -13,6 +13,8 @@ struct ClientGuide: Sendable {
         case command(String)
         /// The path of a configuration file, and a text for it.
         case file(String, String)
+
+        var isCommand: Bool { if case .command = self { true } else { false } }
     }
 
     /// Nil: every client that supports only stdio.

@@ -87,12 +87,7 @@ extension Pages {
                 }
             }
             if question.user != nil || choices.onlyProvider == nil {
-                HTML.tag("form", ["method": "post", "action": routes.path("/sign-out"), "class": "aside"]) {
-                    page.hidden("transaction", transaction)
-                    HTML.tag("button", ["type": "submit", "class": "link"]) {
-                        question.user.map { words.useAnotherAccount.with(displayName($0)) } ?? words.otherWay
-                    }
-                }
+                anotherAccount(page, transaction, question.user.map { words.useAnotherAccount.with(displayName($0)) } ?? words.otherWay)
             }
         }
     }

@@ -23,6 +23,7 @@ extension Pages {
                 HTML.tag("dt") { words.signedInAs }
                 HTML.tag("dd") { displayName(user) }
             }
+            anotherAccount(page, transaction, words.useAnotherAccount.with(displayName(user)))
         }
     }
 

@@ -130,12 +130,12 @@ package struct ServerPages: Sendable {
     private func section(_ guide: ClientGuide, _ words: PageWords) -> HTML {
         .tag("details") {
             HTML.tag("summary") { guide.client ?? words.frontOther }
-            for step in guide.steps {
+            for (index, step) in guide.steps.enumerated() {
                 switch step {
                 case .link(let url): HTML.tag("p") { HTML.tag("a", ["class": "button", "href": url]) { words.frontAddTo.with(guide.client ?? "") } }
                 case .menu(let path): HTML.tag("p") { words.frontMenu.with(path) }
                 case .command(let text):
-                    HTML.tag("p") { words.frontCommand }
+                    HTML.tag("p") { index > 0 && guide.steps[index - 1].isCommand ? words.frontNextCommand : words.frontCommand }
                     HTML.tag("pre", ["class": "copy"]) { HTML.tag("code") { text } }
                 case .file(let name, let text):
                     HTML.tag("p") { words.frontFile.with(name) }

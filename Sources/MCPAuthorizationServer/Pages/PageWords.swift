@@ -202,6 +202,8 @@ public struct PageWords: Sendable, Hashable {
     public var frontOther = "Applications that support only stdio"
     /// Front page, before a command.
     public var frontCommand = "In a terminal:"
+    /// Above a command that follows another one.
+    public var frontNextCommand = "Then:"
     /// Front page, before a text for a configuration file. `{0}`: the path of the file.
     public var frontFile = "In the file {0}:"
     /// Page for unknown paths: title and heading.

@@ -109,6 +109,7 @@ extension PageLanguage {
         words.frontMenu = "{0}, dann die Adresse einfügen."
         words.frontOther = "Anwendungen, die nur stdio unterstützen"
         words.frontCommand = "In einem Terminal:"
+        words.frontNextCommand = "Danach:"
         words.frontFile = "In der Datei {0}:"
         words.pageNotFound = "Diese Seite gibt es nicht"
         words.pageNotFoundNote = "Vielleicht ist die Adresse falsch geschrieben, oder die Seite wurde verschoben."

@@ -102,10 +102,15 @@ struct Pages: Sendable {
                 }
                 HTML.tag("button", ["type": "submit", "class": "primary"]) { words.goOn }
             }
-            HTML.tag("form", ["method": "post", "action": routes.path("/sign-out"), "class": "aside"]) {
-                page.hidden("transaction", transaction)
-                HTML.tag("button", ["type": "submit", "class": "link"]) { words.useAnotherAccount.with(displayName(user)) }
-            }
+            anotherAccount(page, transaction, words.useAnotherAccount.with(displayName(user)))
+        }
+    }
+
+    /// Goes on with the same request as another user.
+    func anotherAccount(_ page: Page, _ transaction: String, _ text: String) -> HTML {
+        .tag("form", ["method": "post", "action": routes.path("/sign-out"), "class": "aside"]) {
+            page.hidden("transaction", transaction)
+            HTML.tag("button", ["type": "submit", "class": "link"]) { text }
         }
     }
 

@@ -23,6 +23,7 @@ final class ProviderClient: Sendable {
         guard let signIn = method.provider.signIn else { throw OAuthError(.invalidConfiguration, "no sign-in") }
         self.method = method
         self.signIn = signIn
+        let fetcher = fetcher.forConfiguredURLs
         self.fetcher = fetcher
         switch method.provider.endpoints {
         case .discovered(let issuer, let fixed):

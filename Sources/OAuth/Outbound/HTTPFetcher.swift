@@ -11,6 +11,18 @@ public protocol HTTPFetcher: Sendable {
     func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply
 }
 
+/// A fetcher that can say why a request failed.
+package protocol ExplainingFetcher: HTTPFetcher {
+    /// A fetcher with the same policy whose messages give the reason.
+    var explaining: any HTTPFetcher { get }
+}
+
+extension HTTPFetcher {
+    /// For URLs of the configuration, whose errors go to a log and never to a caller. Otherwise the reason would tell
+    /// strangers which hosts and ports of the network exist (S-04).
+    package var forConfiguredURLs: any HTTPFetcher { (self as? any ExplainingFetcher)?.explaining ?? self }
+}
+
 /// A request to another server.
 public struct OutboundRequest: Sendable {
     /// The method. The default is GET.

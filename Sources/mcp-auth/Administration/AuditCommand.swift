@@ -44,7 +44,7 @@ struct AuditCommand: AsyncParsableCommand {
                   mcp-auth audit show --user ada --since 7d --until 1d
                   mcp-auth audit show --follow
                 """)
-        @Option(help: "How many events at most.")
+        @Option(parsing: .unconditional, help: "How many events at most.")
         var count = 50
         @Option(help: ArgumentHelp("Only this action, such as sign_in.", valueName: "action"))
         var action: String?
@@ -129,7 +129,7 @@ struct AuditCommand: AsyncParsableCommand {
         }
 
         private static let columns = [
-            "time", "action", "verdict", "reason", "user", "client", "operation", "scope", "detail", "peer", "subject", "client_id",
+            "time", "action", "verdict", "reason", "user", "client", "operation", "scope", "missing_scope", "detail", "peer", "subject", "client_id",
         ]
 
         private static func line(_ row: [JSONValue]) {

@@ -233,7 +233,7 @@ struct ClientsCommand: AsyncParsableCommand {
             commandName: "rotate-secret", abstract: "Create a new secret and print it, once.",
             discussion: "EXAMPLE\n  mcp-auth clients rotate-secret backend --overlap 3600")
         @OptionGroup var identified: Identified
-        @Option(help: ArgumentHelp("Seconds for which the old secret stays valid.", valueName: "seconds"))
+        @Option(parsing: .unconditional, help: ArgumentHelp("Seconds for which the old secret stays valid.", valueName: "seconds"))
         var overlap: Int64 = 86400
         @OptionGroup var options: AdministrationOptions
 
@@ -302,7 +302,7 @@ struct ClientsCommand: AsyncParsableCommand {
             discussion:
                 "RFC 7591 calls it so. For servers with dynamicRegistration .initialAccessToken.\n\nEXAMPLE\n  mcp-auth clients invite --lifetime 3600"
         )
-        @Option(help: ArgumentHelp("Its lifetime in seconds.", valueName: "seconds"))
+        @Option(parsing: .unconditional, help: ArgumentHelp("Its lifetime in seconds.", valueName: "seconds"))
         var lifetime: Int64 = 86400
         @OptionGroup var options: AdministrationOptions
 

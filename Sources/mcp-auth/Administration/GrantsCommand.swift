@@ -17,10 +17,17 @@ struct GrantsCommand: AsyncParsableCommand {
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List live grants, newest first.", discussion: "EXAMPLE\n  mcp-auth grants list --user ada")
+            abstract: "List live grants of users, newest first.",
+            discussion: """
+                EXAMPLES
+                  mcp-auth grants list --user ada
+                  mcp-auth grants list --all
+                """)
         @Option(help: ArgumentHelp("Of one user only.", valueName: "name"), completion: Completion.users)
         var user: String?
-        @Option(help: "How many at most.")
+        @Flag(help: "Also grants of machines, which have no user.")
+        var all = false
+        @Option(parsing: .unconditional, help: "How many at most.")
         var limit = 1000
         @OptionGroup var options: AdministrationOptions
 
@@ -30,7 +37,10 @@ struct GrantsCommand: AsyncParsableCommand {
             try await options.attempt { server in
                 let names = Names(server)
                 var rows: [[JSONValue]] = []
-                for grant in try await server.liveGrants(ofUser: user, limit: limit) {
+                let live = try await server.liveGrants(ofUser: user, limit: limit)
+                // Each token of a machine is a grant of its own, so that a few machines hide the users.
+                let shown = all ? live : live.filter { $0.userID != nil }
+                for grant in shown {
                     rows.append([
                         .string(grant.id), await names.user(grant.userID), await names.client(grant.clientID.text),
                         .strings(grant.scopes.map(\.text)), .string(grant.lastUsedAt.iso8601), JSONValue(grant.lastOperation),
@@ -42,7 +52,11 @@ struct GrantsCommand: AsyncParsableCommand {
                     [
                         "grant", "user", "client", "scope", "last_used", "last_operation", "ends", "type", "subject", "client_id", "resource",
                         "created",
-                    ], rows, empty: user.map { "\($0) has no grants." } ?? "There are no grants.")
+                    ], rows, empty: user.map { "\($0) has no grants." } ?? "There are no grants\(all ? "" : " of users").")
+                if live.count > shown.count {
+                    let count = live.count - shown.count
+                    Console.note("\(count) \(count == 1 ? "grant of a machine is" : "grants of machines are") not shown; --all shows them")
+                }
             }
         }
     }

@@ -21,7 +21,7 @@ enum ClientFailure {
             return ExitCode(error.code == MCPError.notMCP ? 76 : isRefusal ? 77 : error.code == MCPError.httpStatus ? 69 : 1)
         }
         guard let error = error as? OAuthError else { return Console.failure(error) }
-        var message = error.message
+        var message = Console.inOptions(error.message)
         let code: Int32
         switch error.code {
         case .fetchFailed, .temporarilyUnavailable, .serverError: code = 69
@@ -30,9 +30,6 @@ enum ClientFailure {
         case .invalidMetadata, .invalidResponse: code = 76
         default: code = 77
         }
-        message = message.replacing(
-            "name the issuer in issuersWithUnadvertisedPKCE if you know that it has it",
-            with: "add --allow-unadvertised-pkce with --issuer if you know that it has it")
         if error.code == .loginRequired, let server { message += ". Sign in: mcp-auth login \(server)" }
         if error.code == .insufficientScope, let server {
             let scopes = message.firstMatch(of: /demands the scopes ([^,]+),/).map { "\"\($0.1)\"" } ?? "SCOPES"

@@ -5,6 +5,7 @@ import JOSE
 import Logging
 import MCPAuthClient
 import MCPAuthHTTPClient
+import MCPAuthHummingbird
 import MCPClient
 import OAuth
 
@@ -65,7 +66,9 @@ struct ClientOptions: ParsableArguments {
     var allowUnadvertisedPKCE = false
     @Option(help: ArgumentHelp("127.0.0.1 or localhost. Default: what the server accepts.", valueName: "host"))
     var callbackHost: CallbackHost?
-    @Option(help: ArgumentHelp("The port at which the answer of the sign-in is received. Default: a free one.", valueName: "port"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("The port at which the answer of the sign-in is received. Default: a free one.", valueName: "port"))
     var callbackPort: Int?
     @Option(help: ArgumentHelp("memory, keychain, or a folder.", valueName: "store"))
     var tokenStore: String?
@@ -125,9 +128,7 @@ struct ClientContext {
                 throw error
             }
         } catch {
-            let failure = ClientFailure.exit(error, server: url)
-            if (error as? OAuthError)?.code == .fetchFailed, let server = WebURL(url), let hint = await NameAdvice.hint(server) { Console.note(hint) }
-            throw failure
+            throw ClientFailure.exit(error, server: url)
         }
     }
 
@@ -137,7 +138,7 @@ struct ClientContext {
         let settings = try ClientSettings(options, server: server)
         var policy = await OutboundPolicy.zone(of: server.url)
         if options.allowPrivateNetworks { policy.allowPrivateNetworks = true }
-        client = try GuardedHTTPClient.environment(ProcessInfo.processInfo.environment, policy: policy)
+        client = try GuardedHTTPClient.environment(ProcessInfo.processInfo.environment, policy: policy, explainsFailures: true)
         store = try settings.makeStore()
         self.options = options
         let configuration = try settings.configuration(asksUser: asksUser)
@@ -191,7 +192,7 @@ enum ElicitationPrompt {
         var content = JSONObject()
         for property in params["requestedSchema"]?["properties"]?.object?.members ?? [] {
             let title = property.value["title"]?.string ?? property.name
-            FileHandle.standardError.write(Data("  \(Console.printable(title)): ".utf8))
+            StandardOutput.writeError("  \(Console.printable(title)): ")
             guard let line = readLine(), !line.isEmpty else { continue }
             content[property.name] = ToolArguments.value(line, schema: property.value)
         }

@@ -39,7 +39,9 @@ struct DiscoverCommand: AsyncParsableCommand {
                 return Console.output(JSONValue.object(object).text)
             }
             func line(_ name: String, _ value: String?) {
-                if let value, !value.isEmpty { Console.output(name + String(repeating: " ", count: 16 - name.count) + Console.printable(value)) }
+                if let value, !value.isEmpty {
+                    Console.output(Console.item(name + String(repeating: " ", count: 16 - name.count), Console.printable(value)))
+                }
             }
             line("server", found.server.text)
             line("name", found.resourceMetadata?.resourceName)

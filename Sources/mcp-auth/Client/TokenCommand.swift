@@ -75,7 +75,7 @@ struct TokenCommand: AsyncParsableCommand {
         var clientID = "dev-client"
         @Option(help: ArgumentHelp("The claim scope.", valueName: "scopes"))
         var scope: String?
-        @Option(help: ArgumentHelp("The lifetime in seconds. Negative: a token that has expired.", valueName: "seconds"))
+        @Option(parsing: .unconditional, help: ArgumentHelp("The lifetime in seconds. Negative: a token that has expired.", valueName: "seconds"))
         var expiresIn: Int64 = 3600
         @Option(help: ArgumentHelp("A further claim. The value is JSON, or a text. Repeatable.", valueName: "name=value"))
         var claim: [String] = []
@@ -232,7 +232,7 @@ struct TokenCommand: AsyncParsableCommand {
             let issuer = try Issuer(self.issuer)
             var policy = await OutboundPolicy.zone(of: issuer.url)
             if allowPrivateNetworks { policy.allowPrivateNetworks = true }
-            let client = try GuardedHTTPClient.environment(ProcessInfo.processInfo.environment, policy: policy)
+            let client = try GuardedHTTPClient.environment(ProcessInfo.processInfo.environment, policy: policy, explainsFailures: true)
             defer { Task { await client.shutdown() } }
             let metadata = try await AuthorizationServerMetadata.discover(issuer, with: client)
             guard let url = metadata.jwksURI else { throw OAuthError(.invalidMetadata, "the metadata of \(issuer) has no jwks_uri; give --keys") }

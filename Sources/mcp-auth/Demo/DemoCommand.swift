@@ -45,13 +45,13 @@ struct DemoCommand: AsyncParsableCommand {
               simulated needs no account: a provider on this machine, to see the flow.
             """)
 
-    @Option(help: "The port to listen on.")
+    @Option(parsing: .unconditional, help: "The port to listen on.")
     var port = 8000
 
     @Option(help: ArgumentHelp("The URL that clients use, without a path. Default: http://127.0.0.1:PORT.", valueName: "url"))
     var origin: String?
 
-    @Option(help: "Reverse proxies in front that append to X-Forwarded-For.")
+    @Option(parsing: .unconditional, help: "Reverse proxies in front that append to X-Forwarded-For.")
     var trustedProxies = 0
 
     @Option(help: ArgumentHelp("Certificate chain (PEM). Renewed files are read while the server runs.", valueName: "file"))
@@ -63,7 +63,7 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The folder for the data.", valueName: "folder"))
     var data = "data/demo"
 
-    @Option(help: ArgumentHelp("Lifetime of access tokens in seconds.", valueName: "seconds"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Lifetime of access tokens in seconds.", valueName: "seconds"))
     var tokenLifetime: Int64 = 900
 
     @Option(help: ArgumentHelp("Scopes that clients request at first. Default: all.", valueName: "scopes"))
@@ -188,7 +188,9 @@ struct DemoCommand: AsyncParsableCommand {
     /// Everything that can be wrong is checked before the first file is written.
     private func serve(_ metrics: PrometheusMetrics) async throws {
         let transport = try transport()
-        let origin = origin ?? "\(certificate == nil ? "http" : "https")://127.0.0.1:\(port)"
+        let own = "\(certificate == nil ? "http" : "https")://127.0.0.1:\(port)"
+        // Without the scheme's own port, as clients write it.
+        let origin = origin ?? WebURL(own)?.origin ?? own
         let resource = origin + "/mcp"
         if let certificate, let host = WebURL(origin)?.host { try certificate.check(covers: host) }
         _ = try (Issuer(origin), ResourceIdentifier(resource))

@@ -106,7 +106,7 @@ struct DemoSignIn: Sendable {
 }
 
 /// Answers requests to the simulated provider in this process, without a socket. All others go out.
-struct InProcessProvider: HTTPFetcher {
+struct InProcessProvider: ExplainingFetcher {
     let provider: SimulatedProvider
     let others: any HTTPFetcher
 
@@ -114,15 +114,21 @@ struct InProcessProvider: HTTPFetcher {
         let prefix = provider.behaviour.issuer + "/"
         return request.url.text.hasPrefix(prefix) ? try await provider.fetch(request) : try await others.fetch(request)
     }
+
+    var explaining: any HTTPFetcher { InProcessProvider(provider: provider, others: others.forConfiguredURLs) }
 }
 
 /// Lets requests reach the named origins on this machine. All others go through the strict fetcher.
-struct LocalProviders: HTTPFetcher {
+struct LocalProviders: ExplainingFetcher {
     let origins: [String]
     let local: any HTTPFetcher
     let others: any HTTPFetcher
 
     func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply {
         try await (origins.contains(request.url.origin) ? local : others).fetch(request)
+    }
+
+    var explaining: any HTTPFetcher {
+        LocalProviders(origins: origins, local: local.forConfiguredURLs, others: others.forConfiguredURLs)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import MCPAuthHummingbird
 
 /// What the demo says once it listens.
 enum DemoWelcome {
@@ -53,6 +54,6 @@ enum DemoWelcome {
 
 
             """
-        FileHandle.standardOutput.write(Data(text.utf8))
+        StandardOutput.write(text)
     }
 }

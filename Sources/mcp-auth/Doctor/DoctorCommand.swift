@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import JOSE
+import MCPAuth
 import MCPAuthClient
 import MCPAuthHTTPClient
 import OAuth
@@ -88,18 +89,20 @@ struct DoctorCommand: AsyncParsableCommand {
             var policy = await OutboundPolicy.zone(of: server.url)
             if allowPrivateNetworks { policy.allowPrivateNetworks = true }
             policy.insecureAllowHTTP = policy.insecureAllowHTTP || !server.url.isSecure
-            fetcher = try .environment(ProcessInfo.processInfo.environment, policy: policy)
+            fetcher = try .environment(ProcessInfo.processInfo.environment, policy: policy, explainsFailures: true)
             credentials = try await Self.credentials(for: server, tokenStore)
         } catch { throw ClientFailure.exit(error) }
         let session = signIn ? try await Self.session(for: server, browser, fetcher) : nil
+        let began = Clock.system.now
         let examination = await DeploymentExamination.examine(
             server, as: profile, credentials: credentials, spending: session, registers: !noRegistration, loads: active, with: fetcher)
-        if examination.findings.contains(where: { $0.code == "server_unreachable" }), let hint = await NameAdvice.hint(server.url) {
-            Console.note(hint)
-        }
         await fetcher.shutdown()
         let isUnreachable = examination.findings.contains { $0.code == "server_unreachable" }
-        if json { report(examination) } else { show(examination, signedIn: credentials != nil || signIn || isUnreachable) }
+        if json {
+            report(examination)
+        } else {
+            show(examination, signedIn: credentials != nil || signIn || isUnreachable, since: began, isUnreachable: isUnreachable)
+        }
         if isUnreachable { throw ExitCode(69) }
         switch examination.findings.first?.severity {
         case .critical: throw ExitCode(70)
@@ -152,7 +155,7 @@ struct DoctorCommand: AsyncParsableCommand {
         Console.output(JSONValue.object(object).text)
     }
 
-    private func show(_ examination: DeploymentExamination, signedIn: Bool) {
+    private func show(_ examination: DeploymentExamination, signedIn: Bool, since began: NumericDate, isUnreachable: Bool) {
         Console.output(Console.bold(examination.server.text, on: .output))
         Console.output(Console.wrapped("Looked at: \(examination.steps.map(Console.printable).joined(separator: "; "))."))
         if !signedIn { Console.output("From outside only. To look from inside too: mcp-auth doctor \(examination.server) --sign-in") }
@@ -160,7 +163,9 @@ struct DoctorCommand: AsyncParsableCommand {
             Console.output("")
             let label = finding.severity < .warning ? Console.bold(finding.severity.rawValue, on: .output) : finding.severity.rawValue
             Console.output("\(label)  \(finding.code)\(finding.clause.map { "  (\($0))" } ?? "")")
-            for line in [finding.problem, finding.effect, finding.remedy] { Console.output("  " + Console.printable(Self.sentence(line))) }
+            for line in [finding.problem, finding.effect, finding.remedy] {
+                Console.output(Console.wrapped(Console.printable(Self.sentence(line)), indent: 2))
+            }
         }
         if !examination.checklist.isEmpty { Console.output("\nChecklist (? cannot be seen from outside):") }
         for point in examination.checklist {
@@ -178,6 +183,13 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         let words = counts.filter { $0.1 > 0 }.map { "\($0.1) \($0.0.rawValue)\($0.1 == 1 || $0.0 == .critical ? "" : "s")" }
         Console.output(words.isEmpty ? "No problems were found." : "Found: \(words.joined(separator: ", ")).")
+        if !isUnreachable {
+            // An operator has to be able to tell these requests from an attack.
+            Console.note(
+                Console.wrapped(
+                    "The audit log of the server records the requests that had to be denied, between \(began.iso8601) and \(Clock.system.now.iso8601)."
+                ))
+        }
     }
 
     /// With a capital letter, unless it begins with the name of a parameter.
@@ -193,14 +205,11 @@ struct DoctorCommand: AsyncParsableCommand {
         let policy = OutboundPolicy(
             insecureAllowHTTP: issuer.url.isLoopback, allowsLoopback: issuer.url.isLoopback, allowPrivateNetworks: allowPrivateNetworks)
         let client: GuardedHTTPClient
-        do throws(OAuthError) { client = try .environment(ProcessInfo.processInfo.environment, policy: policy) } catch {
+        do throws(OAuthError) { client = try .environment(ProcessInfo.processInfo.environment, policy: policy, explainsFailures: true) } catch {
             throw Console.failure(error)
         }
         let examination = await IssuerExamination.examine(issuer, with: client)
         await client.shutdown()
-        if examination.findings.contains(where: { $0.code == "metadata_not_found" }), let hint = await NameAdvice.hint(issuer.url) {
-            Console.note(hint)
-        }
         if json { report(examination) } else { show(examination) }
         if !examination.isUsable { throw ExitCode(65) }
     }
@@ -224,27 +233,15 @@ struct DoctorCommand: AsyncParsableCommand {
 
     private func show(_ examination: IssuerExamination) {
         Console.output("\(Console.bold(examination.issuer.text, on: .output))\n")
-        for attempt in examination.attempts { Console.output("  \(attempt.url)\n    \(Console.printable(attempt.result))") }
+        for attempt in examination.attempts { Console.output("  \(attempt.url)\n" + Console.wrapped(Console.printable(attempt.result), indent: 4)) }
         if let count = examination.keyCount { Console.output("  \(count) usable \(count == 1 ? "key" : "keys")") }
         Console.output("")
         for finding in examination.findings {
             let label = finding.severity == .error ? Console.bold("error  ", on: .output) : "warning"
-            Console.output("\(label)  \(finding.code)\(finding.clause.map { "  (\($0))" } ?? "")\n         \(Console.printable(finding.message))")
+            Console.output("\(label)  \(finding.code)\(finding.clause.map { "  (\($0))" } ?? "")")
+            Console.output(Console.wrapped(Console.printable(finding.message), indent: 9))
         }
         let errors = examination.findings.count { $0.severity == .error }
         Console.output(errors == 0 ? "Usable." : "\(errors) \(errors == 1 ? "error" : "errors").")
-    }
-}
-
-/// Why a host cannot be reached, as far as this machine can tell. The guarded client says one sentence for all reasons,
-/// because its callers may be strangers.
-enum NameAdvice {
-    static func hint(_ url: WebURL) async -> String? {
-        switch await HostLookup.look(up: url) {
-        case .noAddress: "The name \(url.hostForURL) has no address: check the spelling, or the DNS of this machine."
-        case .privateAddress: "\(url.hostForURL) is in a private network: add --allow-private-networks."
-        case .refused: "Nothing accepts connections on port \(url.effectivePort) of \(url.hostForURL). Is the server running?"
-        case .reachable: nil
-        }
     }
 }

@@ -125,7 +125,8 @@ struct InitCommand: ParsableCommand {
             : ".package(url: \"\(place)\", branch: \"main\")"
         let template = PackageTemplate(
             name: name, dependency: dependency, provider: provider.flatMap(Provider.init), signIn: signIn.flatMap(SignIn.init) ?? .password,
-            admission: .init(organizations: admitOrganization, domain: admitDomain, emails: admitEmail))
+            admission: .init(organizations: admitOrganization, domain: admitDomain, emails: admitEmail),
+            program: isFolder && path == Self.ownPackage ? Self.ownProgram.path : nil)
         do {
             for (path, text) in template.files {
                 let file = folder.appendingPathComponent(path)
@@ -143,14 +144,19 @@ struct InitCommand: ParsableCommand {
 
             \(template.admissionNote)Next:
               cd \(name)
-            \(template.nextSteps.map { "  " + $0 + "\n" }.joined())  \(template.start)      the first build takes 5 to 15 minutes
+            \(template.nextSteps.map { "  " + $0 + "\n" }.joined())  # the first build takes 5 to 15 minutes
+              \(template.start)
               swift test
             """)
     }
 
+    private static var ownProgram: URL {
+        URL(fileURLWithPath: Bundle.main.executablePath ?? CommandLine.arguments[0]).resolvingSymlinksInPath()
+    }
+
     /// The package that this program was built in: some folder above it has its manifest.
     private static var ownPackage: String? {
-        let program = URL(fileURLWithPath: Bundle.main.executablePath ?? CommandLine.arguments[0]).resolvingSymlinksInPath()
+        let program = ownProgram
         var folder = program.deletingLastPathComponent()
         while folder.path != "/" {
             let manifest = folder.appendingPathComponent("Package.swift").path

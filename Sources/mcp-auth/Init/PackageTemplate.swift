@@ -8,6 +8,8 @@ struct PackageTemplate {
     /// How users sign in at the server itself.
     let signIn: InitCommand.SignIn
     let admission: Admission
+    /// The path of `mcp-auth`. Nil: the package comes from a git URL.
+    let program: String?
 
     /// Which users of a provider may enter. Nothing: all of them.
     struct Admission {
@@ -130,7 +132,7 @@ struct PackageTemplate {
                 let environment = ProcessInfo.processInfo.environment
                 let port = try ServerProgram.port(8000)
                 let transport = MCPServer.Transport.http(host: environment["HOST"] ?? "127.0.0.1", port: port)
-                // Both checks come before any file is created.
+                // The port and the address are checked before any file is created.
                 try transport.check()
                 // The address that clients use. On the internet ORIGIN=https://mcp.example.com, with a reverse proxy in front.
                 let origin = try ServerProgram.origin(of: transport)
@@ -362,6 +364,60 @@ struct PackageTemplate {
 
             The tools are in `Sources/\(module)/Server.swift`.
 
+            ## Who may enter
+
+            \(whoMayEnter)
+
             """
+    }
+
+    /// Who may enter, and how to change that, each a paragraph.
+    private var whoMayEnter: String {
+        let main = "`Sources/\(name)/main.swift`"
+        var paragraphs: [String] = []
+        if provider != nil {
+            paragraphs.append(
+                "Everyone to whom the provider issues a token for this server. The scopes of the token decide which tools a user\nmay call. Both are set up at the provider."
+            )
+        } else {
+            paragraphs.append(signIn == .password ? "The users that you add, each with a password:" : admitted)
+            if signIn == .password { paragraphs.append("```console\n$ mcp-auth users add grace --data data\n```") }
+            paragraphs.append(
+                (signIn == .password ? "" : "A change counts from the next start. ")
+                    + "`mcp-auth users list --data data` shows the users who have entered, and\n`mcp-auth users disable NAME --data data` ends the access of one within seconds."
+            )
+        }
+        if signIn != .password && !admission.organizations.isEmpty {
+            paragraphs.append("The organizations are those of `organizations:` in \(main).")
+        }
+        if let domain = admission.domain { paragraphs.append("The domain is `\(domain)` in \(main).") }
+        if !admission.emails.isEmpty {
+            paragraphs.append(
+                "`ADMIT_EMAILS=ada@example.com,grace@example.com` replaces the addresses in \(main).\nThe program does not start if it names no address, because an empty list would admit everyone."
+            )
+        }
+        if provider == nil {
+            let place = program.map { "`\($0)`" } ?? "built in swift-mcp-auth with `swift build --product mcp-auth`"
+            paragraphs.append("The command `mcp-auth` is \(place).")
+        }
+        return paragraphs.joined(separator: "\n\n")
+    }
+
+    /// The users of the sign-in provider who may enter.
+    private var admitted: String {
+        if signIn == .entra {
+            return
+                "Every user of the tenant `ENTRA_TENANT`. To admit only some, turn on \"Assignment required\" for the application in Entra."
+        }
+        let place = signIn == .github ? "GitHub" : "Google"
+        guard !admitsEveryone else {
+            return
+                "Everyone with an account at \(place). To restrict that, add \(signIn == .github ? "`organizations: [\"NAME\"]`" : "`hostedDomain: \"example.com\"`") to `SignInMethod.\(signIn.rawValue)` in\n`Sources/\(name)/main.swift`."
+        }
+        var rules: [String] = []
+        if !admission.organizations.isEmpty { rules.append("who are members of \(admission.organizations.joined(separator: " or "))") }
+        if let domain = admission.domain { rules.append("whose account belongs to \(domain)") }
+        if !admission.emails.isEmpty { rules.append("whose verified e-mail address is listed") }
+        return "Users of \(place) \(rules.joined(separator: " and "))."
     }
 }

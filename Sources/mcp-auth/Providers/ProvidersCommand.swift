@@ -55,7 +55,12 @@ struct ProvidersCommand: ParsableCommand {
             let name = entry.name.padding(toLength: names + 2, withPad: " ", startingAt: 0)
             print(id + name + uses(entry).joined(separator: ", "))
         }
-        print("\nsign-in: users sign in through it at your authorization server. tokens: your MCP server can accept its tokens.")
+        print(
+            """
+
+            sign-in: users sign in through it at your authorization server.
+            tokens: your MCP server can accept its tokens.
+            """)
     }
 
     private func uses(_ entry: CatalogEntry) -> [String] {
@@ -80,14 +85,13 @@ struct ProvidersCommand: ParsableCommand {
         if canSignIn { print("\nRedirect URI\n  \(callback)") }
         print("\nVariables")
         for setting in entry.settings {
-            print(
-                "  \(entry.variable(setting.name))  \(setting.meaning) \(setting.defaultValue.flatMap { $0.isEmpty ? nil : "Default: \($0)" } ?? "Example: \(setting.example)")"
-            )
+            let example = setting.defaultValue.flatMap { $0.isEmpty ? nil : "Default: \($0)" } ?? "Example: \(setting.example)"
+            print(Console.item("  \(entry.variable(setting.name))  ", "\(setting.meaning) \(example)"))
         }
         for name in credentials { print("  \(name)") }
         print("\nSteps")
-        for (index, step) in entry.steps.enumerated() { print("  \(index + 1). \(step.replacing("{callback}", with: callback))") }
+        for (index, step) in entry.steps.enumerated() { print(Console.item("  \(index + 1). ", step.replacing("{callback}", with: callback))) }
         if !entry.notes.isEmpty { print("\nNotes") }
-        for note in entry.notes { print("  - \(note)") }
+        for note in entry.notes { print(Console.item("  - ", note)) }
     }
 }

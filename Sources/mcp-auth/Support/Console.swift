@@ -14,7 +14,10 @@ enum Console {
         isatty(stream.rawValue) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
     }
 
-    static func output(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+    /// When nothing reads the output any more, the process ends as a closed pipe ends other programs.
+    static func output(_ text: String) {
+        if !StandardOutput.write(text + "\n") { Foundation.exit(128 + SIGPIPE) }
+    }
 
     /// Words that strangers chose, without what a terminal would obey or what turns the order of a line around.
     static func printable(_ text: String) -> String {
@@ -47,7 +50,7 @@ enum Console {
     /// Whether the person at the terminal agrees. True where no person is asked, because input or errors go elsewhere.
     static func confirms(_ question: String) -> Bool {
         guard isatty(0) == 1, isatty(2) == 1 else { return true }
-        FileHandle.standardError.write(Data("\(question) [y/N] ".utf8))
+        StandardOutput.writeError("\(question) [y/N] ")
         return ["y", "yes"].contains(readLine()?.lowercased() ?? "")
     }
 
@@ -56,17 +59,25 @@ enum Console {
         return String(cString: text)
     }
 
-    /// A long line in lines of 80 columns.
-    static func wrapped(_ text: String) -> String {
-        var lines = [""]
+    /// A long line in lines of `width` columns, each indented. Words are not broken.
+    static func wrapped(_ text: String, width: Int = 80, indent: Int = 0) -> String {
+        let margin = String(repeating: " ", count: indent)
+        var lines = [margin]
         for word in text.split(separator: " ") {
-            if lines[lines.count - 1].count + word.count >= 80 { lines.append("") }
-            lines[lines.count - 1] += (lines[lines.count - 1].isEmpty ? "" : " ") + word
+            if lines[lines.count - 1].count + 1 + word.count > width, lines[lines.count - 1].count > indent { lines.append(margin) }
+            lines[lines.count - 1] += (lines[lines.count - 1].count == indent ? "" : " ") + word
         }
         return lines.joined(separator: "\n")
     }
 
-    static func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    /// A paragraph in lines of 80 columns that begins with a mark, such as a number or a name. Its other lines are
+    /// indented to where the text begins.
+    static func item(_ mark: String, _ text: String) -> String {
+        let words = wrapped(text, indent: mark.count)
+        return mark + words.dropFirst(mark.count)
+    }
+
+    static func note(_ text: String) { StandardOutput.writeError(text + "\n") }
 
     /// The width of the terminal in columns, or of the variable COLUMNS. Nil where nobody looks: then nothing is cut.
     static var width: Int? {
@@ -77,6 +88,17 @@ enum Console {
         return Int(size.ws_col)
     }
 
+    /// The words of a library's message for the options of the command line.
+    static func inOptions(_ message: String) -> String {
+        message
+            .replacing(
+                "for a server of your own network set allowPrivateNetworks", with: "for a server of your own network add --allow-private-networks"
+            )
+            .replacing(
+                "name the issuer in issuersWithUnadvertisedPKCE if you know that it has it",
+                with: "add --allow-unadvertised-pkce with --issuer if you know that it has it")
+    }
+
     /// Says what went wrong and what to do next. The exit code says where (sysexits.h).
     static func failure(_ error: any Error) -> ExitCode {
         guard let error = error as? OAuthError else {
@@ -84,7 +106,7 @@ enum Console {
             note("\(bold("mcp-auth:", on: .error)) \(printable(text))")
             return ExitCode(code)
         }
-        note("\(bold("mcp-auth:", on: .error)) \(printable(error.message))")
+        note("\(bold("mcp-auth:", on: .error)) \(printable(inOptions(error.message)))")
         switch error.code {
         case .temporarilyUnavailable, .fetchFailed: return ExitCode(69)
         case .invalidConfiguration: return ExitCode(78)
@@ -100,6 +122,11 @@ enum Console {
         if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
         if error is OAuthError { Foundation.exit(failure(error).rawValue) }
         let code = root.exitCode(for: error)
+        let words = Array(CommandLine.arguments.dropFirst())
+        if code == .success, words.first == "help", let unknown = UnknownCommand.find(in: Array(words.dropFirst()), of: root) {
+            note("\(bold("mcp-auth:", on: .error)) \(printable(unknown))")
+            Foundation.exit(64)
+        }
         guard code != .success else {
             output(wrappingUsage(root.fullMessage(for: error)))
             Foundation.exit(0)
@@ -108,8 +135,14 @@ enum Console {
         let prefix = "Error: "
         var message = root.fullMessage(for: error)
         if message.hasPrefix(prefix) { message = String(message.dropFirst(prefix.count)) }
+        // ArgumentParser compares an option with those of the command, and not with --version and --help.
+        if let found = message.firstMatch(of: /^Unknown option '(--[A-Za-z-]+)'\n/),
+            let name = NearestName.of(String(found.1), among: ["--version", "--help"])
+        {
+            message = message.replacing(found.0, with: "Unknown option '\(found.1)'. Did you mean '\(name)'?\n", maxReplacements: 1)
+        }
         message = wrappingUsage(message)
-        if let unknown = UnknownCommand.find(in: Array(CommandLine.arguments.dropFirst()), of: root) { message = unknown }
+        if let unknown = UnknownCommand.find(in: words, of: root) { message = unknown }
         note("\(bold("mcp-auth:", on: .error)) \(printable(message.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)))")
         Foundation.exit(64)
     }
