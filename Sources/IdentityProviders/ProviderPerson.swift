@@ -55,6 +55,10 @@ public struct ProviderPerson: Sendable, Hashable {
     public var teams: [String]
     /// Groups and roles, as the provider names them.
     public var groups: [String]
+    /// The session at the provider, `sid` of the ID token. Nil without one.
+    public var sessionID: String?
+    /// When the provider authenticated the user, `auth_time` of the ID token. Nil when it does not say so.
+    public var authenticatedAt: NumericDate?
 
     /// A user.
     public init(

@@ -70,7 +70,7 @@ extension Row {
         get throws {
             Session(
                 hash: try hash("hash"), userID: try text("user_id"), authenticatedAt: date("authenticated_at"), expiresAt: date("expires_at"),
-                browser: self["browser"])
+                browser: self["browser"], providerSession: self["provider_session"] == nil ? nil : try hash("provider_session"))
         }
     }
 

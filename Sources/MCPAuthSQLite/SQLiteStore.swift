@@ -287,13 +287,24 @@ public final class SQLiteStore: AuthorizationServerStore {
 
     private static func insert(_ session: Session, _ db: Database) throws {
         try db.execute(
-            sql: "INSERT INTO sessions (hash, user_id, authenticated_at, expires_at, browser) VALUES (?, ?, ?, ?, ?)",
-            arguments: [session.hash.data, session.userID, session.authenticatedAt.seconds, session.expiresAt.seconds, session.browser])
+            sql: "INSERT INTO sessions (hash, user_id, authenticated_at, expires_at, browser, provider_session) VALUES (?, ?, ?, ?, ?, ?)",
+            arguments: [
+                session.hash.data, session.userID, session.authenticatedAt.seconds, session.expiresAt.seconds, session.browser,
+                session.providerSession?.data,
+            ])
     }
 
     /// Does nothing when there is no such session.
     public func deleteSession(_ hash: SecretHash) async throws(StoreError) {
         try await database.write { db in try db.execute(sql: "DELETE FROM sessions WHERE hash = ?", arguments: [hash.data]) }
+    }
+
+    /// Returns the users whose sessions they were.
+    public func deleteSessions(ofProviderSession hash: SecretHash) async throws(StoreError) -> [String] {
+        try await database.write { db in
+            let users = try String.fetchAll(db, sql: "DELETE FROM sessions WHERE provider_session = ? RETURNING user_id", arguments: [hash.data])
+            return Array(Set(users))
+        }
     }
 
     /// One transaction deletes the user's sessions, unredeemed codes and device approvals.

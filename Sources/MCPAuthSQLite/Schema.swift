@@ -3,7 +3,7 @@ import MCPAuthorizationServer
 
 /// The tables. A version only adds to the previous one.
 enum Schema {
-    static let version = 8
+    static let version = 9
 
     /// "MCPA".
     private static let applicationID: Int32 = 0x4D43_5041
@@ -27,6 +27,7 @@ enum Schema {
         if found < 6 { try db.execute(sql: sixth) }
         if found < 7 { try db.execute(sql: seventh) }
         if found < 8 { try db.execute(sql: eighth) }
+        if found < 9 { try db.execute(sql: ninth) }
         try db.execute(sql: "PRAGMA user_version = \(version)")
     }
 
@@ -157,4 +158,10 @@ enum Schema {
 
     /// Connections record the roles of the user, as a JSON array.
     private static let eighth = "ALTER TABLE connections ADD COLUMN roles TEXT;"
+
+    /// Sessions record the session at the identity provider, for logout tokens that name it.
+    private static let ninth = """
+        ALTER TABLE sessions ADD COLUMN provider_session BLOB;
+        CREATE INDEX sessions_by_provider_session ON sessions (provider_session) WHERE provider_session IS NOT NULL;
+        """
 }

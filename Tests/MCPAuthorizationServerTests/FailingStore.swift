@@ -128,6 +128,7 @@ final class FailingStore: AuthorizationServerStore {
         return store.useOneTimeStep(step, ofUser: id)
     }
     func deleteSessions(ofUser userID: String) async throws(StoreError) { store.deleteSessions(ofUser: userID) }
+    func deleteSessions(ofProviderSession hash: SecretHash) async throws(StoreError) -> [String] { store.deleteSessions(ofProviderSession: hash) }
     func add(_ grant: Grant, consuming use: SingleUse?, clientIn registry: ClientRegistry) async throws(StoreError) -> Bool {
         try check()
         return store.add(grant, consuming: use, clientIn: registry)

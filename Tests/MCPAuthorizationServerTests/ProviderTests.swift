@@ -691,9 +691,9 @@ struct ProviderAttackTests {
             ("another issuer", { $0["iss"] = "https://evil.example" }), ("another audience", { $0["aud"] = "other" }),
             ("no event", { $0["events"] = [:] }), ("no events", { $0["events"] = nil }), ("an ID token", { $0["nonce"] = "n" }),
             (
-                "only sid",
+                "neither sub nor sid",
                 {
-                    $0["sub"] = nil; $0["sid"] = "s"
+                    $0["sub"] = nil; $0["sid"] = ""
                 }
             ), ("expired", { $0["exp"] = .int(now - 100) }),
             ("no end", { $0["exp"] = nil }), ("valid too long", { $0["exp"] = .int(now + 86_400) }),
@@ -715,6 +715,64 @@ struct ProviderAttackTests {
         #expect(try await world.harness.send(.get, path).status == 405)
         let unknown = HTTPRequest(method: .post, scheme: "https", authority: "as.example", path: "/sign-in/logout/other")
         #expect(await world.harness.server.reply(to: HTTPCall(unknown)) == nil)
+    }
+
+    @Test("B-05: a logout token with a sid ends the sessions that began with that session at the provider, and no other ones")
+    func logoutOfOneSession() async throws {
+        let world = try await ProviderHarness()
+        let path = "/sign-in/logout/oidc"
+        func browser(_ sid: String?, as subject: String = "1001") async throws -> Browser {
+            world.provider.setFaults { faults in faults.claims = { $0["sid"] = sid.map { .string($0) } } }
+            let browser = Browser(world.harness)
+            _ = try await world.code(browser, as: subject)
+            return browser
+        }
+        func isSignedIn(_ browser: Browser) async throws -> Bool { try await browser.go(.get, "/account").text.contains("Your account") }
+        func signOut(_ sid: String, subject: String?) async throws {
+            let token = try world.provider.logoutToken(for: "1001") { claims in
+                claims["sid"] = .string(sid)
+                claims["sub"] = subject.map { .string($0) }
+            }
+            #expect(try await world.harness.post(path, [("logout_token", token)]).status == 200)
+        }
+        var browsers = [try await browser("one"), try await browser("two"), try await browser(nil), try await browser("theirs", as: "1002")]
+        func signedIn() async throws -> [Bool] {
+            var all: [Bool] = []
+            for browser in browsers { all.append(try await isSignedIn(browser)) }
+            return all
+        }
+        try await signOut("unknown", subject: nil)
+        #expect(try await signedIn() == [true, true, true, true])
+        try await signOut("one", subject: nil)
+        #expect(try await signedIn() == [false, true, true, true])
+        #expect(world.harness.events.contains("sessions.ended", "signed_out_at_provider"))
+        browsers[0] = try await browser("three")
+        try await signOut("two", subject: "1001")
+        #expect(try await signedIn() == [true, false, true, true], "sub and sid: that session")
+        try await signOut("a session that no ID token named", subject: "1001")
+        #expect(try await signedIn() == [false, false, false, true], "then every session of the user")
+    }
+
+    @Test("prompt=login and max_age: a provider that did not ask the user again is no new sign-in, and the application learns it")
+    func notSignedInAgain() async throws {
+        let world = try await ProviderHarness()
+        let now = world.harness.time.now
+        let cases: [(change: [(String, String?)], ago: Int64?, isIn: Bool)] = [
+            ([("prompt", "login")], 1000, false), ([("prompt", "login")], 30, true), ([("prompt", "login")], nil, true),
+            ([("max_age", "100")], 1000, false), ([("max_age", "100")], 90, true), ([("max_age", "100")], nil, true),
+            ([("prompt", "select_account")], 1000, true), ([], 1000, true),
+        ]
+        for (change, ago, isIn) in cases {
+            world.provider.setFaults { faults in
+                faults.claims = { $0["auth_time"] = ago.map { .int(now.advanced(by: -$0).seconds) } }
+            }
+            let browser = Browser(world.harness)
+            let reply = try await world.return(browser, try await world.depart(browser, change))
+            #expect((reply.location?["code"] != nil) == isIn, "\(change) \(ago ?? -1)")
+            if !isIn { #expect(reply.location?["error"] == "login_required" && reply.location?["iss"] != nil) }
+            #expect(try await browser.go(.get, "/account").text.contains("Your account") == isIn)
+        }
+        #expect(world.harness.events.contains("sign_in", "not_signed_in_again"))
     }
 
     @Test("a user who signs out here is shown the way to sign out at the provider, where it has one")

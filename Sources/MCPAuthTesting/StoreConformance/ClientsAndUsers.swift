@@ -146,6 +146,22 @@ extension StoreConformance {
                 try await store.sessions(ofUser: "user-1", at: now.advanced(by: 5)).map(\.browser) == ["Safari, iPhone", "Firefox, Linux"],
                 "those that have not expired")
         },
+        Check(description: "sessions end with the session at the identity provider with which they began, and no other ones") { store in
+            let (one, two) = (SecretHash(of: "one"), SecretHash(of: "two"))
+            for (index, provider) in [one, one, two, nil].enumerated() {
+                let session = Session(
+                    hash: SecretHash(of: "s\(index)"), userID: "user-\(index)", authenticatedAt: now, expiresAt: now.advanced(by: 100),
+                    providerSession: provider)
+                try await store.add(session)
+                try expect(try await store.session(session.hash, at: now) == session, "the same session")
+            }
+            try expect(try await store.deleteSessions(ofProviderSession: SecretHash(of: "other")).isEmpty, "nobody's")
+            try expect(try await store.deleteSessions(ofProviderSession: one).sorted() == ["user-0", "user-1"], "whose they were")
+            for (index, isThere) in [false, false, true, true].enumerated() {
+                try expect(try await (store.session(SecretHash(of: "s\(index)"), at: now) != nil) == isThere, "session \(index)")
+            }
+            try expect(try await store.deleteSessions(ofProviderSession: one).isEmpty, "once")
+        },
         Check(description: "B-05: a user and their sessions change in one step, and only while the session is there") { store in
             let user = User(id: "user-1", name: "ada", passwordHash: nil, createdAt: now)
             try await store.add(user)

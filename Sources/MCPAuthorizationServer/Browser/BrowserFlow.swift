@@ -59,10 +59,13 @@ struct BrowserFlow: ServerComponent {
     }
 
     /// A session that begins now.
-    func session(_ value: String, of user: User, _ call: HTTPCall, authenticatedAt: NumericDate? = nil) -> Session {
+    func session(
+        _ value: String, of user: User, _ call: HTTPCall, authenticatedAt: NumericDate? = nil, providerSession: SecretHash? = nil
+    ) -> Session {
         Session(
             hash: SecretHash(of: value), userID: user.id, authenticatedAt: authenticatedAt ?? clock.now,
-            expiresAt: clock.now.advanced(by: configuration.sessionLifetime), browser: BrowserName.name(call.request.headerFields[.userAgent]))
+            expiresAt: clock.now.advanced(by: configuration.sessionLifetime), browser: BrowserName.name(call.request.headerFields[.userAgent]),
+            providerSession: providerSession)
     }
 
     /// The number of seconds after a sign-in in which an account of a provider may be added.

@@ -47,9 +47,11 @@ struct ConsentFlow: ServerComponent {
     }
 
     /// Returns to the client with `access_denied`. The user has just decided to return, so this redirect is their own.
-    func deny(_ request: AuthorizationRequest, _ client: Client, _ call: HTTPCall, subject: String?) -> HTTPReply {
-        record("consent", .denied, call, reason: "access_denied", subject: subject, client: client.id, scopes: request.scopes)
-        let error = OAuthError(.accessDenied, "the user did not allow it")
+    func deny(
+        _ request: AuthorizationRequest, _ client: Client, _ call: HTTPCall, subject: String?,
+        because error: OAuthError = OAuthError(.accessDenied, "the user did not allow it")
+    ) -> HTTPReply {
+        record("consent", .denied, call, reason: error.code.rawValue, subject: subject, client: client.id, scopes: request.scopes)
         return PageHeaders.redirect(
             to: AuthorizationResponse.error(error, issuer: issuer, redirectURI: request.redirectURI, state: request.state),
             isSecure: issuer.url.isSecure)

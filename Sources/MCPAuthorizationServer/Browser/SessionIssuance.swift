@@ -14,12 +14,16 @@ struct SessionIssuance: ServerComponent {
     /// Creates a new session under a new cookie, to which the transaction is bound from now on. Nothing that was set
     /// before sign-in remains valid (B-05). The browser keeps its own cookie, so transactions in other tabs continue
     /// (B-07).
-    func enter(_ user: User, _ name: String, _ transaction: Transaction, _ call: HTTPCall) async throws(OAuthError) -> HTTPReply {
+    ///
+    /// - Parameter providerSession: The session at the identity provider through which the user signed in.
+    func enter(
+        _ user: User, _ name: String, _ transaction: Transaction, _ call: HTTPCall, providerSession: SecretHash? = nil
+    ) async throws(OAuthError) -> HTTPReply {
         // The user may have been disabled, or the password changed, during the check.
         let current = try await stored { try await store.user(id: user.id) }
         guard let current, !current.isDisabled, current.credentialFingerprint == user.credentialFingerprint else { return browser.stale(call) }
         let value = random.token()
-        let session = browser.session(value, of: user, call)
+        let session = browser.session(value, of: user, call, providerSession: providerSession)
         do throws(StoreError) {
             if let old = browser.cookies.value(.session, in: call.request) { try await store.deleteSession(SecretHash(of: old)) }
             try await store.add(session)

@@ -169,7 +169,8 @@ struct CredentialEndpoint: ServerComponent {
         var changed = signedIn.user
         body(&changed)
         let (updated, value) = (changed, random.token())
-        let session = browser.session(value, of: updated, call, authenticatedAt: authenticatedAt)
+        let session = browser.session(
+            value, of: updated, call, authenticatedAt: authenticatedAt, providerSession: signedIn.session.providerSession)
         let isDone = try await stored {
             try await store.update(updated, expecting: signedIn.user, replacing: signedIn.session.hash, with: session, at: clock.now)
         }

@@ -120,11 +120,34 @@ struct ProviderSignInEndpoint: ServerComponent {
                 try? await client.revoke(tokens, at: now)
                 return pages.problem(pages.language.words.accountNotAdmitted.with(client.provider.name), .accessDenied, status: .forbidden)
             }
+            if case .authorize(let request) = transaction.purpose, isTooOld(person, request, transaction),
+                let application = try? await browser.client(of: transaction, call)
+            {
+                record("sign_in", .denied, call, reason: "not_signed_in_again", detail: client.provider.id)
+                return consent.deny(
+                    request, application, call, subject: nil,
+                    because: OAuthError(.loginRequired, "\(client.provider.name) did not ask the user to sign in again"))
+            }
             do throws(OAuthError) {
                 return try await enter(person, tokens, transaction, client, pages, call)
             } catch { return pages.error(error, status: browser.pageStatus(error)) }
         } catch { return flow.failed(error, client, pages, call) }
     }
+
+    /// Whether the provider says that it authenticated the user longer ago than the application accepts (OpenID Connect
+    /// Core §3.1.2.1, `prompt=login` and `max_age`). A provider that says nothing is believed to have asked.
+    private func isTooOld(_ person: ProviderPerson, _ request: AuthorizationRequest, _ transaction: Transaction) -> Bool {
+        // Within a transaction that is bound to a session, a further account is connected, and no user signs in.
+        guard transaction.session == nil, let authenticatedAt = person.authenticatedAt else { return false }
+        let began = transaction.expiresAt.advanced(by: -Transaction.lifetime)
+        var earliest: NumericDate?
+        if let limit = request.maximumAge { earliest = began.advanced(by: -Int64(limit)) }
+        if request.prompt.contains("login") { earliest = began }
+        return earliest.map { authenticatedAt < $0.advanced(by: -Self.clockDifference) } ?? false
+    }
+
+    /// The number of seconds that the clock of a provider may be behind.
+    private static let clockDifference: Int64 = 60
 
     /// The user, or the provider, said no. An application learns it in the standard way (P-12).
     private func declined(
@@ -196,6 +219,8 @@ struct ProviderSignInEndpoint: ServerComponent {
             record("sign_in", .denied, call, reason: "user_disabled", detail: client.provider.id)
             return pages.problem(pages.language.words.accountNotAdmitted.with(client.provider.name), .accessDenied, status: .forbidden)
         }
-        return try await sessions.enter(user, user.name, transaction, call)
+        return try await sessions.enter(
+            user, user.name, transaction, call,
+            providerSession: person.sessionID.map { ProviderClient.sessionHash($0, of: client.provider.issuer) })
     }
 }

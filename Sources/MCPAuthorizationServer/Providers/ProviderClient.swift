@@ -247,7 +247,12 @@ final class ProviderClient: Sendable {
                 documents.profiles[request.name] = try await request.isForMembership ? pages(url, tokens) : profile(url, tokens)
             }
         }
-        do throws(OAuthError) { return try signIn.person(documents) } catch { throw .invalid(error.message) }
+        do throws(OAuthError) {
+            var person = try signIn.person(documents)
+            person.sessionID = documents.idToken["sid"]?.string.flatMap { $0.isEmpty ? nil : $0 }
+            person.authenticatedAt = documents.idToken["auth_time"]?.number?.int64.map { NumericDate(seconds: $0) }
+            return person
+        } catch { throw .invalid(error.message) }
     }
 
     /// Whether the provider can be asked about a user without an ID token.
@@ -366,8 +371,8 @@ final class ProviderClient: Sendable {
     /// The longest lifetime of a logout token in seconds.
     private static let logoutTokenLifetime: Int64 = 900
 
-    /// The subject whose sessions end, from a logout token (OpenID Connect Back-Channel Logout §2.6).
-    func subject(ofLogoutToken text: String, at now: NumericDate) async throws(ProviderFailure) -> String {
+    /// Whose sessions end, from a logout token (OpenID Connect Back-Channel Logout §2.6).
+    func logout(_ text: String, at now: NumericDate) async throws(ProviderFailure) -> ProviderLogout {
         let claims = try await signedClaims(
             text, "the logout token", type: .absentOrJWT(or: ["logout+jwt"]), maximumLifetime: Self.logoutTokenLifetime, at: now)
         guard claims["events"]?["http://schemas.openid.net/event/backchannel-logout"]?.value.object != nil else {
@@ -375,10 +380,15 @@ final class ProviderClient: Sendable {
         }
         // Otherwise an ID token would serve as one.
         guard claims["nonce"] == nil else { throw .invalid("a logout token has no nonce") }
-        guard let subject = claims.subject, !subject.isEmpty else {
-            throw .invalid("the logout token has no sub; configure \(provider.name) to send it, since a sid alone is not supported")
-        }
-        return subject
+        let (subject, sessionID) = (claims.subject ?? "", claims["sid"]?.string ?? "")
+        guard !subject.isEmpty || !sessionID.isEmpty else { throw .invalid("the logout token has neither sub nor sid") }
+        return ProviderLogout(
+            subject: subject.isEmpty ? nil : subject, session: sessionID.isEmpty ? nil : Self.sessionHash(sessionID, of: provider.issuer))
+    }
+
+    /// What is stored of a session at a provider.
+    static func sessionHash(_ sessionID: String, of issuer: String) -> SecretHash {
+        SecretHash(of: JSONValue.array([.string(issuer), .string(sessionID)]).text)
     }
 
     /// The page at which users end their session at the provider (OpenID Connect RP-Initiated Logout §2). Nil when its
@@ -453,4 +463,12 @@ extension ProviderSignIn {
 
 extension HTTPField.Name {
     static let rateLimitRemaining = HTTPField.Name("X-RateLimit-Remaining")!
+}
+
+/// What a provider says has ended (OpenID Connect Back-Channel Logout §2.4). At least one of the two is there.
+struct ProviderLogout {
+    /// The user at the provider.
+    let subject: String?
+    /// The session at the provider, as it is stored.
+    let session: SecretHash?
 }

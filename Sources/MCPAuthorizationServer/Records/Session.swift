@@ -13,10 +13,17 @@ public struct Session: Sendable, Hashable {
     public let expiresAt: NumericDate
     /// The browser and the operating system, such as `Firefox, Linux`, as the browser names them. Nil when it does not.
     public let browser: String?
+    /// The session at the identity provider through which the user signed in: the hash of issuer and `sid` (OpenID
+    /// Connect Back-Channel Logout §2.1). Nil without one.
+    public let providerSession: SecretHash?
 
     /// A session. Nothing is checked.
-    public init(hash: SecretHash, userID: String, authenticatedAt: NumericDate, expiresAt: NumericDate, browser: String? = nil) {
+    public init(
+        hash: SecretHash, userID: String, authenticatedAt: NumericDate, expiresAt: NumericDate, browser: String? = nil,
+        providerSession: SecretHash? = nil
+    ) {
         self.browser = browser
+        self.providerSession = providerSession
         self.hash = hash
         self.userID = userID
         self.authenticatedAt = authenticatedAt

@@ -158,6 +158,15 @@ public final class MemoryStore: AuthorizationServerStore {
     /// Does nothing when there is no such session.
     public func deleteSession(_ hash: SecretHash) { state.withLock { $0.sessions[hash] = nil } }
 
+    /// Returns the users whose sessions they were.
+    public func deleteSessions(ofProviderSession hash: SecretHash) -> [String] {
+        state.withLock { state in
+            let found = state.sessions.values.filter { $0.providerSession == hash }
+            for session in found { state.sessions[session.hash] = nil }
+            return Array(Set(found.map(\.userID)))
+        }
+    }
+
     /// Also removes the user's unredeemed codes and approved devices.
     public func deleteSessions(ofUser userID: String) {
         state.withLock { state in

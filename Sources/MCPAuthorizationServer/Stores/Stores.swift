@@ -91,6 +91,9 @@ public protocol SessionStore: Sendable {
     ) async throws(StoreError) -> Bool
     /// The sessions of a user that have not expired, newest first, at most 100.
     func sessions(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Session]
+    /// Deletes the sessions that began with this session at an identity provider. Returns the users whose sessions they
+    /// were, each once.
+    func deleteSessions(ofProviderSession hash: SecretHash) async throws(StoreError) -> [String]
     /// Signs a user out everywhere. Deletes the user's sessions, and the codes and device approvals that are not
     /// redeemed yet.
     func deleteSessions(ofUser userID: String) async throws(StoreError)
