@@ -105,6 +105,49 @@ extension SQLiteStore {
                 sql: "DELETE FROM connections WHERE issuer = ? AND subject = ? AND user_id = ?", arguments: [identity.issuer, identity.subject, id])
         }
     }
+
+    /// Reads first, because there is rarely anything to take. Then selects and writes in one transaction.
+    public func takeUnusedTokens(
+        ofProviders providers: [String], at now: NumericDate, limit: Int
+    ) async throws(StoreError) -> [Connection] {
+        guard !providers.isEmpty else { return [] }
+        let list = JSONValue.strings(providers).text
+        @Sendable func ended(_ db: Database) throws -> [Row] {
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT *, NULL AS account_name, NULL AS permissions, NULL AS roles, ended_at AS checked_at, 0 AS revision
+                    FROM ended_connections WHERE provider IN (SELECT value FROM json_each(?)) LIMIT ?
+                    """, arguments: [list, limit])
+        }
+        @Sendable func unused(_ db: Database, _ limit: Int) throws -> [Connection] {
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT * FROM connections AS c WHERE sealed_tokens IS NOT NULL AND provider IN (SELECT value FROM json_each(?1))
+                      AND EXISTS (SELECT 1 FROM grants WHERE user_id = c.user_id AND coalesce(revoked_at, expires_at) >= c.checked_at
+                        AND (revoked_at IS NOT NULL OR expires_at <= ?2))
+                      AND NOT EXISTS (SELECT 1 FROM grants WHERE user_id = c.user_id AND revoked_at IS NULL AND expires_at > ?2)
+                      AND NOT EXISTS (SELECT 1 FROM codes WHERE user_id = c.user_id AND grant_id IS NULL AND expires_at > ?2)
+                      AND NOT EXISTS (SELECT 1 FROM devices WHERE user_id = c.user_id AND state = 'approved' AND expires_at > ?2)
+                    LIMIT ?3
+                    """, arguments: [list, now.seconds, limit]
+            ).map(\.connection)
+        }
+        guard try await database.read({ db in try !ended(db).isEmpty || !unused(db, 1).isEmpty }) else { return [] }
+        return try await database.write { db in
+            let gone = try ended(db)
+            for row in gone { try db.execute(sql: "DELETE FROM ended_connections WHERE id = ?", arguments: [row["id"] as Int64]) }
+            let others = try unused(db, limit - gone.count)
+            for connection in others {
+                try db.execute(
+                    sql: """
+                        UPDATE connections SET sealed_tokens = NULL, revision = revision + 1, claimed_until = NULL WHERE issuer = ? AND subject = ?
+                        """, arguments: [connection.identity.issuer, connection.identity.subject])
+            }
+            return gone.map(\.connection) + others
+        }
+    }
 }
 
 extension Connection {

@@ -242,6 +242,11 @@ public final class SQLiteStore: AuthorizationServerStore {
     /// still be detected. Live grants are revoked.
     public func deleteUser(id: String, at now: NumericDate) async throws(StoreError) {
         try await database.write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO ended_connections (issuer, subject, user_id, provider, sealed_tokens, ended_at)
+                    SELECT issuer, subject, user_id, provider, sealed_tokens, ? FROM connections WHERE user_id = ? AND sealed_tokens IS NOT NULL
+                    """, arguments: [now.seconds, id])
             for statement in [
                 "DELETE FROM sessions WHERE user_id = ?", "DELETE FROM codes WHERE user_id = ? AND grant_id IS NULL",
                 "DELETE FROM devices WHERE user_id = ?", "DELETE FROM consents WHERE user_id = ?", "DELETE FROM connections WHERE user_id = ?",
@@ -409,7 +414,7 @@ public final class SQLiteStore: AuthorizationServerStore {
             var count = 0
             for (table, key, condition, age) in [
                 ("sessions", "hash", "expires_at <= ?", 0), ("transactions", "hash", "expires_at <= ?", 0), ("devices", "hash", "expires_at <= ?", 0),
-                ("pending_sign_ins", "hash", "expires_at <= ?", 0),
+                ("pending_sign_ins", "hash", "expires_at <= ?", 0), ("ended_connections", "id", "ended_at <= ?", 30 * 86400),
                 // A used code is kept for an hour, so that a replay is still detected.
                 ("codes", "hash", "expires_at <= ?", 3600), ("revoked_tokens", "id", "expires_at <= ?", 0),
                 ("earlier_refresh_tokens", "hash", "expires_at <= ?", 86400),

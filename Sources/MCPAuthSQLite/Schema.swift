@@ -159,9 +159,14 @@ enum Schema {
     /// Connections record the roles of the user, as a JSON array.
     private static let eighth = "ALTER TABLE connections ADD COLUMN roles TEXT;"
 
-    /// Sessions record the session at the identity provider, for logout tokens that name it.
+    /// Sessions record the session at the identity provider, for logout tokens that name it. The tokens of deleted users
+    /// wait for their revocation at the provider.
     private static let ninth = """
         ALTER TABLE sessions ADD COLUMN provider_session BLOB;
         CREATE INDEX sessions_by_provider_session ON sessions (provider_session) WHERE provider_session IS NOT NULL;
+        CREATE TABLE ended_connections (
+          id INTEGER PRIMARY KEY, issuer TEXT NOT NULL, subject TEXT NOT NULL, user_id TEXT NOT NULL, provider TEXT NOT NULL,
+          sealed_tokens BLOB NOT NULL, ended_at INTEGER NOT NULL
+        ) STRICT;
         """
 }

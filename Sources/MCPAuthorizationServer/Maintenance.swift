@@ -83,6 +83,8 @@ extension AuthorizationServer {
         await attempt("revocations") { try await revocation.refresh() }
         await attempt("keys") { try await keys.turn(at: clock.now, removesOld: !isClockDoubtful) }
         await writeDownUses()
+        // Before the sweep, which deletes grants that have expired.
+        if sweeps, !isClockDoubtful { await attempt("connections") { try await connections.endUnused() } }
         if sweeps, !isClockDoubtful { await attempt("sweep") { while try await store.sweep(at: clock.now, limit: 1000) >= 1000 {} } }
     }
 

@@ -71,6 +71,9 @@ final class FailingStore: AuthorizationServerStore {
     func deleteConnection(_ identity: ExternalIdentity, ofUser id: String) async throws(StoreError) {
         store.deleteConnection(identity, ofUser: id)
     }
+    func takeUnusedTokens(ofProviders providers: [String], at now: NumericDate, limit: Int) async throws(StoreError) -> [Connection] {
+        store.takeUnusedTokens(ofProviders: providers, at: now, limit: limit)
+    }
     func deleteUser(id: String, at now: NumericDate) async throws(StoreError) { store.deleteUser(id: id, at: now) }
     func sessions(ofUser userID: String, at now: NumericDate) async throws(StoreError) -> [Session] { store.sessions(ofUser: userID, at: now) }
     func deleteSession(_ hash: SecretHash) async throws(StoreError) { store.deleteSession(hash) }

@@ -60,6 +60,64 @@ struct ProviderTests {
         #expect(world.provider.revokedTokens.isEmpty != kind.hasRevocation)
     }
 
+    @Test("what another process ends is revoked at the provider by the running server: a grant, a user; nothing that is still needed")
+    func endedElsewhere() async throws {
+        let (store, master) = (MemoryStore(), MasterKey.random())
+        let world = try await ProviderHarness(store: store, master: master)
+        // As the commands do it: without the credentials at the provider.
+        let operations = try await Harness(store: store, master: master, time: world.harness.time).server
+        _ = try await world.tokens()
+        let user = try #require(try await operations.allUsers().first { $0.identity != nil })
+        func maintain() async { await world.harness.server.maintain(sweeps: true) }
+        await maintain()
+        #expect(world.provider.revokedTokens.isEmpty, "a live grant needs them")
+        world.harness.time.advance(by: 10)
+        for grant in try await operations.liveGrants(ofUser: user.name) { try await operations.revokeGrant(grant.id) }
+        #expect(world.provider.revokedTokens.isEmpty)
+        await maintain()
+        #expect(world.provider.revokedTokens.count == 1)
+        #expect(world.harness.events.contains("connection.ended", "no_grant"))
+
+        // A new sign-in after that is no rest of the old one, whether an application is connected yet or not.
+        world.harness.time.advance(by: 10)
+        let browser = Browser(world.harness)
+        let code = try await world.code(browser)
+        await maintain()
+        #expect(world.provider.revokedTokens.count == 1, "an application holds a code")
+        let tokens = try await world.harness.redeem(world.client, code)
+        #expect(tokens.status == 200)
+
+        world.harness.time.advance(by: 10)
+        try await operations.removeUser(named: user.name)
+        #expect(world.provider.revokedTokens.count == 1)
+        await maintain()
+        await maintain()
+        #expect(world.provider.revokedTokens.count == 2, "once")
+        #expect(try await store.connections(ofUser: user.id).isEmpty)
+
+        // The last grant of a user ends by itself.
+        _ = try await world.tokens()
+        world.harness.time.advance(by: 400 * 86400)
+        await maintain()
+        #expect(world.provider.revokedTokens.count == 3)
+    }
+
+    @Test("a user who has connected a provider and no application yet keeps the connection")
+    func connectedEarly() async throws {
+        let world = try await ProviderHarness(alsoPasswords: true)
+        let browser = Browser(world.harness)
+        try await browser.go(.get, "/account")
+        try await browser.signIn("ada")
+        try await browser.go(.get, "/account")
+        let begun = try await browser.submit("/sign-in/provider", [("provider", world.id)])
+        try await world.return(browser, try #require(begun.response.headerFields[.location]))
+        let ada = try #require(try await world.harness.server.user(named: "ada"))
+        #expect(try await world.harness.store.connections(ofUser: ada.id).count == 1)
+        world.harness.time.advance(by: 7200)
+        await world.harness.server.maintain(sweeps: true)
+        #expect(try await world.harness.store.connections(ofUser: ada.id).first?.sealedTokens != nil && world.provider.revokedTokens.isEmpty)
+    }
+
     @Test("organizations beyond the first page count, from the same origin only, and not without an end")
     func pages() async throws {
         func enters(_ configure: (inout ProviderBehaviour) -> Void) async throws -> Bool {

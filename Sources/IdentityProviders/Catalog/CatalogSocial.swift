@@ -10,7 +10,7 @@ extension Catalog {
             steps: [
                 "Open Settings, Developer settings, OAuth Apps, and choose New OAuth App.", "Authorization callback URL: {callback}",
                 "Generate a client secret. Copy it together with the client ID.",
-                "For access tokens that expire, turn on token expiration in the settings of the app.",
+                "Keep token expiration on in the settings of the app: access tokens then end after eight hours and are refreshed.",
             ],
             notes: [
                 "Access tokens have no audience: a token of any other app works at the API too. Sign users in through GitHub; do not trust its tokens.",

@@ -94,5 +94,42 @@ extension StoreConformance {
             try await store.deleteUser(id: "user-1", at: now)
             try expect(try await store.connection(identity) == nil, "with the user")
         },
+        Check(description: "tokens that no grant needs are taken once, by a caller that knows their provider") { store in
+            func take(_ providers: [String] = ["other", "idp"], at time: NumericDate = now) async throws -> [Connection] {
+                try await store.takeUnusedTokens(ofProviders: providers, at: time, limit: 10)
+            }
+            try await store.save(try client(), limit: 10)
+            try await users(store)
+            try await store.save(connection())
+            try expect(try await take().isEmpty, "there was no grant yet")
+            _ = try await store.issue(try code(), consuming: SecretHash(of: "t1"), until: now.advanced(by: 900))
+            let outcome = try await store.redeem(SecretHash(of: "code"), for: try grant(), refreshToken: token("r1"), clientIn: .elsewhere, at: now)
+            try expect(outcome == .redeemed, "a grant")
+            try expect(try await take(at: now.advanced(by: 5)).isEmpty, "a live grant needs them")
+            try await store.revokeGrant("grant-1", at: now.advanced(by: 10))
+            let later = now.advanced(by: 20)
+            try expect(try await take([], at: later).isEmpty, await take(["other"], at: later).isEmpty, "another provider's caller")
+            let takers = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<10 { group.addTask { try await take(at: later).count } }
+                return try await group.reduce(0, +)
+            }
+            try expect(takers == 1, "once")
+            let left = try await store.connection(identity)
+            try expect(left?.sealedTokens == nil, left?.revision == 2, "the connection stays, without tokens")
+
+            var again = connection(revision: 3)
+            again.checkedAt = now.advanced(by: 30)
+            try await store.save(again)
+            try expect(try await take(at: now.advanced(by: 40)).isEmpty, "a later sign-in is not over")
+            try await store.deleteUser(id: "user-1", at: now.advanced(by: 50))
+            let orphans = try await take(at: now.advanced(by: 60))
+            try expect(orphans.map(\.sealedTokens) == [[1, 2]], orphans.map(\.identity) == [identity], "of a deleted user")
+            try expect(orphans.map(\.userID) == ["user-1"], try await take(at: now.advanced(by: 60)).isEmpty, "once")
+            try await store.add(User(id: "user-3", name: "edsger", passwordHash: nil, createdAt: now))
+            try await store.save(connection("user-3"))
+            try await store.deleteUser(id: "user-3", at: now)
+            _ = try await store.sweep(at: now.advanced(by: 31 * 86400), limit: 100)
+            try expect(try await take(at: now.advanced(by: 31 * 86400)).isEmpty, "not kept for ever")
+        },
     ]
 }

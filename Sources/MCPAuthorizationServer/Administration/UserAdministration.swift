@@ -72,18 +72,17 @@ extension AuthorizationServer {
     /// `temporarily_unavailable`.
     ///
     /// Data that tools keep for the user is not deleted. It belongs to `owner`, issuer and subject. The subject is
-    /// never used again. The user's tokens at identity providers are revoked there, if this server is configured with
-    /// the provider; one that only administers the data of another process is not.
+    /// never used again. The user's tokens at identity providers are revoked there: now, or by a running server that is
+    /// configured with the provider, within two minutes.
     public func removeUser(named name: String) async throws(OAuthError) {
         guard let user = try await user(named: name) else { throw Self.nobody(name) }
         // First, so that no refresh creates anything new in between.
         _ = try await change(name, "user.disabled") { $0.isDisabled = true }
         try await endSessions(ofUser: user.id)
-        let connections = try await connections(ofUser: user.id)
         try await stored { try await store.deleteUser(id: user.id, at: clock.now) }
         try await stored { try await revocation.refresh() }
         record("user.removed", .allowed, nil, detail: user.name, subject: user.id)
-        for connection in connections { await self.connections.revokeAtProvider(connection) }
+        try await connections.endUnused()
     }
 
     /// The sessions of a user that have not expired, newest first. Throws `temporarily_unavailable`.

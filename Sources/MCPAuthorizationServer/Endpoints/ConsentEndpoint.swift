@@ -20,7 +20,7 @@ struct ConsentEndpoint: ServerComponent {
                 return pages.error(OAuthError(.invalidRequest, "this page belongs to something else"))
             }
             if transaction.isBeforeSignIn { return try await approve(form, transaction, request, client, pages, call) }
-            guard let signedIn = try await browser.signedIn(call), transaction.isShown(to: signedIn.session) else {
+            guard let signedIn = try await memberships.current(try await browser.signedIn(call)), transaction.isShown(to: signedIn.session) else {
                 // Another user signed in meanwhile, or no user is signed in: the user has to sign in again (B-07).
                 var kept = transaction
                 kept.chosen = try form.tickedScopes()

@@ -169,7 +169,23 @@ struct Connections: ServerComponent {
         }
     }
 
-    func revokeAtProvider(_ connection: Connection) async {
+    /// Revokes the tokens that no grant needs any more. Other processes can end grants and delete users, but do not know
+    /// the credentials of this server at the providers.
+    func endUnused() async throws(OAuthError) {
+        guard !providers.isEmpty else { return }
+        let ids = providers.map(\.provider.id)
+        let limit = 100
+        while true {
+            let unused = try await stored { try await store.takeUnusedTokens(ofProviders: ids, at: clock.now, limit: limit) }
+            for connection in unused {
+                record("connection.ended", .allowed, nil, reason: "no_grant", detail: connection.provider, subject: connection.userID)
+                await revokeAtProvider(connection)
+            }
+            guard unused.count == limit else { return }
+        }
+    }
+
+    private func revokeAtProvider(_ connection: Connection) async {
         guard let client = client(connection.provider), let tokens = tokens(connection) else { return }
         do throws(ProviderFailure) { try await client.revoke(tokens, at: clock.now) } catch {
             logger.warning(

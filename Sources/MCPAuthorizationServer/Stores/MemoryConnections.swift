@@ -64,4 +64,38 @@ extension MemoryStore {
     public func deleteConnection(_ identity: ExternalIdentity, ofUser id: String) {
         state.withLock { if $0.connections[identity]?.userID == id { $0.connections[identity] = nil } }
     }
+
+    /// One step.
+    public func takeUnusedTokens(ofProviders providers: [String], at now: NumericDate, limit: Int) -> [Connection] {
+        state.withLock { state in
+            var taken: [Connection] = []
+            state.endedConnections.removeAll { entry in
+                guard taken.count < limit, providers.contains(entry.connection.provider) else { return false }
+                taken.append(entry.connection)
+                return true
+            }
+            for connection in state.connections.values where taken.count < limit && connection.sealedTokens != nil {
+                guard providers.contains(connection.provider), state.isUnused(connection, at: now) else { continue }
+                taken.append(connection)
+                state.connections[connection.identity]?.sealedTokens = nil
+                state.connections[connection.identity]?.revision += 1
+                state.claims[connection.identity] = nil
+            }
+            return taken
+        }
+    }
+}
+
+extension MemoryState {
+    /// Whether the last grant of the user has ended since the connection was checked, and no further one begins.
+    fileprivate func isUnused(_ connection: Connection, at now: NumericDate) -> Bool {
+        let own = grants.values.filter { $0.userID == connection.userID }
+        guard !own.contains(where: { $0.isLive(at: now) }),
+            own.contains(where: { ($0.revokedAt ?? $0.expiresAt) >= connection.checkedAt }),
+            !codes.values.contains(where: { $0.code.userID == connection.userID && $0.grantID == nil && now < $0.code.expiresAt })
+        else { return false }
+        return !devices.values.contains { entry in
+            if case .approved(connection.userID, _, _) = entry.device.state { now < entry.device.expiresAt } else { false }
+        }
+    }
 }

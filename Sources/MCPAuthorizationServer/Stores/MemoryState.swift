@@ -30,6 +30,8 @@ struct MemoryState {
     var devices: [SecretHash: MemoryDevice] = [:]
     var pendingSignIns: [SecretHash: PendingSignIn] = [:]
     var connections: [ExternalIdentity: Connection] = [:]
+    /// Connections of deleted users whose tokens have to be revoked.
+    var endedConnections: [(connection: Connection, endedAt: NumericDate)] = []
     /// The time until which the refresh of a connection is claimed.
     var claims: [ExternalIdentity: NumericDate] = [:]
 

@@ -116,7 +116,10 @@ public final class MemoryStore: AuthorizationServerStore {
         state.withLock { state in
             for grant in state.grants.values where grant.userID == id { state.revoke(grant.id, now) }
             state.consents = state.consents.filter { $0.userID != id }
-            state.connections = state.connections.filter { $0.value.userID != id }
+            for connection in state.connections.values where connection.userID == id {
+                state.connections[connection.identity] = nil
+                if connection.sealedTokens != nil { state.endedConnections.append((connection, now)) }
+            }
             state.users[id] = nil
             state.oneTimeSteps[id] = nil
         }

@@ -113,6 +113,7 @@ extension MemoryStore {
             for key in devices { state.devices[key] = nil }
             let signIns = expired(state.pendingSignIns) { $0.expiresAt <= now }
             for key in signIns { state.pendingSignIns[key] = nil }
+            state.endedConnections = state.endedConnections.filter { now < $0.endedAt.advanced(by: 30 * 86400) }
             let longestLife = AuthorizationServerConfiguration.maximumAccessTokenLifetime + 120
             let revokedClients = expired(state.revokedClients) { $0.advanced(by: longestLife) <= now }
             for key in revokedClients { state.revokedClients[key] = nil }

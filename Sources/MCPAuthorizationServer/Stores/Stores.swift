@@ -67,8 +67,8 @@ public protocol UserStore: Sendable {
     /// Users ordered by name, those after `name`, at most `limit`. An empty `name` begins with the first.
     func users(after name: String, limit: Int) async throws(StoreError) -> [User]
     /// Deletes a user with its sessions, consents, connections, and the codes and devices that it approved. Its live
-    /// grants are revoked at `now` and kept until they are swept, so that resource servers learn of the revocation.
-    /// Idempotent.
+    /// grants are revoked at `now` and kept until they are swept, so that resource servers learn of the revocation. The
+    /// tokens of its connections are kept for `takeUnusedTokens`, at most thirty days. Idempotent.
     func deleteUser(id: String, at now: NumericDate) async throws(StoreError)
     /// Consumes a one-time password by its time step (RFC 6238). False when this step or a later one was consumed
     /// before, or the user does not exist.
@@ -303,6 +303,14 @@ public protocol ConnectionStore: Sendable {
     func claim(_ connection: Connection, until moment: NumericDate, at now: NumericDate) async throws(StoreError) -> Bool
     /// Deletes a connection of a user. Idempotent.
     func deleteConnection(_ identity: ExternalIdentity, ofUser id: String) async throws(StoreError)
+    /// Takes the tokens that no grant needs any more, so that they can be revoked at the provider: those of deleted
+    /// users, and those of users whose last grant has ended since the connection was checked, unless the user has an
+    /// unredeemed code or an approved device. The connection of an existing user stays, without tokens.
+    ///
+    /// Returns the connections with their tokens, at most `limit`. At most one caller receives each.
+    ///
+    /// - Parameter providers: The identifiers of the providers that the caller knows. Others are left alone.
+    func takeUnusedTokens(ofProviders providers: [String], at now: NumericDate, limit: Int) async throws(StoreError) -> [Connection]
 }
 
 /// Everything that an authorization server stores. `StoreConformance` in `MCPAuthTesting` checks an implementation.

@@ -228,13 +228,12 @@ struct UsersCommand: AsyncParsableCommand {
                 guard yes || Console.confirms("Delete \(user.name) with every session and grant?") else {
                     throw OAuthError(.invalidRequest, "nothing was deleted")
                 }
-                // This process does not know the credentials of the server at the providers.
                 let providers = try await server.connections(ofUser: user.id).filter { $0.sealedTokens != nil }.map(\.provider)
                 try await server.removeUser(named: user.name)
                 if !providers.isEmpty {
                     Console.note(
-                        "The server's tokens at \(providers.joined(separator: ", ")) are deleted here. They are valid there until they expire, or "
-                            + "until the user ends the connection there")
+                        "A running server revokes its tokens at \(providers.joined(separator: ", ")) within two minutes. If none runs, they are valid "
+                            + "there until they expire, or until the user ends the connection there")
                 }
                 options.report("\(named.name) is deleted.", ["name": .string(named.name)])
             }
