@@ -159,8 +159,8 @@ enum Schema {
     /// Connections record the roles of the user, as a JSON array.
     private static let eighth = "ALTER TABLE connections ADD COLUMN roles TEXT;"
 
-    /// Sessions record the session at the identity provider, for logout tokens that name it. The tokens of deleted users
-    /// wait for their revocation at the provider.
+    /// Sessions record the session at the identity provider, for logout tokens that name it. The tokens of deleted
+    /// users wait for their revocation at the provider.
     private static let ninth = """
         ALTER TABLE sessions ADD COLUMN provider_session BLOB;
         CREATE INDEX sessions_by_provider_session ON sessions (provider_session) WHERE provider_session IS NOT NULL;

@@ -169,8 +169,8 @@ struct Connections: ServerComponent {
         }
     }
 
-    /// Revokes the tokens that no grant needs any more. Other processes can end grants and delete users, but do not know
-    /// the credentials of this server at the providers.
+    /// Revokes the tokens that no grant needs any more. Other processes can end grants and delete users, but do not
+    /// know the credentials of this server at the providers.
     func endUnused() async throws(OAuthError) {
         guard !providers.isEmpty else { return }
         let ids = providers.map(\.provider.id)
