@@ -48,7 +48,7 @@ public final class GuardedHTTPClient: HTTPFetcher, HTTPExchange, ExplainingFetch
         self.resolve = resolve
         self.route = route
         self.explainsFailures = explainsFailures
-        clients = ClientCache(route: route)
+        clients = ClientCache(route: route, retriesConnections: !explainsFailures)
     }
 
     private init(explaining other: GuardedHTTPClient) {
@@ -232,9 +232,14 @@ private actor ClientCache {
 
     private var entries: [Entry] = []
     private let route: OutboundRoute
+    /// Whether a connection is tried again for three seconds. A user would rather learn at once what is wrong.
+    private let retriesConnections: Bool
     private static let capacity = 64
 
-    init(route: OutboundRoute) { self.route = route }
+    init(route: OutboundRoute, retriesConnections: Bool) {
+        self.route = route
+        self.retriesConnections = retriesConnections
+    }
 
     deinit {
         // AsyncHTTPClient traps when a client is released that was not shut down. The process may exit before the
@@ -294,6 +299,7 @@ private actor ClientCache {
             configuration.tlsConfiguration = tls
         }
         configuration.httpVersion = .http1Only
+        configuration.connectionPool.retryConnectionEstablishment = retriesConnections
         // A tracer would add headers that strangers can read.
         configuration.tracing.tracer = nil
         let client = HTTPClient(eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)

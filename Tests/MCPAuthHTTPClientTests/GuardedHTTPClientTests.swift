@@ -269,12 +269,18 @@ struct GuardedHTTPClientTests {
             ]
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (url, reason) in rows {
-                    let request = OutboundRequest(.get, try #require(WebURL(url)), maximumBytes: 10_000, timeout: .seconds(8))
+                    // What is tested is not how quick a busy machine is.
+                    let timeout: Duration = url.hasSuffix("/slow") ? .seconds(8) : .seconds(120)
+                    let request = OutboundRequest(.get, try #require(WebURL(url)), maximumBytes: 10_000, timeout: timeout)
                     let place = request.url.hostForURL + (request.url.port.map { ":\($0)" } ?? "")
                     for fetcher in [explaining, configured] as [any HTTPFetcher] {
                         group.addTask {
-                            let error = await #expect(throws: OAuthError.self) { try await fetcher.fetch(request) }
-                            #expect(error?.message.contains(reason) == true, "\(url): \(error?.message ?? "-")")
+                            var message = "could be made in time"
+                            // A busy machine may need longer for a connection than a client waits.
+                            for _ in 0..<20 where message.contains("could be made in time") {
+                                message = await #expect(throws: OAuthError.self) { try await fetcher.fetch(request) }?.message ?? "-"
+                            }
+                            #expect(message.contains(reason), "\(url): \(message)")
                         }
                     }
                     group.addTask {
