@@ -20,9 +20,7 @@ extension AuthorizationServer {
         guard let normalized = User.normalizedName(name) else {
             throw OAuthError(.invalidRequest, "a user name has 1 to 64 of the letters a-z, digits and . _ - @ +")
         }
-        if let email {
-            guard User.validEmail(email) != nil else { throw OAuthError(.invalidRequest, "\(email.prefix(100)) is not an e-mail address") }
-        }
+        try Self.check(email)
         let user = User(
             id: "user-" + random.token(bytes: 12), name: normalized, displayName: displayName, email: email,
             isEmailVerified: email != nil && isEmailVerified, passwordHash: try await hasher.hash(password, name: normalized),
@@ -33,6 +31,29 @@ extension AuthorizationServer {
         }
         record("user.added", .allowed, nil, detail: normalized, subject: user.id)
         return user
+    }
+
+    private static func check(_ email: String?) throws(OAuthError) {
+        guard let email else { return }
+        guard User.validEmail(email) != nil else { throw OAuthError(.invalidRequest, "\(email.prefix(100)) is not an e-mail address") }
+    }
+
+    /// Changes what clients learn about a user with the scopes `profile` and `email`. Sessions and grants go on. Users of
+    /// an identity provider have the profile of their first sign-in until it is changed here.
+    ///
+    /// Throws `invalid_request` when there is no user of this name or the address is not valid, and
+    /// `temporarily_unavailable`.
+    public func editUser(named name: String, _ body: (inout User.Profile) -> Void) async throws(OAuthError) {
+        guard let user = try await user(named: name) else { throw Self.nobody(name) }
+        var profile = User.Profile(user)
+        body(&profile)
+        let edited = profile
+        try Self.check(edited.email)
+        _ = try await change(name, "user.edited") { user in
+            user.displayName = edited.displayName
+            user.email = edited.email
+            user.isEmailVerified = edited.email != nil && edited.isEmailVerified
+        }
     }
 
     /// Sets a new password, and ends every session and grant of the user. Throws `invalid_request` or
@@ -150,5 +171,23 @@ extension AuthorizationServer {
             }
         }
         throw OAuthError(.temporarilyUnavailable, "others keep changing this user; try again")
+    }
+}
+
+extension User {
+    /// What clients learn about a user with the scopes `profile` and `email`.
+    public struct Profile: Sendable, Hashable {
+        /// The name for display. Nil: the user name.
+        public var displayName: String?
+        /// The e-mail address.
+        public var email: String?
+        /// Whether it was verified that the address belongs to the user.
+        public var isEmailVerified: Bool
+
+        init(_ user: User) {
+            displayName = user.displayName
+            email = user.email
+            isEmailVerified = user.isEmailVerified
+        }
     }
 }

@@ -16,7 +16,7 @@ struct UsersCommand: AsyncParsableCommand {
               mcp-auth users sign-out ada        end every session and grant of ada
             """,
         subcommands: [
-            List.self, Show.self, Add.self, Password.self, OneTimeCodes.self, Disable.self, Enable.self, SignOut.self, Remove.self,
+            List.self, Show.self, Add.self, Edit.self, Password.self, OneTimeCodes.self, Disable.self, Enable.self, SignOut.self, Remove.self,
         ])
 
     struct Named: ParsableArguments {
@@ -111,6 +111,48 @@ struct UsersCommand: AsyncParsableCommand {
                     named: name, password: try Console.newSecret("Password of \(name): "), displayName: displayName, email: email,
                     isEmailVerified: emailVerified)
                 options.report("\(user.name) can sign in.", ["name": .string(user.name), "subject": .string(user.id)])
+            }
+        }
+    }
+
+    struct Edit: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Change the name or the e-mail address of a user.",
+            discussion: """
+                Only what is given is changed; an empty text removes it. A new address
+                counts as verified only with --email-verified. The user name is the
+                key of the user and does not change.
+
+                EXAMPLES
+                  mcp-auth users edit ada --name "Ada King"
+                  mcp-auth users edit ada --email ada@example.com --email-verified
+                """)
+        @OptionGroup var named: Named
+        @Option(
+            name: [.customLong("name"), .customLong("display-name")],
+            help: ArgumentHelp("The name that people use. Clients with the scope profile see it.", valueName: "text"))
+        var displayName: String?
+        @Option(help: ArgumentHelp("E-mail address. Clients with the scope email see it.", valueName: "address"))
+        var email: String?
+        @Flag(inversion: .prefixedNo, help: "The e-mail address has been verified.")
+        var emailVerified: Bool?
+        @OptionGroup var options: AdministrationOptions
+
+        func run() async throws {
+            try await options.attempt { server in
+                guard displayName != nil || email != nil || emailVerified != nil else {
+                    throw OAuthError(.invalidRequest, "say what to change: --name, --email or --email-verified")
+                }
+                let user = try await server.existingUser(named.name)
+                try await server.editUser(named: user.name) { profile in
+                    if let displayName { profile.displayName = displayName.isEmpty ? nil : displayName }
+                    if let email {
+                        profile.email = email.isEmpty ? nil : email
+                        profile.isEmailVerified = false
+                    }
+                    if let emailVerified { profile.isEmailVerified = emailVerified }
+                }
+                options.report("\(user.name) is changed.", ["name": .string(user.name)])
             }
         }
     }
