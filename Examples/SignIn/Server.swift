@@ -21,16 +21,22 @@ struct Me: Codable { let name: String?, roles: [String], scopes: [String] }
 struct Server {
     static func main() async {
         await ServerProgram.run {
-            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
+            ServerProgram.takesNoArguments(variables: [
+                "PORT": "the port to listen on (8000)", "PROVIDER": "google, entra or keycloak", "CLIENT_ID": "the client ID there",
+                "CLIENT_SECRET": "the client secret there", "COMPANY": "the domain, tenant or URL of the company there",
+                "REALM": "the realm, with keycloak",
+            ])
             let port = try ServerProgram.port(8000)
             let transport = MCPServer.Transport.http(port: port)
             try transport.check()
 
+            // Before any file is created.
+            let method = try method(ProcessInfo.processInfo.environment)
             let origin = "http://127.0.0.1:\(port)"
             let resource = try ProtectedResource(origin + "/mcp", scopes: [.init("read", "See reports"), .init("write", "Write reports")])
             let issuer = try await AuthorizationServer(
                 origin, configuration: .init(resources: [resource]), in: DataFolder("data/sign-in"),
-                signIn: [try method(ProcessInfo.processInfo.environment)], fetcher: GuardedHTTPClient.shared)
+                signIn: [method], fetcher: GuardedHTTPClient.shared)
             let auth = try ResourceServer(origin + "/mcp", trusting: .local(issuer))
             let server = MCPServer("reports", version: "1.0") {
                 Tool("me", "Who is calling, with which roles", requires: .authenticated) { call in

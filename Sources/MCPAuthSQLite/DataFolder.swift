@@ -30,6 +30,9 @@ public struct DataFolder: Sendable {
     public init(_ path: String, insecureAllowReadableKey: Bool = false) throws(OAuthError) {
         self.insecureAllowReadableKey = insecureAllowReadableKey
         url = URL(fileURLWithPath: path)
+        guard !path.isEmpty else {
+            throw OAuthError(.invalidConfiguration, "the name of the data folder is empty; a variable such as DATA may be set to nothing")
+        }
         do {
             try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
             let attributes = try FileManager.default.attributesOfItem(atPath: url.path)

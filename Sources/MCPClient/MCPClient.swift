@@ -306,12 +306,18 @@ public final class MCPClient: Sendable {
         guard (200..<300).contains(status) else {
             let words = (json?["error_description"]?.string ?? json?["error"]?.string).map { ": " + DisplayText.clean($0, limit: 300) } ?? ""
             // Other answers are those of an endpoint that is there.
-            let question = status == 404 || status == 405 ? ". Is \(session.server) the URL of its MCP endpoint?" : ""
+            let question =
+                status == 404 || status == 405 ? ". Is \(session.server) the URL of its MCP endpoint?\(Self.usualEndpoint(session.server))" : ""
             throw MCPError(
                 code: MCPError.httpStatus, message: "the server answers \(status)\(words)\(question)",
                 data: ["status": .int(status)])
         }
         throw MCPError(code: MCPError.notMCP, message: "the response is not one of MCP. Is \(session.server) the URL of an MCP endpoint?")
+    }
+
+    /// Where most servers have their endpoint, if a URL without a path was given.
+    private static func usualEndpoint(_ server: ResourceIdentifier) -> String {
+        server.url.path.utf8.count <= 1 ? " Most servers have it at \(server.url.origin)/mcp" : ""
     }
 
     private static func outcome(_ json: JSONValue) throws -> JSONValue {

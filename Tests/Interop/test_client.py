@@ -15,9 +15,17 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 
 from client_home import BINARY, BROWSER, HERE, Home, Stranger
-from support import PASSWORD, Server, check, equal, free_port, in_parallel, main, test
+from support import PASSWORD, Browser, Forms, Server, check, equal, free_port, in_parallel, main, test
+
+
+class Silent(http.server.BaseHTTPRequestHandler):
+    """A web server that is no MCP server: every request gets 501."""
+
+    def log_message(self, *_):
+        pass
 
 
 def lab():
@@ -316,10 +324,8 @@ def machine_scope():
     check("URL of its MCP endpoint" not in said, said)
 
 
-@test("device grant: a machine without a browser shows a code")
-def device():
-    server, _ = lab()
-    home = Home()
+def sign_in_device(home, server):
+    """The device grant, and a browser on another machine in which ada types the code."""
     process = home.start(
         "login", server.url, "--grant", "device", stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     code = None
@@ -330,7 +336,6 @@ def device():
         elif line.startswith("  ") and code is None:
             code = line.strip()
             break
-    from support import Browser, Forms
     browser = Browser()
     reply = browser.get(page)
     for _ in range(6):
@@ -347,11 +352,38 @@ def device():
             values = {"user_code": code}
         reply = browser.submit(page, form, values)
         while reply.status in (302, 303):
-            import urllib.parse
             reply = browser.get(urllib.parse.urljoin(page, reply.header("Location")))
     process.wait(30)
     equal(process.returncode, 0, process.stderr.read())
+
+
+@test("device grant: a machine without a browser shows a code")
+def device():
+    server, _ = lab()
+    home = Home()
+    sign_in_device(home, server)
     home.good("tools", server.url, MCP_AUTH_BROWSER=None)
+
+
+@test("R125: a device signs in where a browser has signed in before, as a client of its own, and each goes on with its own")
+def device_beside_browser():
+    with Server("--token-lifetime", "4") as server:
+        mine = Home()
+
+        def client():
+            return json.loads(mine.good("status", "--json"))["servers"][0]["client_id"]
+
+        mine.good("login", server.url)
+        first = client()
+        sign_in_device(mine, server)
+        second = client()
+        check(second != first, "a client of its own")
+        time.sleep(5)
+        mine.good("tools", server.url, MCP_AUTH_BROWSER="false")
+        equal(client(), second, "renewed by its client, though this command has no device grant")
+        mine.good("logout", server.url)
+        mine.good("login", server.url)
+        equal(client(), first, "the client of the browser is still known")
 
 
 @test("doctor: finds nothing worse than a note at our own server, and gives its verdict on those of others")
@@ -378,6 +410,50 @@ def doctor():
     equal((done.returncode, "Nothing accepts connections" in done.stdout or "nothing accepts connections" in done.stdout), (69, True), done.stdout)
 
 
+@test("C-16, 122: a new sign-in replaces the old one, and signing out ends both")
+def replaced():
+    server, home = lab()
+    mine = Home()
+    for _ in range(3):
+        mine.good("login", server.url)
+    mine.good("login", server.url, "--add-scope", "write:tasks")
+    client = json.loads(mine.good("status", "--json"))["servers"][0]["client_id"]
+
+    def live():
+        return [grant for grant in json.loads(home.good("grants", "list", "--json", "--data", server.data)) if grant["client_id"] == client]
+
+    equal(len(live()), 4, "grants of four sign-ins")
+    mine.good("call", server.url, "create-task", "text=x")
+    mine.good("logout", server.url)
+    equal(live(), [], "grants after signing out")
+
+
+@test("scopes that were not granted are named")
+def not_granted():
+    server, home = lab()
+    mine = Home()
+    said = mine.good("login", server.url, "--add-scope", "read:tasks admin:all")
+    check("not granted: admin:all" in said, said)
+
+
+@test("a server that is none, a name that is another, and a store that is not there yet are told apart from faults")
+def told_apart():
+    server, home = lab()
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    home.fails(76, "does not look like a protected MCP server", "discover", f"http://127.0.0.1:{listener.server_port}/mcp")
+    listener.shutdown()
+    home.fails(69, f"Most servers have it at {server.origin}/mcp", "tools", server.origin)
+    report = json.loads(home.run("doctor", server.url.replace("127.0.0.1", "localhost"), "--json").stdout)
+    equal([finding["code"] for finding in report["findings"]], ["wrong_host"], report)
+    check(server.url in report["findings"][0]["problem"], report)
+    verdicts = {point["code"]: point["verdict"] for point in report["checklist"]}
+    check(verdicts.get("protected") in (None, "not_visible") and verdicts.get("validation") in (None, "not_visible"), verdicts)
+    folder = tempfile.mkdtemp() + "/none"
+    home.good("status", MCP_AUTH_TOKEN_STORE=folder)
+    check(not os.path.exists(folder), "a look creates no folder")
+
+
 @test("every command says why a server cannot be reached: no TLS, no trust, no name, nobody there")
 def reasons():
     server, home = lab()
@@ -391,7 +467,7 @@ def reasons():
         for name in ("localhost", "elsewhere.example"):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(f"{folder}/{name}.pem", f"{folder}/{name}.key")
-            listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+            listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
             listener.handle_error = lambda *_: None
             listener.socket = context.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
             threading.Thread(target=listener.serve_forever, daemon=True).start()

@@ -166,7 +166,8 @@ def _():
 def _():
     credentials = {"CLIENT_ID": "client", "CLIENT_SECRET": "secret"}
     check("set CLIENT_ID" in refused("sign-in", PROVIDER="google"), "the variable")
-    check("google, entra or keycloak, not other" in refused("sign-in", PROVIDER="other", **credentials), "the provider")
+    check("google, entra or keycloak, not other" in refused("sign-in", PROVIDER="other", COMPANY="x", **credentials), "the provider")
+    check("set CLIENT_SECRET, REALM;" in refused("sign-in", PROVIDER="keycloak", COMPANY="x", CLIENT_ID="x"), "all that is missing")
     for provider, company, name in (
         ("google", "acme.com", "Google"), ("entra", "9a8b7c6d-1111-2222-3333-444455556666", "Microsoft"),
         ("keycloak", "https://id.acme.com", "Keycloak"),

@@ -52,6 +52,11 @@ extension ResourceServer {
         guard let fetcher else { return [] }
         var findings: [String] = []
         for (issuer, location) in discoveredIssuers {
+            // What generated programs and the guides have in place of a name.
+            if let placeholder = issuer.text.firstMatch(of: /YOUR-[A-Z-]*[A-Z]/) {
+                findings.append("the issuer \(issuer) is not set yet: replace \(placeholder.0), and the audience with it")
+                continue
+            }
             do throws(OAuthError) {
                 // One URL shows whether the issuer can be reached at all. A problem there is a problem at the other
                 // URLs too.

@@ -175,12 +175,16 @@ public struct DeploymentExamination: Sendable {
             Point(code: code, title: title, verdict: isMet.map { $0 ? .met : .notMet } ?? .notVisible)
         }
         guard steps.count > 1 else { return [] }
+        // An answer that is neither a challenge nor a result says nothing of tokens.
+        let isOpen = has("not_protected")
         return [
             point("https", "Everything is https, or on this machine", !has("not_https", "issuer_endpoint_not_https", "resource_metadata_not_https")),
-            point("protected", "Every request needs a token", isProtected && !has("any_token_accepted", "session_replaces_token")),
+            point(
+                "protected", "Every request needs a token", isOpen ? false : isProtected ? !has("any_token_accepted", "session_replaces_token") : nil),
             point(
                 "validation", "Tokens are validated: signature, issuer, audience, expiration",
-                isProtected ? !has("any_token_accepted", "unsigned_token_accepted", "forged_token_accepted", "confused_key_accepted") : false),
+                isProtected
+                    ? !has("any_token_accepted", "unsigned_token_accepted", "forged_token_accepted", "confused_key_accepted") : isOpen ? false : nil),
             point(
                 "asymmetric", "Tokens are verified with public keys, not with a shared secret",
                 has("tokens_are_opaque")

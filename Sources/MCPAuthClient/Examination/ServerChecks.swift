@@ -51,6 +51,12 @@ extension DeploymentExamination {
                 .error, "endpoint_not_found", "there is no MCP endpoint at this URL (\(status))", effect: "No client can connect.",
                 remedy: "The endpoint often has the path /mcp; check the URL, and that the proxy passes it on.")
             return false
+        case 421:
+            let words = (try? JSONValue(parsing: reply.body))?["error_description"]?.string.map { DisplayText.clean($0, limit: 300) }
+            add(
+                .error, "wrong_host", words ?? "the server is not to be reached by this name (421)", effect: "Clients that use this URL fail.",
+                remedy: "Use the URL that the server names, or configure the proxy to pass the name on.", clause: "RFC 9110 §15.5.20")
+            return false
         default:
             add(
                 .error, "server_error", "a request without a token gets \(status)", effect: "Clients cannot begin to sign in.",

@@ -29,7 +29,8 @@ struct Registration: Sendable {
 
     // MARK: Storage
 
-    static func storeKey(_ issuer: Issuer) -> String { "client \(issuer.text)" }
+    /// A device has a registration of its own: it has no redirect URI, and the other one has no device grant.
+    static func storeKey(_ issuer: Issuer, isDevice: Bool) -> String { "client \(issuer.text)\(isDevice ? " device" : "")" }
 
     /// The stored form of a registration that the authorization server made.
     var record: JSONObject {
@@ -118,9 +119,25 @@ struct Registrar: Sendable {
         return try await stored(at: issuer)
     }
 
+    /// The client to which tokens were issued. Nil when it is not known any more.
+    func owner(of credentials: Credentials, at server: DiscoveredServer) async throws(OAuthError) -> Registration? {
+        func owns(_ registration: Registration?) -> Bool { registration?.clientID.utf8.elementsEqual(credentials.clientID.utf8) == true }
+        let known = try await known(at: server)
+        if owns(known) { return known }
+        for isDevice in [false, true] {
+            let registration = try await stored(at: server.issuer, isDevice: isDevice)
+            if owns(registration) { return registration }
+        }
+        return nil
+    }
+
+    private var isDevice: Bool { if case .device = configuration.grant { true } else { false } }
+
     /// The registration that was made earlier. Nil: there is none, or its secret has expired.
-    func stored(at issuer: Issuer) async throws(OAuthError) -> Registration? {
-        guard let bytes = try await store.read(Registration.storeKey(issuer)), let record = try? JSONValue(parsing: bytes),
+    func stored(at issuer: Issuer) async throws(OAuthError) -> Registration? { try await stored(at: issuer, isDevice: isDevice) }
+
+    private func stored(at issuer: Issuer, isDevice: Bool) async throws(OAuthError) -> Registration? {
+        guard let bytes = try await store.read(Registration.storeKey(issuer, isDevice: isDevice)), let record = try? JSONValue(parsing: bytes),
             let registration = Registration(record: record, issuer: issuer)
         else { return nil }
         if let expiry = registration.secretExpiresAt, expiry <= clock.now { return nil }
@@ -128,8 +145,10 @@ struct Registrar: Sendable {
     }
 
     func forget(_ registration: Registration) async throws(OAuthError) {
-        guard registration.source == .dynamic, try await stored(at: registration.issuer)?.clientID == registration.clientID else { return }
-        try await store.remove(Registration.storeKey(registration.issuer))
+        guard registration.source == .dynamic else { return }
+        for isDevice in [false, true] where try await stored(at: registration.issuer, isDevice: isDevice)?.clientID == registration.clientID {
+            try await store.remove(Registration.storeKey(registration.issuer, isDevice: isDevice))
+        }
     }
 
     /// Whether a client whose document is rejected can register instead. Says so in the log.
@@ -189,7 +208,7 @@ struct Registrar: Sendable {
         }
         var registration = try Self.registration(reply.body, issuer: issuer, requested: redirectURIs)
         registration.insteadOf = replaced?.clientID
-        try await store.write(JSONValue.object(registration.record).serialized, for: Registration.storeKey(issuer))
+        try await store.write(JSONValue.object(registration.record).serialized, for: Registration.storeKey(issuer, isDevice: isDevice))
         return registration
     }
 

@@ -178,9 +178,18 @@ public final class AuthorizedSession: Sendable {
         return isRevoked
     }
 
-    /// What is known of the server and its authorization server, from their metadata now.
+    /// What is known of the server and its authorization server, from their metadata now. Throws like `send`, and
+    /// `invalid_response` for a server that neither asks for a token nor has metadata.
     public func discover() async throws(OAuthError) -> DiscoveredServer {
-        try await obtaining.discover(challenge: try await probe())
+        let (challenge, status) = try await answerWithoutToken()
+        let found = try await obtaining.discover(challenge: challenge)
+        guard found.revision != .defaultEndpoints || status == 401 else {
+            throw OAuthError(
+                .invalidResponse,
+                "\(server) does not look like a protected MCP server: it answers \(status) to a request without a token, and has no metadata. "
+                    + "Is it the URL of an MCP endpoint, such as \(server.url.origin)/mcp?")
+        }
+        return found
     }
 
     // MARK: For other HTTP clients
@@ -340,7 +349,8 @@ public final class AuthorizedSession: Sendable {
         // Tokens of one authorization server are never used with another (R21, R22).
         let previous = stored.flatMap { $0.issuer == target.issuer ? $0 : nil }
         let scopes = obtaining.scopes(target, challenge: renewal.challenge, additional: renewal.additional, granted: previous?.scopes)
-        let credentials = try await obtaining.obtain(target, scopes: scopes)
+        var credentials = try await obtaining.obtain(target, scopes: scopes)
+        if let previous { credentials.supersede(previous) }
         try await save(credentials, key)
         return credentials
     }
@@ -377,13 +387,15 @@ public final class AuthorizedSession: Sendable {
     }
 
     /// The challenge of a request without a token. Nil when the server has none.
-    private func probe() async throws(OAuthError) -> AuthenticationChallenge? {
+    private func probe() async throws(OAuthError) -> AuthenticationChallenge? { try await answerWithoutToken().challenge }
+
+    private func answerWithoutToken() async throws(OAuthError) -> (challenge: AuthenticationChallenge?, status: Int) {
         let reply = try await exchange.send(
             OutboundRequest(
                 .post, server.url, fields: [.contentType: "application/json", .accept: "application/json, text/event-stream"],
                 body: Array(#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#.utf8)))
         reply.body.cancel()
-        return reply.response.status == .unauthorized ? Self.challenge(reply.response) : nil
+        return (reply.response.status == .unauthorized ? Self.challenge(reply.response) : nil, reply.response.status.code)
     }
 
     private static func target(_ response: HTTPResponse, of url: WebURL) -> WebURL? {

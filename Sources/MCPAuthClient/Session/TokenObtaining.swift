@@ -44,7 +44,7 @@ struct TokenObtaining: Sendable {
         guard let refreshToken = credentials.refreshToken else { return nil }
         let found: DiscoveredServer
         if let discovered { found = discovered } else { found = try await discover(issuerOf: credentials) }
-        guard let client = try await registrar.known(at: found), client.clientID.utf8.elementsEqual(credentials.clientID.utf8) else { return nil }
+        guard let client = try await registrar.owner(of: credentials, at: found) else { return nil }
         let now = clock.now
         let url = try found.endpoint("token_endpoint", found.authorizationServer.tokenEndpoint)
         let form = Form([("grant_type", GrantType.refreshToken.rawValue), ("refresh_token", refreshToken), ("resource", credentials.resource)])
@@ -75,15 +75,23 @@ struct TokenObtaining: Sendable {
         }
     }
 
-    /// Whether the authorization server confirmed the revocation (RFC 7009).
+    /// Whether the authorization server confirmed the revocation (RFC 7009). Grants of earlier sign-ins are revoked
+    /// too.
     func revoke(_ credentials: Credentials) async -> Bool {
-        guard let found = try? await discover(issuerOf: credentials), let client = try? await registrar.known(at: found),
-            client.clientID.utf8.elementsEqual(credentials.clientID.utf8),
+        guard let found = try? await discover(issuerOf: credentials), let client = try? await registrar.owner(of: credentials, at: found),
             let url = try? found.endpoint("revocation_endpoint", found.authorizationServer.revocationEndpoint)
         else { return false }
         let form =
             credentials.refreshToken.map { Form([("token", $0), ("token_type_hint", "refresh_token")]) }
             ?? Form([("token", credentials.accessToken), ("token_type_hint", "access_token")])
+        let isRevoked = await revoke(form, client, url)
+        for token in credentials.superseded {
+            _ = await revoke(Form([("token", token), ("token_type_hint", "refresh_token")]), client, url)
+        }
+        return isRevoked
+    }
+
+    private func revoke(_ form: Form, _ client: Registration, _ url: WebURL) async -> Bool {
         var reply = try? await endpoint.post(form, to: url, authentication: client.authentication)
         if reply?.response.status == .badRequest, let secret = client.authentication.secretParameter {
             // The official Python SDK demands the parameter here, also beside Basic, and of clients without a secret.

@@ -19,6 +19,9 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
     public let expiresAt: NumericDate?
     /// The refresh token. Nil: none.
     public let refreshToken: String?
+    /// The refresh tokens of earlier sign-ins, oldest first. Their grants are live until the user signs out: to revoke
+    /// one at the next sign-in would end the new one too at some servers, which have one grant for a user and a client.
+    var superseded: [String] = []
     /// What was granted.
     public let scopes: ScopeSet
     /// The moment at which the access token was obtained.
@@ -41,7 +44,17 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
         scopes = response.scopes ?? previous?.scopes ?? requested
         obtainedAt = now
         self.proofKey = proofKey
+        superseded = previous?.superseded ?? []
     }
+
+    /// Remembers the grant of tokens that these replace, if it belongs to the same client.
+    mutating func supersede(_ other: Credentials) {
+        guard other.issuer == issuer, other.clientID.utf8.elementsEqual(clientID.utf8) else { return }
+        let all = other.superseded + [other.refreshToken].compactMap(\.self)
+        superseded = all.filter { $0 != refreshToken }.suffix(Self.maximumSuperseded)
+    }
+
+    private static let maximumSuperseded = 20
 
     /// Whether the access token is valid for `margin` more seconds, as far as is known. Of a short lifetime, the margin
     /// is at most a quarter.
@@ -61,6 +74,7 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
         ]
         record["expires_at"] = expiresAt.map { .int($0.seconds) }
         record["refresh_token"] = refreshToken.map { .string($0) }
+        if !superseded.isEmpty { record["superseded"] = .strings(superseded) }
         record["dpop_key"] = proofKey?.key.pem.map { .string($0) }
         return record
     }
@@ -78,6 +92,7 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
         self.clientID = clientID
         self.accessToken = accessToken
         self.tokenType = tokenType
+        superseded = (record["superseded"]?.strings ?? []).filter(TokenResponse.isToken).suffix(Self.maximumSuperseded)
         expiresAt = record["expires_at"]?.int.map { NumericDate(seconds: Int64($0)) }
         refreshToken = record["refresh_token"]?.string.flatMap { TokenResponse.isToken($0) ? $0 : nil }
         scopes = ScopeSet(lenient: record["scope"]?.string ?? "")

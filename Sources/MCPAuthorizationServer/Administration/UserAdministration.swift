@@ -38,8 +38,8 @@ extension AuthorizationServer {
         guard User.validEmail(email) != nil else { throw OAuthError(.invalidRequest, "\(email.prefix(100)) is not an e-mail address") }
     }
 
-    /// Changes what clients learn about a user with the scopes `profile` and `email`. Sessions and grants go on. Users of
-    /// an identity provider have the profile of their first sign-in until it is changed here.
+    /// Changes what clients learn about a user with the scopes `profile` and `email`. Sessions and grants go on. Users
+    /// of an identity provider have the profile of their first sign-in until it is changed here.
     ///
     /// Throws `invalid_request` when there is no user of this name or the address is not valid, and
     /// `temporarily_unavailable`.

@@ -67,7 +67,13 @@ enum DataOption {
 
     /// Says whether the folder or the file is missing.
     static func missing(_ file: String, in folder: String) -> OAuthError {
-        let exists = FileManager.default.fileExists(atPath: folder)
+        var isFolder: ObjCBool = false
+        let exists = FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder)
+        if exists, !isFolder.boolValue {
+            return OAuthError(
+                .invalidConfiguration,
+                "\(URL(fileURLWithPath: folder).path) is a file; name the data folder of your server with --data or MCP_AUTH_DATA")
+        }
         let isHidden = access(folder, R_OK | X_OK) != 0 && errno == EACCES
         let folder = URL(fileURLWithPath: folder).path
         if isHidden {
@@ -84,59 +90,40 @@ enum DataOption {
 struct Table {
     private var columns: [String]
     private var cells: [[String]]
-    /// What stands below a row on lines of its own.
-    private var notes: [[String]]
+    private let notes: [String]
 
     /// Columns that are left out first on a narrow terminal, because others say the same in shorter words, or because
     /// the command that shows one thing says it. The first column is what other commands take, and always stays.
     private static let spare = [
         "resource", "created", "type", "authentication", "subject", "client_id", "peer", "origin", "last_operation", "redirect_uris",
-        "grants", "ends", "scope", "verdict", "missing_scope", "operation",
+        "grants", "ends", "issuer", "scope",
     ]
-    /// What a refusal is about. It moves below the row rather than being left out.
-    private static let explaining = ["operation", "missing_scope"]
     /// The width below which no column is cut.
     private static let minimum = 12
 
-    init(_ columns: [String], _ rows: [[JSONValue]]) {
+    /// - Parameter notes: For each row what stands below it. Empty: nothing below any row.
+    init(_ columns: [String], _ rows: [[JSONValue]], notes: [String] = []) {
         self.columns = columns
+        self.notes = notes
         cells = rows.map { $0.map(Self.cell) }
-        notes = Array(repeating: [], count: cells.count)
         guard let available = Console.width else { return }
-        // A detail is a sentence.
-        moveBelow("detail") { _ in true }
         shortenTimes()
         // What no row has, and what is the same in every row, is left out before anything is cut.
         for name in columns.dropFirst() where widest > available {
             guard let index = self.columns.firstIndex(of: name), cells.allSatisfy({ $0[index] == "-" }) else { continue }
             remove(index)
         }
-        for name in ["verdict"] + Self.spare where narrowest > available && !Self.explaining.contains(name) {
+        for name in Self.spare where narrowest > available {
             guard let index = self.columns.firstIndex(of: name), index > 0, Set(cells.map { $0[index] }).count <= 1 else { continue }
             remove(index)
         }
         var isShortened = false
         for name in Self.spare where narrowest > available {
             guard let index = self.columns.firstIndex(of: name), index > 0 else { continue }
-            if Self.explaining.contains(name), let reason = self.columns.firstIndex(of: "reason") {
-                moveBelow(name) { $0[reason] != "-" }
-            } else {
-                remove(index)
-            }
+            remove(index)
             isShortened = true
         }
         if isShortened { Console.note("some columns are left out; a wider terminal or --json shows all") }
-    }
-
-    /// Takes a column out, and puts its values below those rows that need them.
-    private mutating func moveBelow(_ name: String, where isNeeded: ([String]) -> Bool) {
-        guard let index = columns.firstIndex(of: name) else { return }
-        // The operation "any" stands for a request whose token was not looked into any further.
-        for row in cells.indices where !["-", "any"].contains(cells[row][index]) && isNeeded(cells[row]) {
-            let value = cells[row][index]
-            notes[row].insert(name == "missing_scope" ? "missing: \(value)" : value, at: 0)
-        }
-        remove(index)
     }
 
     private mutating func remove(_ index: Int) {
@@ -169,7 +156,7 @@ struct Table {
 
     /// Times and identifiers are copied into other commands, so they are never cut.
     private func isWhole(_ column: String) -> Bool {
-        column == columns.first || ["time", "action", "reason", "subject"].contains(column) || column == "id" || column.hasSuffix("_id")
+        column == columns.first || ["time", "event", "verdict", "subject"].contains(column) || column == "id" || column.hasSuffix("_id")
     }
 
     private var widths: [Int] { columns.indices.map { index in ([titles] + cells).map { $0[index].count }.max() ?? 0 } }
@@ -200,8 +187,8 @@ struct Table {
         Console.output(Console.bold(line(titles, widths), on: .output))
         for (index, row) in cells.enumerated() {
             Console.output(line(row, widths))
-            guard !notes[index].isEmpty else { continue }
-            Console.output(Console.wrapped(notes[index].joined(separator: "; "), width: Console.width ?? 80, indent: 4))
+            guard notes.indices.contains(index), !notes[index].isEmpty else { continue }
+            Console.output(Console.wrapped(notes[index], width: Console.width ?? 80, indent: 4))
         }
     }
 

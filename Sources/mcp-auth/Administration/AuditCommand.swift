@@ -105,11 +105,44 @@ struct AuditCommand: AsyncParsableCommand {
             let names = server.map(Names.init)
             let rows = await Self.rows(Array(all.filter(filter.includes).suffix(count)), names)
             if follow {
-                if !options.json { options.show(Self.columns, rows, empty: "Waiting for events.") } else { rows.forEach(Self.line) }
+                if options.json { rows.forEach(Self.line) } else { show(rows, empty: "Waiting for events.") }
                 try await follow(from: files.last?.bytes.count ?? 0, filter, names)
             } else {
-                options.show(Self.columns, rows, empty: "There are no such events.")
+                show(rows, empty: "There are no such events.")
             }
+        }
+
+        /// Every column for programs and files; for people what happened to whom, and below it why.
+        private func show(_ rows: [[JSONValue]], empty: String) {
+            guard !options.json, Console.width != nil, !rows.isEmpty else { return options.show(Self.columns, rows, empty: empty) }
+            let events = rows.map(Event.init)
+            Table(["time", "event", "verdict", "user", "client"], events.map(\.cells), notes: events.map(\.note)).print()
+        }
+
+        /// One event as people read it.
+        private struct Event {
+            let cells: [JSONValue]
+            let note: String
+
+            init(_ row: [JSONValue]) {
+                let values = Dictionary(zip(columns, row).map { ($0, $1.isNull ? "" : Table.cell($1)) }, uniquingKeysWith: { first, _ in first })
+                func value(_ column: String) -> String { values[column] ?? "" }
+                // The operation "any" stands for a request whose token was not looked into any further.
+                let operation = ["", "any"].contains(value("operation")) ? "" : " " + value("operation")
+                let isRefusal = value("verdict") != "allowed"
+                cells = [
+                    .string(value("time")), .string(value("action") + operation), .string(value("verdict")), .string(value("user")),
+                    .string(value("client")),
+                ]
+                var parts = [
+                    value("reason"), value("missing_scope").isEmpty ? "" : "missing: " + value("missing_scope"),
+                    value("detail") == value("user") ? "" : value("detail"),
+                ]
+                if isRefusal || value("action") == "sign_in" { parts.append(value("peer").isEmpty ? "" : "from " + value("peer")) }
+                note = parts.filter { !$0.isEmpty }.joined(separator: "; ")
+            }
+
+            var line: String { cells.map(Table.cell).joined(separator: "  ") + (note.isEmpty ? "" : "  " + note) }
         }
 
         /// Prints what is appended, also when the log goes on in a new file.
@@ -123,7 +156,7 @@ struct AuditCommand: AsyncParsableCommand {
                 let fresh = Self.events(Array(data[offset...end])).filter(filter.includes)
                 offset = end + 1
                 for row in await Self.rows(fresh, names) {
-                    if options.json { Self.line(row) } else { Console.output(row.map(Table.cell).joined(separator: "  ")) }
+                    if options.json { Self.line(row) } else { Console.output(Event(row).line) }
                 }
             }
         }

@@ -242,7 +242,7 @@ struct ClientsCommand: AsyncParsableCommand {
         func run() async throws {
             try await options.attempt { server in
                 let secret = try await server.rotateSecret(ofClient: try identified.clientID, overlap: overlap)
-                let old = overlap == 0 ? "The old secret is no longer valid" : "The old secret stays valid for \(overlap) seconds"
+                let old = overlap == 0 ? "The old secret is no longer valid" : "The old secret stays valid for \(Console.duration(overlap))"
                 if !options.json { Console.note("the new secret of \(identified.id), shown only now. \(old)") }
                 options.report(secret, ["client_id": .string(identified.id), "client_secret": .string(secret)])
             }

@@ -101,6 +101,12 @@ struct ClientSettings {
 
     func makeStore() throws(OAuthError) -> any TokenStore { try Self.store(text("token-store", options.tokenStore)) }
 
+    /// Whether there is a store already. True where this can be seen only by opening it.
+    static func hasStore(_ choice: String?) -> Bool {
+        let choice = choice ?? ProcessInfo.processInfo.environment["MCP_AUTH_TOKEN_STORE"]
+        return choice == "keychain" || FileManager.default.fileExists(atPath: choice ?? standardFolder)
+    }
+
     static func store(_ choice: String?) throws(OAuthError) -> any TokenStore {
         switch choice ?? ProcessInfo.processInfo.environment["MCP_AUTH_TOKEN_STORE"] {
         case "memory": return MemoryTokenStore()

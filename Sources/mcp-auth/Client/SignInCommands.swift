@@ -37,6 +37,9 @@ struct LoginCommand: AsyncParsableCommand {
             Console.output("Signed in to \(credentials.server)")
             Console.output("  at      \(credentials.issuer)")
             Console.output("  scopes  \(credentials.scopes.isEmpty ? "none" : credentials.scopes.text)")
+            let requested = further.union(ScopeSet(request: options.scope ?? "") ?? [])
+            let missing = requested.subtracting(credentials.scopes)
+            if !missing.isEmpty { Console.output(Console.item("  not granted: ", missing.text)) }
             if case .bearer = credentials.tokenType {} else { Console.output("  bound to a key (DPoP)") }
             Console.output("Next: mcp-auth tools \(credentials.server)")
         }
@@ -138,7 +141,8 @@ struct StatusCommand: AsyncParsableCommand {
         let store: any TokenStore
         let found: [Credentials]
         do {
-            store = try ClientSettings.store(tokenStore)
+            // A look creates no folder.
+            store = try ClientSettings.hasStore(tokenStore) ? ClientSettings.store(tokenStore) : MemoryTokenStore()
             found = try await store.credentials()
         } catch { throw ClientFailure.exit(error) }
         let file = store as? FileTokenStore

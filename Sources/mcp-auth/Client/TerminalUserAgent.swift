@@ -36,7 +36,7 @@ struct TerminalUserAgent: UserAgent {
         if browser != "none", browser != nil || hasDesktop {
             do throws(OAuthError) {
                 try (browser.map { SystemBrowser(command: $0) } ?? SystemBrowser()).open(url) { code in
-                    Console.note("The browser command ended with \(code). Open the address above, or press Ctrl-C.")
+                    Console.note("The browser command ended with \(code). Open this address, or press Ctrl-C:\n  \(url.text)")
                 }
                 isOpen = true
             } catch { Console.note(error.message) }

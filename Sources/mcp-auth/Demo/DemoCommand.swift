@@ -194,6 +194,12 @@ struct DemoCommand: AsyncParsableCommand {
         let resource = origin + "/mcp"
         if let certificate, let host = WebURL(origin)?.host { try certificate.check(covers: host) }
         _ = try (Issuer(origin), ResourceIdentifier(resource))
+        if certificate != nil, WebURL(origin)?.isSecure == false {
+            throw OAuthError(
+                .invalidConfiguration,
+                "--origin is \(origin), but with --tls-certificate this server speaks https: \(origin.replacing("http:", with: "https:")). Nothing was written"
+            )
+        }
         let signIn = try DemoSignIn(
             signIn.isEmpty ? ["password"] : signIn, origin: origin,
             admission: Admission(domains: admitDomain, emails: admitEmail, organizations: admitOrganization),

@@ -78,6 +78,10 @@ struct DemoSignIn: Sendable {
         var missing: [String] = []
         for setting in entry.settings {
             if let value = value(entry.variable(setting.name)) {
+                guard setting.example.contains("://") || !value.contains("://") else {
+                    throw OAuthError(
+                        .invalidConfiguration, "\(entry.variable(setting.name)) is written without https://, such as \(setting.example)")
+                }
                 settings[setting.name] = value
             } else if setting.defaultValue == nil {
                 missing.append("\(entry.variable(setting.name)) (\(setting.meaning) Example: \(setting.example))")

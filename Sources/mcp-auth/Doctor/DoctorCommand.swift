@@ -187,7 +187,7 @@ struct DoctorCommand: AsyncParsableCommand {
             // An operator has to be able to tell these requests from an attack.
             Console.note(
                 Console.wrapped(
-                    "The audit log of the server records the requests that had to be denied, between \(began.iso8601) and \(Clock.system.now.iso8601)."
+                    "If the server keeps an audit log: it was asked, also with wrong tokens, between \(began.iso8601) and \(Clock.system.now.iso8601)."
                 ))
         }
     }

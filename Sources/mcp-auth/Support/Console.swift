@@ -77,6 +77,14 @@ enum Console {
         return mark + words.dropFirst(mark.count)
     }
 
+    /// A number of seconds as people say it.
+    static func duration(_ seconds: Int64) -> String {
+        for (size, name) in [(86400, "day"), (3600, "hour"), (60, "minute")] as [(Int64, String)] where seconds >= size && seconds % size == 0 {
+            return "\(seconds / size) \(name)\(seconds == size ? "" : "s")"
+        }
+        return "\(seconds) second\(seconds == 1 ? "" : "s")"
+    }
+
     static func note(_ text: String) { StandardOutput.writeError(text + "\n") }
 
     /// The width of the terminal in columns, or of the variable COLUMNS. Nil where nobody looks: then nothing is cut.
@@ -166,6 +174,12 @@ enum Console {
 
 /// A word on the command line that stands where a command should.
 enum UnknownCommand {
+    /// What other programs call the same.
+    private static let synonyms = [
+        "delete": "remove", "rm": "remove", "del": "remove", "create": "add", "new": "add", "ls": "list", "passwd": "password", "update": "edit",
+        "signin": "login", "signout": "logout", "logs": "audit", "scaffold": "init", "start": "demo", "serve": "demo", "run": "demo",
+    ]
+
     /// What to say of it. Nil when every command is known.
     static func find(in arguments: [String], of root: any ParsableCommand.Type) -> String? {
         var command = root
@@ -177,8 +191,11 @@ enum UnknownCommand {
             let names = commands.map { $0._commandName }
             guard let index = names.firstIndex(of: word) else {
                 if word == "help" { return nil }
+                // It may be an argument of the command that is meant when none is named.
+                if command.configuration.defaultSubcommand != nil, NearestName.hint(word, among: names).isEmpty { return nil }
                 let all = names.sorted().joined(separator: ", ")
-                return "there is no command \(path) \(word)\(NearestName.hint(word, among: names)). The commands are: \(all)"
+                let meant = Self.synonyms[word].flatMap { names.contains($0) ? " (did you mean \($0)?)" : nil }
+                return "there is no command \(path) \(word)\(meant ?? NearestName.hint(word, among: names)). The commands are: \(all)"
             }
             command = commands[index]
             path += " " + word
