@@ -24,6 +24,16 @@ struct UsersCommand: AsyncParsableCommand {
         var name: String
     }
 
+    /// What clients learn about a user.
+    struct Profile: ParsableArguments {
+        @Option(
+            name: [.customLong("name"), .customLong("display-name")],
+            help: ArgumentHelp("The name that people use. Clients with the scope profile see it.", valueName: "text"))
+        var displayName: String?
+        @Option(help: ArgumentHelp("E-mail address. Clients with the scope email see it.", valueName: "address"))
+        var email: String?
+    }
+
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "List the users.", discussion: "EXAMPLE\n  mcp-auth users list --json")
@@ -92,12 +102,7 @@ struct UsersCommand: AsyncParsableCommand {
                 """)
         @Argument(help: "The user name: letters a-z, digits and . _ - @ +")
         var name: String
-        @Option(
-            name: [.customLong("name"), .customLong("display-name")],
-            help: ArgumentHelp("The name that people use. Clients with the scope profile see it.", valueName: "text"))
-        var displayName: String?
-        @Option(help: ArgumentHelp("E-mail address. Clients with the scope email see it.", valueName: "address"))
-        var email: String?
+        @OptionGroup var profile: Profile
         @Flag(help: "The e-mail address has been verified.")
         var emailVerified = false
         @OptionGroup var options: AdministrationOptions
@@ -108,7 +113,7 @@ struct UsersCommand: AsyncParsableCommand {
                     throw OAuthError(.invalidRequest, "there is a user \(name) already; to set another password: mcp-auth users password \(name)")
                 }
                 let user = try await server.addUser(
-                    named: name, password: try Console.newSecret("Password of \(name): "), displayName: displayName, email: email,
+                    named: name, password: try Console.newSecret("Password of \(name): "), displayName: profile.displayName, email: profile.email,
                     isEmailVerified: emailVerified)
                 options.report("\(user.name) can sign in.", ["name": .string(user.name), "subject": .string(user.id)])
             }
@@ -128,29 +133,24 @@ struct UsersCommand: AsyncParsableCommand {
                   mcp-auth users edit ada --email ada@example.com --email-verified
                 """)
         @OptionGroup var named: Named
-        @Option(
-            name: [.customLong("name"), .customLong("display-name")],
-            help: ArgumentHelp("The name that people use. Clients with the scope profile see it.", valueName: "text"))
-        var displayName: String?
-        @Option(help: ArgumentHelp("E-mail address. Clients with the scope email see it.", valueName: "address"))
-        var email: String?
+        @OptionGroup var profile: Profile
         @Flag(inversion: .prefixedNo, help: "The e-mail address has been verified.")
         var emailVerified: Bool?
         @OptionGroup var options: AdministrationOptions
 
         func run() async throws {
             try await options.attempt { server in
-                guard displayName != nil || email != nil || emailVerified != nil else {
+                guard profile.displayName != nil || profile.email != nil || emailVerified != nil else {
                     throw OAuthError(.invalidRequest, "say what to change: --name, --email or --email-verified")
                 }
                 let user = try await server.existingUser(named.name)
-                try await server.editUser(named: user.name) { profile in
-                    if let displayName { profile.displayName = displayName.isEmpty ? nil : displayName }
-                    if let email {
-                        profile.email = email.isEmpty ? nil : email
-                        profile.isEmailVerified = false
+                try await server.editUser(named: user.name) { edited in
+                    if let name = profile.displayName { edited.displayName = name.isEmpty ? nil : name }
+                    if let email = profile.email {
+                        edited.email = email.isEmpty ? nil : email
+                        edited.isEmailVerified = false
                     }
-                    if let emailVerified { profile.isEmailVerified = emailVerified }
+                    if let emailVerified { edited.isEmailVerified = emailVerified }
                 }
                 options.report("\(user.name) is changed.", ["name": .string(user.name)])
             }
