@@ -76,17 +76,19 @@ struct GrantsCommand: AsyncParsableCommand {
             }
         }
 
-        /// The live grant with this beginning, else the text itself.
+        /// The live grant with this beginning. Throws `invalid_request` when there is none, or more than one.
         private static func whole(_ text: String, _ server: AuthorizationServer) async throws -> String {
             let beginning = text.hasSuffix("…") ? String(text.dropLast()) : text
+            let none = OAuthError(.invalidRequest, "there is no live grant \(text.prefix(64)); see mcp-auth grants list --all")
             // Shorter beginnings say too little of what is revoked.
-            guard beginning.count >= 9 else { return text }
+            guard beginning.count >= 9 else { throw none }
             let matches = try await server.liveGrants(ofUser: nil, limit: 100_000).map(\.id).filter { $0.hasPrefix(beginning) }
             if matches.contains(text) { return text }
             guard matches.count < 2 else {
                 throw OAuthError(.invalidRequest, "\(matches.count) grants begin with \(beginning); nothing was revoked. Give more of the identifier")
             }
-            return matches.first ?? text
+            guard let match = matches.first else { throw none }
+            return match
         }
     }
 

@@ -38,7 +38,7 @@ struct DemoSignIn: Sendable {
                 providers.append((Self.simulatedID, "Simulator"))
             default:
                 guard let entry = Catalog.entry(name) else {
-                    let known = ["password", Self.simulatedID] + Catalog.entries.map(\.id)
+                    let known = ["password", Self.simulatedID] + Catalog.entries.map(\.id).sorted()
                     throw OAuthError(
                         .invalidRequest,
                         "--sign-in: there is no \(name)\(NearestName.hint(name, among: known)). Choose one of: \(known.joined(separator: ", "))")
