@@ -69,7 +69,7 @@ extension ResourceServer {
                         "the issuer \(issuer) calls itself \(other). The two must be equal byte for byte; write: trusting: .issuer(\"\(other)\")")
                 } else {
                     findings.append(
-                        "the issuer \(issuer) cannot be used: \(error.message). Until it can be, its tokens are answered with 503. Check the URL; "
+                        "the issuer \(issuer) cannot be used: \(error.message)\(error.message.hasSuffix("?") ? "" : ".") Until it can be, its tokens are answered with 503. Check the URL; "
                             + "for a provider on this machine or on your own network see OutboundPolicy")
                 }
             }
