@@ -28,6 +28,18 @@ class Silent(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Bare(Silent):
+    """A web server that answers every request with 401."""
+
+    def do_GET(self):
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", "Bearer")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_POST = do_GET
+
+
 def lab():
     """One server of our own for all tests."""
     if not hasattr(lab, "server"):
@@ -442,6 +454,14 @@ def told_apart():
     listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
     threading.Thread(target=listener.serve_forever, daemon=True).start()
     home.fails(76, "does not look like a protected MCP server", "discover", f"http://127.0.0.1:{listener.server_port}/mcp")
+    listener.shutdown()
+    # A server that answers 401 and nothing else: its part is seen, and nothing that it has not.
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bare)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    report = json.loads(home.run("doctor", f"http://127.0.0.1:{listener.server_port}/mcp", "--json").stdout)
+    verdicts = {point["code"]: point["verdict"] for point in report["checklist"]}
+    for code in ("validation", "asymmetric", "pkce", "redirects", "pages"):
+        equal(verdicts[code], "not_visible", code)
     listener.shutdown()
     home.fails(69, f"Most servers have it at {server.origin}/mcp", "tools", server.origin)
     report = json.loads(home.run("doctor", server.url.replace("127.0.0.1", "localhost"), "--json").stdout)

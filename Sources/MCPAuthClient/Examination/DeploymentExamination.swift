@@ -177,25 +177,27 @@ public struct DeploymentExamination: Sendable {
         guard steps.count > 1 else { return [] }
         // An answer that is neither a challenge nor a result says nothing of tokens.
         let isOpen = has("not_protected")
+        // Without an authorization server that can be used, its part was not seen, and no forged token could be made.
+        let usable = issuer.flatMap { $0.metadata == nil ? nil : $0 }
+        let acceptsForgeries = has("any_token_accepted", "unsigned_token_accepted", "forged_token_accepted", "confused_key_accepted")
         return [
             point("https", "Everything is https, or on this machine", !has("not_https", "issuer_endpoint_not_https", "resource_metadata_not_https")),
             point(
                 "protected", "Every request needs a token", isOpen ? false : isProtected ? !has("any_token_accepted", "session_replaces_token") : nil),
             point(
                 "validation", "Tokens are validated: signature, issuer, audience, expiration",
-                isProtected
-                    ? !has("any_token_accepted", "unsigned_token_accepted", "forged_token_accepted", "confused_key_accepted") : isOpen ? false : nil),
+                acceptsForgeries || isOpen ? false : isProtected && usable != nil ? true : nil),
             point(
                 "asymmetric", "Tokens are verified with public keys, not with a shared secret",
                 has("tokens_are_opaque")
-                    ? nil : issuer.map { $0.keyCount != nil && !has("secret_key_published", "private_key_published", "confused_key_accepted") }),
+                    ? nil : usable.map { $0.keyCount != nil && !has("secret_key_published", "private_key_published", "confused_key_accepted") }),
             point(
                 "pkce", "Sign-in needs PKCE with S256",
-                issuer.map { $0.metadata != nil && !has("pkce_not_enforced", "pkce_not_supported", "s256_code_challenge_method_not_supported") }),
-            point("redirects", "Answers go to registered addresses only", has("open_redirect") ? false : issuer == nil ? nil : true),
+                usable.map { _ in !has("pkce_not_enforced", "pkce_not_supported", "s256_code_challenge_method_not_supported") }),
+            point("redirects", "Answers go to registered addresses only", has("open_redirect") ? false : usable == nil ? nil : true),
             point("scopes", "Scopes are granular", resourceMetadata.map { ($0.scopesSupported?.count ?? 0) > 1 }),
             point("errors", "Errors leak nothing", !has("error_leaks")),
-            point("pages", "Pages cannot be framed or cached", issuer == nil ? nil : !has("page_can_be_framed", "page_can_be_cached")),
+            point("pages", "Pages cannot be framed or cached", usable == nil ? nil : !has("page_can_be_framed", "page_can_be_cached")),
             point("isolation", "The data of users is apart", nil),
             point("audit", "Every decision is in an audit log", nil),
         ]
