@@ -150,6 +150,10 @@ def _():
             [BINARY, "audit", "show", "--data", server.data], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, restore_signals=restores)
         os.close(writer)
         equal((done.returncode, done.stderr), (-signal.SIGPIPE if restores else 128 + signal.SIGPIPE, ""), "the end")
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([BINARY, "users", "list", "--data", server.data], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        equal((done.returncode, "cannot be written" in done.stderr), (1, True), done.stderr)
 
 
 @test("an audit log that nobody wrote is no log: exit 78")

@@ -25,7 +25,7 @@ public enum ServerProgram {
             if Welcome.wasShown { Welcome.print("Stopped.\n") }
         } catch {
             let (text, code) = failure(error)
-            StandardOutput.writeError("\(name): \(text)\n")
+            StandardOutput.printError("\(name): \(text)\n")
             exit(code)
         }
     }
@@ -40,10 +40,10 @@ public enum ServerProgram {
         let list = variables.map { "  \($0.key.padding(toLength: width, withPad: " ", startingAt: 0))\($0.value)\n" }.joined()
         let help = list.isEmpty ? "" : "It reads these environment variables:\n\n\(list)"
         guard ["--help", "-h", "help"].contains(argument) else {
-            StandardOutput.writeError("\(name): it takes no arguments, and \(HTTPReply.printable(argument)) is one. \(help)")
+            StandardOutput.printError("\(name): it takes no arguments, and \(HTTPReply.printable(argument)) is one. \(help)")
             exit(64)
         }
-        StandardOutput.write("\(name) takes no arguments. \(help)")
+        StandardOutput.print("\(name) takes no arguments. \(help)")
         exit(0)
     }
 
@@ -74,7 +74,7 @@ public enum ServerProgram {
             let origin = WebURL(own)?.origin ?? own
             if !["127.0.0.1", "localhost", "::1"].contains(transport.address.host) {
                 let warning = "it listens on \(transport.address.host), but answers requests to \(origin) only. Set ORIGIN to its public address"
-                StandardOutput.writeError("\(name): \(warning)\n")
+                StandardOutput.printError("\(name): \(warning)\n")
             }
             return origin
         }

@@ -12,40 +12,30 @@ package enum StandardOutput {
     /// What a program prints is in a file or a pipe as soon as the line ends, and not when a buffer is full.
     static func writeLineByLine() { setvbuf(stdout, nil, _IOLBF, 0) }
 
-    /// Writes to standard output. False when nothing reads it any more, or it cannot be written.
+    /// Writes to standard output. Returns the `errno` of a failure, which is `EPIPE` when nothing reads it any more.
     @discardableResult
-    package static func write(_ text: String) -> Bool { write(text, to: 1) }
+    package static func print(_ text: String) -> Int32? { print(Array(text.utf8)) }
 
-    /// Writes to standard error. False when nothing reads it any more, or it cannot be written.
+    /// Writes to standard output. Returns the `errno` of a failure.
     @discardableResult
-    package static func writeError(_ text: String) -> Bool { write(text, to: 2) }
+    package static func print(_ bytes: [UInt8]) -> Int32? { send(bytes, to: 1) }
 
-    private static func write(_ text: String, to descriptor: Int32) -> Bool {
-        var text = text
-        return text.withUTF8 { bytes in
-            var rest = bytes[...]
-            while !rest.isEmpty {
-                #if canImport(Glibc)
-                    let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
-                #elseif canImport(Musl)
-                    let count = Musl.write(descriptor, rest.baseAddress, rest.count)
-                #else
-                    let count = Darwin.write(descriptor, rest.baseAddress, rest.count)
-                #endif
-                if count < 0, errno == EINTR { continue }
-                if count < 0, errno == EAGAIN {
-                    var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    _ = poll(&request, 1, 1000)
-                    continue
-                }
-                guard count > 0 else { return false }
-                rest = rest.dropFirst(count)
+    /// Writes to standard error. A failure has no place where it could be said.
+    package static func printError(_ text: String) { _ = send(Array(text.utf8), to: 2) }
+
+    private static func send(_ bytes: [UInt8], to descriptor: Int32) -> Int32? {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN {
+                var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&request, 1, 1000)
+                continue
             }
-            return true
+            guard count > 0 else { return errno }
+            rest = rest.dropFirst(count)
         }
+        return nil
     }
-}
-
-extension Slice where Base == UnsafeBufferPointer<UInt8> {
-    fileprivate var baseAddress: UnsafePointer<UInt8>? { base.baseAddress.map { $0 + startIndex } }
 }

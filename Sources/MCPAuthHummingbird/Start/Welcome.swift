@@ -47,5 +47,5 @@ enum Welcome {
         shown.withLock { $0 = true }
     }
 
-    static func print(_ text: String) { StandardOutput.write(text) }
+    static func print(_ text: String) { StandardOutput.print(text) }
 }

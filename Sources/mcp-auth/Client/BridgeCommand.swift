@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import JOSE
 import Logging
+import MCPAuthHummingbird
 import MCPClient
 import OAuth
 
@@ -56,17 +57,7 @@ struct BridgeCommand: AsyncParsableCommand {
 
 /// Writes whole lines to standard output, one after the other.
 private actor LineWriter {
-    func write(_ bytes: [UInt8]) {
-        var line = bytes
-        line.append(0x0A)
-        var count = 0
-        while count < line.count {
-            let written = line.withUnsafeBytes { Foundation.write(1, $0.baseAddress! + count, $0.count - count) }
-            if written < 0, errno == EINTR { continue }
-            guard written > 0 else { return }
-            count += written
-        }
-    }
+    func write(_ bytes: [UInt8]) { StandardOutput.print(bytes + [0x0A]) }
 }
 
 /// The lines of standard input, read on a thread of their own.

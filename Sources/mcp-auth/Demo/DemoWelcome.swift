@@ -54,6 +54,6 @@ enum DemoWelcome {
 
 
             """
-        StandardOutput.write(text)
+        StandardOutput.print(text)
     }
 }

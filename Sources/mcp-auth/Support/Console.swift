@@ -14,9 +14,13 @@ enum Console {
         isatty(stream.rawValue) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
     }
 
-    /// When nothing reads the output any more, the process ends as a closed pipe ends other programs.
+    /// When nothing reads the output any more, the process ends as a closed pipe ends other programs. When it cannot be
+    /// written, that is an error.
     static func output(_ text: String) {
-        if !StandardOutput.write(text + "\n") { Foundation.exit(128 + SIGPIPE) }
+        guard let code = StandardOutput.print(text + "\n") else { return }
+        guard code != EPIPE else { Foundation.exit(128 + SIGPIPE) }
+        note("\(bold("mcp-auth:", on: .error)) the output cannot be written: \(String(cString: strerror(code)))")
+        Foundation.exit(1)
     }
 
     /// Words that strangers chose, without what a terminal would obey or what turns the order of a line around.
@@ -50,7 +54,7 @@ enum Console {
     /// Whether the person at the terminal agrees. True where no person is asked, because input or errors go elsewhere.
     static func confirms(_ question: String) -> Bool {
         guard isatty(0) == 1, isatty(2) == 1 else { return true }
-        StandardOutput.writeError("\(question) [y/N] ")
+        StandardOutput.printError("\(question) [y/N] ")
         return ["y", "yes"].contains(readLine()?.lowercased() ?? "")
     }
 
@@ -85,7 +89,7 @@ enum Console {
         return "\(seconds) second\(seconds == 1 ? "" : "s")"
     }
 
-    static func note(_ text: String) { StandardOutput.writeError(text + "\n") }
+    static func note(_ text: String) { StandardOutput.printError(text + "\n") }
 
     /// The width of the terminal in columns, or of the variable COLUMNS. Nil where nobody looks: then nothing is cut.
     static var width: Int? {
