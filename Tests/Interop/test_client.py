@@ -440,6 +440,19 @@ def replaced():
     equal(live(), [], "grants after signing out")
 
 
+@test("C-16: status calls nothing sealed that is plain text")
+def sealed():
+    server, _ = lab()
+    mine = Home()
+    mine.good("login", server.url)
+    done = mine.run("status", MCP_AUTH_TOKEN_STORE_PASSPHRASE="a passphrase of some length")
+    check("2 files were written before and are plain text" in done.stderr, done.stderr)
+    equal(json.loads(mine.good("status", "--json", MCP_AUTH_TOKEN_STORE_PASSPHRASE="a passphrase of some length"))["sealed"], False, "sealed")
+    other = Home(MCP_AUTH_TOKEN_STORE_PASSPHRASE="a passphrase of some length")
+    other.good("login", server.url)
+    equal(json.loads(other.good("status", "--json"))["sealed"], True, "sealed from the start")
+
+
 @test("scopes that were not granted are named")
 def not_granted():
     server, home = lab()

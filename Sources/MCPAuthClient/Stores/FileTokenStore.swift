@@ -55,8 +55,19 @@ public final class FileTokenStore: TokenStore {
         }
     }
 
-    /// Whether the values are sealed.
+    /// Whether this store seals what it writes. Values of before stay as they are until they are written again; see
+    /// `unsealedCount`.
     public var isSealed: Bool { key != nil }
+
+    /// The number of values in the folder that are plain text. Throws like every `TokenStore`.
+    public func unsealedCount() throws(OAuthError) -> Int {
+        var count = 0
+        for name in try fileNames() {
+            guard let bytes = try readFile("\(folder)/\(name)"), let json = try? JSONValue(parsing: bytes) else { continue }
+            if json["sealed"] == nil, json["key"] != nil { count += 1 }
+        }
+        return count
+    }
 
     // MARK: Values
 
@@ -78,13 +89,17 @@ public final class FileTokenStore: TokenStore {
 
     /// Every key.
     public func keys() async throws(OAuthError) -> [String] {
-        let names: [String]
-        do { names = try FileManager.default.contentsOfDirectory(atPath: folder) } catch { throw failure("cannot be read", folder) }
         var keys: [String] = []
-        for name in names where name.hasSuffix(".json") {
+        for name in try fileNames() {
             if let bytes = try readFile("\(folder)/\(name)"), let found = try open(bytes) { keys.append(found.key) }
         }
         return keys
+    }
+
+    private func fileNames() throws(OAuthError) -> [String] {
+        do { return try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".json") } } catch {
+            throw failure("cannot be read", folder)
+        }
     }
 
     /// Runs `body` alone for this key.

@@ -192,7 +192,7 @@ enum ElicitationPrompt {
         var content = JSONObject()
         for property in params["requestedSchema"]?["properties"]?.object?.members ?? [] {
             let title = property.value["title"]?.string ?? property.name
-            StandardOutput.writeError("  \(Console.printable(title)): ")
+            StandardOutput.printError("  \(Console.printable(title)): ")
             guard let line = readLine(), !line.isEmpty else { continue }
             content[property.name] = ToolArguments.value(line, schema: property.value)
         }

@@ -140,16 +140,18 @@ struct StatusCommand: AsyncParsableCommand {
     func run() async throws {
         let store: any TokenStore
         let found: [Credentials]
+        var plain = 0
         do {
             // A look creates no folder.
             store = try ClientSettings.hasStore(tokenStore) ? ClientSettings.store(tokenStore) : MemoryTokenStore()
             found = try await store.credentials()
+            plain = try (store as? FileTokenStore)?.unsealedCount() ?? 0
         } catch { throw ClientFailure.exit(error) }
         let file = store as? FileTokenStore
         if json {
             var object: JSONObject = ["servers": .array(found.map { .object(Self.object($0)) })]
             object["store"] = file.map { .string($0.folder) }
-            object["sealed"] = file.map { .bool($0.isSealed) }
+            object["sealed"] = file.map { .bool($0.isSealed && plain == 0) }
             return Console.output(JSONValue.object(object).text)
         }
         if found.isEmpty {
@@ -168,9 +170,11 @@ struct StatusCommand: AsyncParsableCommand {
         }
         if let file {
             Console.note(
-                file.isSealed
-                    ? "The tokens are in \(file.folder), sealed."
-                    : "The tokens are in \(file.folder), readable by you alone (mode 0600), and not sealed. To seal them: --token-store keychain, or MCP_AUTH_TOKEN_STORE_PASSPHRASE."
+                file.isSealed && plain > 0
+                    ? "New tokens in \(file.folder) are sealed, but \(plain) \(plain == 1 ? "file was" : "files were") written before and \(plain == 1 ? "is" : "are") plain text. To seal the tokens, sign in again."
+                    : file.isSealed
+                        ? "The tokens are in \(file.folder), sealed."
+                        : "The tokens are in \(file.folder), readable by you alone (mode 0600), and not sealed. To seal them: --token-store keychain, or MCP_AUTH_TOKEN_STORE_PASSPHRASE."
             )
         }
     }
