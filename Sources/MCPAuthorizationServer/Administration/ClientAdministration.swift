@@ -126,7 +126,7 @@ extension AuthorizationServer {
     /// Revokes a grant with every token of it, at once. Throws `invalid_request` or `temporarily_unavailable`.
     public func revokeGrant(_ id: String) async throws(OAuthError) {
         guard let grant = try await stored({ try await store.grant(id) }) else {
-            throw OAuthError(.invalidRequest, "there is no grant \(id.prefix(64))")
+            throw OAuthError(.invalidRequest, "there is no grant \(id.prefix(64)); see mcp-auth grants list --all")
         }
         try await revocation.end(grant: id)
         record("grant.revoked", .allowed, nil, reason: "by_operator", subject: grant.subject, client: grant.clientID)

@@ -37,10 +37,10 @@ struct GrantsCommand: AsyncParsableCommand {
             try await options.attempt { server in
                 let names = Names(server)
                 var rows: [[JSONValue]] = []
-                let live = try await server.liveGrants(ofUser: user, limit: limit)
-                // Each token of a machine is a grant of its own, so that a few machines hide the users.
+                // Each token of a machine is a grant of its own, so that a few machines would hide the users.
+                let live = try await server.liveGrants(ofUser: user, limit: all ? limit : 100_000)
                 let shown = all ? live : live.filter { $0.userID != nil }
-                for grant in shown {
+                for grant in shown.prefix(limit) {
                     rows.append([
                         .string(grant.id), await names.user(grant.userID), await names.client(grant.clientID.text),
                         .strings(grant.scopes.map(\.text)), .string(grant.lastUsedAt.iso8601), JSONValue(grant.lastOperation),
@@ -76,19 +76,18 @@ struct GrantsCommand: AsyncParsableCommand {
             }
         }
 
-        /// The live grant with this beginning. Throws `invalid_request` when there is none, or more than one.
+        /// The live grant with this beginning, else the text itself: a grant that has ended can be revoked again.
+        /// Throws `invalid_request` when there are several.
         private static func whole(_ text: String, _ server: AuthorizationServer) async throws -> String {
             let beginning = text.hasSuffix("…") ? String(text.dropLast()) : text
-            let none = OAuthError(.invalidRequest, "there is no live grant \(text.prefix(64)); see mcp-auth grants list --all")
             // Shorter beginnings say too little of what is revoked.
-            guard beginning.count >= 9 else { throw none }
+            guard beginning.count >= 9 else { return text }
             let matches = try await server.liveGrants(ofUser: nil, limit: 100_000).map(\.id).filter { $0.hasPrefix(beginning) }
             if matches.contains(text) { return text }
             guard matches.count < 2 else {
                 throw OAuthError(.invalidRequest, "\(matches.count) grants begin with \(beginning); nothing was revoked. Give more of the identifier")
             }
-            guard let match = matches.first else { throw none }
-            return match
+            return matches.first ?? text
         }
     }
 
