@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import OAuth
@@ -8,7 +9,7 @@ import OAuth
 ///
 /// A stranger who chose the URL must not learn it: with the reason, the server would tell which hosts and ports of its
 /// network exist (S-04).
-struct FailureReason {
+enum FailureReason {
     struct TooLarge: Error { let limit: Int }
     struct TooLate: Error {}
     struct NoAddress: Error {}
@@ -31,7 +32,8 @@ struct FailureReason {
         case let error as IOError:
             return error.errnoCode == ECONNREFUSED ? refused(url) : error.errnoCode == ECONNRESET ? ended(url) : nil
         case let error as HTTPClientError: return text(error, url)
-        default: return "\(type(of: error))".hasPrefix("HTTPParser") ? "the answer is not HTTP\(otherScheme(url, "https"))" : nil
+        case is HTTPParserError: return "the answer is not HTTP\(otherScheme(url, "https"))"
+        default: return nil
         }
     }
 

@@ -21,14 +21,20 @@ public struct Maintenance: Service {
 
     /// Returns when the service group shuts down gracefully. If the store fails, the next run tries again.
     public func run() async throws {
+        // A provider that does not answer must not delay the next run, which reads the revocations.
+        let (unused, queue) = AsyncStream.makeStream(of: Connection.self)
         await cancelWhenGracefulShutdown {
-            var turn = 0
-            var watch = ClockWatch(server.clock.now)
-            while !Task.isCancelled {
-                if let seconds = watch.jump(at: server.clock.now) { server.noteClockJump(seconds) }
-                await server.maintain(sweeps: turn % 12 == 0, isClockDoubtful: watch.isDoubtful)
-                turn += 1
-                try? await Task.sleep(for: interval)
+            await withDiscardingTaskGroup { group in
+                group.addTask { for await connection in unused { await server.revokeAtProvider(connection) } }
+                var turn = 0
+                var watch = ClockWatch(server.clock.now)
+                while !Task.isCancelled {
+                    if let seconds = watch.jump(at: server.clock.now) { server.noteClockJump(seconds) }
+                    for connection in await server.maintain(sweeps: turn % 12 == 0, isClockDoubtful: watch.isDoubtful) { queue.yield(connection) }
+                    turn += 1
+                    try? await Task.sleep(for: interval)
+                }
+                queue.finish()
             }
         }
         await server.writeDownUses()
@@ -73,8 +79,11 @@ extension AuthorizationServer {
         record("clock.jumped", .failed, nil, detail: "\(seconds) seconds; nothing is swept for an hour")
     }
 
-    /// One run of maintenance. A failure of one part does not stop the others.
-    package func maintain(sweeps: Bool, isClockDoubtful: Bool = false) async {
+    /// One run of maintenance. A failure of one part does not stop the others. Returns the connections whose tokens are
+    /// to be revoked at their providers.
+    @discardableResult
+    package func maintain(sweeps: Bool, isClockDoubtful: Bool = false) async -> [Connection] {
+        var unused: [Connection] = []
         func attempt(_ name: String, _ work: () async throws -> Void) async {
             do { try await work() } catch {
                 logger.error("maintenance failed and will be tried again", metadata: ["part": "\(name)", "error": "\(error)"])
@@ -84,9 +93,13 @@ extension AuthorizationServer {
         await attempt("keys") { try await keys.turn(at: clock.now, removesOld: !isClockDoubtful) }
         await writeDownUses()
         // Before the sweep, which deletes grants that have expired.
-        if sweeps, !isClockDoubtful { await attempt("connections") { try await connections.endUnused() } }
+        if sweeps, !isClockDoubtful { await attempt("connections") { unused = try await connections.takeUnused() } }
         if sweeps, !isClockDoubtful { await attempt("sweep") { while try await store.sweep(at: clock.now, limit: 1000) >= 1000 {} } }
+        return unused
     }
+
+    /// Revokes the tokens of a connection at its provider. A failure is logged, and they expire there.
+    package func revokeAtProvider(_ connection: Connection) async { await connections.revokeAtProvider(connection) }
 
     func writeDownUses() async {
         let uses = uses.take()

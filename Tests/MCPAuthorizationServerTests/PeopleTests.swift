@@ -153,6 +153,22 @@ struct SignInTests {
         #expect(try await enter("alan", "right").last.status == 401)
     }
 
+    @Test("L-02: a blocked user is refused like a wrong password, and the audit log says which it was")
+    func blocked() async throws {
+        let harness = try await Harness()
+        let ada = try #require(try await harness.server.user(named: "ada"))
+        try await harness.server.disableUser(named: "ada")
+        let browser = Browser(harness)
+        try await browser.go(.get, "/account")
+        let reply = try await browser.signIn("ada")
+        #expect(reply.status == 401)
+        let refused = try #require(harness.events.events.last { $0.action == "sign_in" })
+        #expect(refused.reason == "user_disabled" && refused.subject == ada.id)
+        try await browser.go(.get, "/account")
+        try await browser.signIn("grace", password: "wrong")
+        #expect(harness.events.contains("sign_in", "wrong_password"))
+    }
+
     @Test("a password of before is hashed anew when hashing costs more")
     func rehash() async throws {
         let store = MemoryStore()

@@ -68,7 +68,9 @@ struct ProviderTests {
         let operations = try await Harness(store: store, master: master, time: world.harness.time).server
         _ = try await world.tokens()
         let user = try #require(try await operations.allUsers().first { $0.identity != nil })
-        func maintain() async { await world.harness.server.maintain(sweeps: true) }
+        func maintain() async {
+            for connection in await world.harness.server.maintain(sweeps: true) { await world.harness.server.revokeAtProvider(connection) }
+        }
         await maintain()
         #expect(world.provider.revokedTokens.isEmpty, "a live grant needs them")
         world.harness.time.advance(by: 10)
@@ -114,7 +116,7 @@ struct ProviderTests {
         let ada = try #require(try await world.harness.server.user(named: "ada"))
         #expect(try await world.harness.store.connections(ofUser: ada.id).count == 1)
         world.harness.time.advance(by: 7200)
-        await world.harness.server.maintain(sweeps: true)
+        #expect(await world.harness.server.maintain(sweeps: true).isEmpty)
         #expect(try await world.harness.store.connections(ofUser: ada.id).first?.sealedTokens != nil && world.provider.revokedTokens.isEmpty)
     }
 
@@ -831,6 +833,33 @@ struct ProviderAttackTests {
             #expect(try await browser.go(.get, "/account").text.contains("Your account") == isIn)
         }
         #expect(world.harness.events.contains("sign_in", "not_signed_in_again"))
+        // No application that could be told is no way around it.
+        world.provider.setFaults { faults in faults.claims = { $0["auth_time"] = .int(now.advanced(by: -1000).seconds) } }
+        let browser = Browser(world.harness)
+        let url = try await world.depart(browser, [("prompt", "login")])
+        try await world.harness.store.deleteClient(try #require(ClientID(world.client)), at: now)
+        #expect(try await world.return(browser, url).location == nil)
+        #expect(try await !browser.go(.get, "/account").text.contains("Your account"))
+    }
+
+    @Test("O-07: a provider that does not answer delays no run of maintenance, so that revocations are known in time", .timeLimit(.minutes(1)))
+    func slowProvider() async throws {
+        let (store, master) = (MemoryStore(), MasterKey.random())
+        let world = try await ProviderHarness(store: store, master: master)
+        let operations = try await Harness(store: store, master: master, time: world.harness.time).server
+        let (gone, other) = (try await world.tokens(), try await world.tokens(as: "1002"))
+        let user = try #require(try await operations.user(id: world.user(gone)))
+        let grace = try #require(try await operations.user(id: world.user(other)))
+        try await operations.removeUser(named: user.name)
+        world.provider.setFaults { $0.delay = .seconds(3600) }
+        let maintenance = Task { try await Maintenance(world.harness.server, every: .milliseconds(10)).run() }
+        while !world.harness.events.contains("connection.ended", "no_grant") { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(try await world.harness.accepts(other.access))
+        try await operations.signOutUser(named: grace.name)
+        while try await world.harness.accepts(other.access) { try await Task.sleep(for: .milliseconds(5)) }
+        maintenance.cancel()
+        _ = await maintenance.result
+        #expect(world.provider.revokedTokens.isEmpty, "the provider has not answered yet")
     }
 
     @Test("a user who signs out here is shown the way to sign out at the provider, where it has one")

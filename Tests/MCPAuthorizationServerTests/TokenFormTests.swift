@@ -279,8 +279,8 @@ struct KeyRotationTests {
         let client = try await one.registered()
         for _ in 0..<8 {
             time.advance(by: 15 * Self.day)
-            async let first: Void = one.server.maintain(sweeps: false)
-            async let second: Void = two.server.maintain(sweeps: false)
+            async let first = one.server.maintain(sweeps: false)
+            async let second = two.server.maintain(sweeps: false)
             _ = await (first, second)
             #expect(try await two.accepts(try await one.tokens(client).access))
             #expect(try await one.accepts(try await two.tokens(client).access))

@@ -29,7 +29,7 @@ public final class SimulatedProvider: HTTPFetcher {
         public var answer: (@Sendable (inout JSONObject) -> Void)?
         /// Accounts whose tokens are no longer accepted.
         public var closedAccounts: Set<String> = []
-        /// The time that the token endpoint takes.
+        /// The time that the token and revocation endpoints take.
         public var delay: Duration?
 
         /// Nothing.
@@ -158,18 +158,26 @@ public final class SimulatedProvider: HTTPFetcher {
         if faults.isUnreachable { throw OAuthError(.fetchFailed, "the host cannot be reached") }
         let url = request.url.text
         if url == behaviour.token {
-            if let delay = faults.delay { try? await Task.sleep(for: delay) }
+            try await Self.wait(faults)
             if let reply = faults.tokenReply { return reply }
             return token(request, faults)
         }
         if url == behaviour.keys { return keysReply() }
         if url == behaviour.metadata { return metadataReply() }
-        if let revocation = behaviour.revocation?.replacing("{client_id}", with: clientID), url == revocation { return revoke(request) }
+        if let revocation = behaviour.revocation?.replacing("{client_id}", with: clientID), url == revocation {
+            try await Self.wait(faults)
+            return revoke(request)
+        }
         if url == behaviour.userInfo || behaviour.api[url] != nil {
             if let reply = faults.profileReply { return reply }
             return profile(request, faults)
         }
         throw OAuthError(.fetchFailed, "the simulated provider has no \(url)")
+    }
+
+    private static func wait(_ faults: Faults) async throws(OAuthError) {
+        guard let delay = faults.delay else { return }
+        do { try await Task.sleep(for: delay) } catch { throw OAuthError(.fetchFailed, "cancelled") }
     }
 
     private func metadataReply() -> HTTPReply {

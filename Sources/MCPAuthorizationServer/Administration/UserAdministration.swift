@@ -44,15 +44,13 @@ extension AuthorizationServer {
     /// Throws `invalid_request` when there is no user of this name or the address is not valid, and
     /// `temporarily_unavailable`.
     public func editUser(named name: String, _ body: (inout User.Profile) -> Void) async throws(OAuthError) {
-        guard let user = try await user(named: name) else { throw Self.nobody(name) }
-        var profile = User.Profile(user)
-        body(&profile)
-        let edited = profile
-        try Self.check(edited.email)
-        _ = try await change(name, "user.edited") { user in
-            user.displayName = edited.displayName
-            user.email = edited.email
-            user.isEmailVerified = edited.email != nil && edited.isEmailVerified
+        try await change(name, "user.edited") { user throws(OAuthError) in
+            var profile = User.Profile(user)
+            body(&profile)
+            try Self.check(profile.email)
+            user.displayName = profile.displayName
+            user.email = profile.email
+            user.isEmailVerified = profile.email != nil && profile.isEmailVerified
         }
     }
 
@@ -103,7 +101,8 @@ extension AuthorizationServer {
         try await stored { try await store.deleteUser(id: user.id, at: clock.now) }
         try await stored { try await revocation.refresh() }
         record("user.removed", .allowed, nil, detail: user.name, subject: user.id)
-        try await connections.endUnused()
+        // What remains is taken by the next run of maintenance.
+        for connection in (try? await connections.takeUnused()) ?? [] { await connections.revokeAtProvider(connection) }
     }
 
     /// The sessions of a user that have not expired, newest first. Throws `temporarily_unavailable`.
@@ -159,11 +158,11 @@ extension AuthorizationServer {
 
     /// Changes a user, and repeats the change if another process changed the user at the same time.
     @discardableResult
-    private func change(_ name: String, _ action: String, _ body: (inout User) -> Void) async throws(OAuthError) -> User {
+    private func change(_ name: String, _ action: String, _ body: (inout User) throws(OAuthError) -> Void) async throws(OAuthError) -> User {
         for _ in 0..<20 {
             guard let user = try await user(named: name) else { throw Self.nobody(name) }
             var changed = user
-            body(&changed)
+            try body(&changed)
             let updated = changed
             if try await stored({ try await store.update(updated, expecting: user) }) {
                 record(action, .allowed, nil, detail: user.name, subject: user.id)

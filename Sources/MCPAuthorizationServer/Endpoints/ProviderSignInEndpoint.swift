@@ -120,10 +120,9 @@ struct ProviderSignInEndpoint: ServerComponent {
                 try? await client.revoke(tokens, at: now)
                 return pages.problem(pages.language.words.accountNotAdmitted.with(client.provider.name), .accessDenied, status: .forbidden)
             }
-            if case .authorize(let request) = transaction.purpose, isTooOld(person, request, transaction),
-                let application = try? await browser.client(of: transaction, call)
-            {
+            if case .authorize(let request) = transaction.purpose, isTooOld(person, request, transaction) {
                 record("sign_in", .denied, call, reason: "not_signed_in_again", detail: client.provider.id)
+                guard let application = try? await browser.client(of: transaction, call) else { return browser.stale(call) }
                 return consent.deny(
                     request, application, call, subject: nil,
                     because: OAuthError(.loginRequired, "\(client.provider.name) did not ask the user to sign in again"))

@@ -37,7 +37,7 @@ struct SignInEndpoint: ServerComponent {
             guard let passwords, let user = try await passwords.user(named: name, password: password, call) else {
                 // Names that no user has are not recorded: people type passwords there.
                 let attacked = passwords == nil ? nil : try? await store.user(named: normalized)
-                record("sign_in", .denied, call, reason: "wrong_password", subject: attacked?.id)
+                record("sign_in", .denied, call, reason: attacked?.isDisabled == true ? "user_disabled" : "wrong_password", subject: attacked?.id)
                 return try again(pages.language.words.wrongPassword, .unauthorized)
             }
             if user.sealedOneTimeSecret != nil {

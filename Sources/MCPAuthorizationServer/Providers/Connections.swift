@@ -169,23 +169,19 @@ struct Connections: ServerComponent {
         }
     }
 
-    /// Revokes the tokens that no grant needs any more. Other processes can end grants and delete users, but do not
-    /// know the credentials of this server at the providers.
-    func endUnused() async throws(OAuthError) {
-        guard !providers.isEmpty else { return }
+    /// Takes the tokens that no grant needs any more, at most a hundred, for `revokeAtProvider`. Other processes can
+    /// end grants and delete users, but do not know the credentials of this server at the providers.
+    func takeUnused() async throws(OAuthError) -> [Connection] {
+        guard !providers.isEmpty else { return [] }
         let ids = providers.map(\.provider.id)
-        let limit = 100
-        while true {
-            let unused = try await stored { try await store.takeUnusedTokens(ofProviders: ids, at: clock.now, limit: limit) }
-            for connection in unused {
-                record("connection.ended", .allowed, nil, reason: "no_grant", detail: connection.provider, subject: connection.userID)
-                await revokeAtProvider(connection)
-            }
-            guard unused.count == limit else { return }
+        let unused = try await stored { try await store.takeUnusedTokens(ofProviders: ids, at: clock.now, limit: 100) }
+        for connection in unused {
+            record("connection.ended", .allowed, nil, reason: "no_grant", detail: connection.provider, subject: connection.userID)
         }
+        return unused
     }
 
-    private func revokeAtProvider(_ connection: Connection) async {
+    func revokeAtProvider(_ connection: Connection) async {
         guard let client = client(connection.provider), let tokens = tokens(connection) else { return }
         do throws(ProviderFailure) { try await client.revoke(tokens, at: clock.now) } catch {
             logger.warning(
