@@ -412,10 +412,10 @@ def _():
     code, report = doctor(**route, SSL_CERT_FILE=os.path.join(folder, "ca.pem"))
     equal((code, report["keys"]), (0, 1), str(report))
     equal(set(asked), {"id.corp.test:443"}, "what the proxy was asked for")
-    equal(doctor(**route)[0], 65, "another certificate authority is not trusted")
+    equal(doctor(**route)[0], 69, "another certificate authority is not trusted")
     asked.clear()
-    equal(doctor(SSL_CERT_FILE=os.path.join(folder, "ca.pem"))[0], 65, "the name leads nowhere without the proxy")
-    equal(doctor(**route, SSL_CERT_FILE=os.path.join(folder, "ca.pem"), NO_PROXY="corp.test")[0], 65, "NO_PROXY")
+    equal(doctor(SSL_CERT_FILE=os.path.join(folder, "ca.pem"))[0], 69, "the name leads nowhere without the proxy")
+    equal(doctor(**route, SSL_CERT_FILE=os.path.join(folder, "ca.pem"), NO_PROXY="corp.test")[0], 69, "NO_PROXY")
     equal(asked, [], "the proxy was not asked")
     for server in (issuer, proxy):
         server.shutdown()

@@ -155,6 +155,7 @@ struct DeploymentExaminationTests {
         Fault("forbidden_without_token", server: { _, _ in HTTPReply(.forbidden) }),
         Fault("endpoint_not_found", server: { _, _ in HTTPReply(.notFound) }),
         Fault("server_error", server: { _, _ in HTTPReply(.badGateway) }),
+        Fault("not_mcp", server: { _, _ in HTTPReply(.notImplemented, [.contentType: "text/html; charset=utf-8"]) }),
         Fault(
             "challenge_missing",
             server: { request, reply in
@@ -309,6 +310,14 @@ struct DeploymentExaminationTests {
             }),
         Fault("authorization_rejected", at: "/authorize", { _, _ in HTTPReply(.badRequest) }),
         Fault(
+            "resource_not_accepted", at: "/authorize",
+            { request, reply in
+                let query = (try? Form(queryOf: request.url.text)) ?? Form()
+                guard reply.response.status == .ok, let uri = try? query.single("redirect_uri") else { return reply }
+                return HTTPReply(
+                    .seeOther, [.location: uri + "?error=invalid_target&error_description=unknown%20resource&iss=https%3A%2F%2Fas.example"])
+            }),
+        Fault(
             "iss_promised_and_missing", at: "/authorize",
             { request, reply in
                 let query = (try? Form(queryOf: request.url.text)) ?? Form()
@@ -345,6 +354,42 @@ struct DeploymentExaminationTests {
         #expect(finding.map { !$0.problem.isEmpty && !$0.effect.isEmpty && !$0.remedy.isEmpty } ?? false)
         // A fault hides no other part, and accuses none.
         #expect(examination.findings.count <= 6, "\(examination.findings.map(\.code))")
+    }
+
+    @Test("the remedy names the side that is wrong, and the reason why a document cannot be had")
+    func remedies() async throws {
+        func finding(_ code: String, _ plant: (Deployment) -> Void) async throws -> DeploymentExamination.Finding {
+            let deployment = try Deployment()
+            plant(deployment)
+            return try #require(try await deployment.examine().findings.first { $0.code == code })
+        }
+        // One slash too many in the configuration of the MCP server.
+        let slash = try await finding("issuer_mismatch") {
+            $0.change(Deployment.resourceDocument, json: { $0["authorization_servers"] = ["https://as.example/"] })
+        }
+        #expect(slash.remedy.hasPrefix("Configure the issuer at the MCP server"), "\(slash)")
+        let missing = try await finding("metadata_not_found") {
+            $0.change(Deployment.issuer + "/.well-known/oauth-authorization-server") { _, _ in HTTPReply(.notFound) }
+        }
+        #expect(missing.problem.contains("answers 404"), "\(missing)")
+        let documents = try await finding("client_documents_not_supported") {
+            $0.change(Deployment.issuer + "/.well-known/oauth-authorization-server", json: { $0["client_id_metadata_document_supported"] = nil })
+        }
+        #expect(documents.severity == .note && documents.remedy.contains("fetcher: GuardedHTTPClient.shared"))
+        let refused = try await finding("authorization_rejected") {
+            $0.change(Deployment.issuer + "/authorize") { request, reply in
+                guard reply.response.status == .ok, let uri = try? Form(queryOf: request.url.text).single("redirect_uri") else { return reply }
+                return HTTPReply(.seeOther, [.location: uri + "?error=invalid_scope&iss=https%3A%2F%2Fas.example"])
+            }
+        }
+        #expect(refused.problem.contains("invalid_scope"))
+        // A server that wants a user first has accepted the request.
+        let deployment = try Deployment()
+        deployment.change(Deployment.issuer + "/authorize") { request, reply in
+            guard reply.response.status == .ok, let uri = try? Form(queryOf: request.url.text).single("redirect_uri") else { return reply }
+            return HTTPReply(.seeOther, [.location: uri + "?error=login_required&iss=https%3A%2F%2Fas.example"])
+        }
+        #expect(try await deployment.examine().findings.isEmpty)
     }
 
     @Test("there are more than thirty of them, and each is planted once")
@@ -491,6 +536,21 @@ struct InsideExaminationTests {
                     ? HTTPReply(.ok) : HTTPReply(.unauthorized, [.wwwAuthenticate: "Bearer resource_metadata=\"\(World.resourceDocument)\""])
             }
         }
+    }
+
+    @Test("a sign-in that fails is a finding of its own, and the rest of the report is there")
+    func signInFails() async throws {
+        let world = World()
+        world.answer(World.issuer + "/jwks", ["keys": []])
+        world.answer(World.issuer + "/token") { _ in .error(OAuthError(.invalidTarget, "no tokens for this resource")) }
+        world.answer(World.server) { _ in
+            HTTPReply(.unauthorized, [.wwwAuthenticate: "Bearer resource_metadata=\"\(World.resourceDocument)\""])
+        }
+        let server = try ResourceIdentifier(World.server)
+        let examination = await DeploymentExamination.examine(server, spending: try world.session(), with: world, clock: world.time.clock)
+        let finding = try #require(examination.findings.first { $0.code == "sign_in_failed" })
+        #expect(finding.severity == .error && finding.problem.contains("no tokens for this resource"))
+        #expect(!examination.isUsable && !examination.checklist.isEmpty)
     }
 
     @Test("load: missing limits and failures are found, and only when load is asked for")

@@ -78,6 +78,15 @@ struct IssuerExaminationTests {
         #expect(try await examine(keys: HTTPReply(.ok, body: Array("<html>".utf8))).findings.map(\.code) == ["jwks_unusable"])
         #expect(try await examine(keys: .json(["keys": []])).findings.map(\.code) == ["jwks_unusable"])
         let nothing = await IssuerExamination.examine(try Issuer(Self.issuer), with: Documents(replies: [:]))
-        #expect(nothing.findings.map(\.code) == ["metadata_not_found"] && !nothing.attempts.isEmpty)
+        #expect(nothing.findings.map(\.code) == ["metadata_not_found"] && !nothing.attempts.isEmpty && !nothing.isUnreachable)
+        let away = await IssuerExamination.examine(try Issuer(Self.issuer), with: Away())
+        #expect(away.isUnreachable && away.findings.first?.message.contains("id.example.com has no address") == true)
+    }
+}
+
+/// A network without this name.
+private struct Away: HTTPFetcher {
+    func fetch(_ request: OutboundRequest) async throws(OAuthError) -> HTTPReply {
+        throw OAuthError(.fetchFailed, "the name id.example.com has no address")
     }
 }

@@ -109,7 +109,24 @@ extension DeploymentExamination {
                 remedy: "Switch the implicit grant off.", clause: "OAuth 2.1 §10.1")
         }
         guard let request = request([]), let reply = await fetch(request) else { return }
-        if [400, 401, 403, 404].contains(reply.response.status.code) || reply.response.status.code >= 500 {
+        if let refusal = refusal(reply, redirectURI) {
+            let resource = DisplayText.clean(resourceMetadata?.resource ?? server.text, limit: 200)
+            if refusal.code == "invalid_target" {
+                add(
+                    .error, "resource_not_accepted", "the authorization server issues no tokens for \(resource) (invalid_target)",
+                    effect: "Users cannot sign in.",
+                    remedy: "Configure this resource at the authorization server, in the same spelling. It says: \(refusal.description)",
+                    clause: "RFC 8707 §2")
+            } else {
+                add(
+                    .error, "authorization_rejected", "a correct authorization request gets the error \(refusal.code): \(refusal.description)",
+                    effect: "Users cannot sign in.",
+                    remedy:
+                        "Look into the log of the authorization server; some reject the parameter resource, or clients that have just registered.",
+                    clause: "RFC 6749 §4.1.2.1")
+            }
+            checkIssuerInAnswer(metadata, reply, redirectURI)
+        } else if [400, 401, 403, 404].contains(reply.response.status.code) || reply.response.status.code >= 500 {
             add(
                 .error, "authorization_rejected", "a correct authorization request gets \(reply.response.status.code)",
                 effect: "Users cannot sign in.",
@@ -128,6 +145,16 @@ extension DeploymentExamination {
         if reply.response.status.code >= 400 { return true }
         let location = reply.response.headerFields[.location] ?? ""
         return location.contains("error=")
+    }
+
+    /// The error by which a correct request was sent back to the client. A server that wants a user to be signed in
+    /// first (`login_required`) has accepted the request.
+    private func refusal(_ reply: HTTPReply, _ redirectURI: RedirectURI) -> (code: String, description: String)? {
+        guard let location = reply.response.headerFields[.location], location.hasPrefix(redirectURI.text), let form = try? Form(queryOf: location),
+            let code = try? form.single("error"), !["login_required", "interaction_required", "consent_required"].contains(code)
+        else { return nil }
+        let description = (try? form.single("error_description")) ?? "nothing more"
+        return (DisplayText.clean(code, limit: 40), DisplayText.clean(description, limit: 200))
     }
 
     /// RFC 9207, where an answer is there to look at.

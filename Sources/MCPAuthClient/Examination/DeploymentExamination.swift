@@ -130,8 +130,8 @@ public struct DeploymentExamination: Sendable {
     ///
     /// - Parameters:
     ///   - credentials: Valid tokens of a user, to look from inside too. Nil: only from outside.
-    ///   - session: A session that has signed in for this examination, to look at renewal, sessions and revocation too.
-    ///     Its tokens are revoked, and its registration is deleted. Use a store of its own.
+    ///   - session: A session to sign a user in with, unless it has signed in, and to look at renewal, sessions and
+    ///     revocation too. Its tokens are revoked, and its registration is deleted. Use a store of its own.
     ///   - registers: Whether a client may be registered and deleted again.
     ///   - loads: Whether the endpoints are asked more often than any client would, to see their limits. Only with the
     ///     consent of the operator.
@@ -152,10 +152,12 @@ public struct DeploymentExamination: Sendable {
         await examination.checkForgedTokens()
         if registers { await examination.checkRegistration() }
         await examination.checkTokenEndpoint()
-        var credentials = credentials
-        if credentials == nil { credentials = try? await session?.stored() }
-        if let credentials { await examination.checkInside(credentials, isFresh: session != nil) }
-        if let session { await examination.checkGrant(session) }
+        if let session, let fresh = await examination.checkSignIn(session) {
+            await examination.checkInside(fresh, isFresh: true)
+            await examination.checkGrant(session)
+        } else if let credentials {
+            await examination.checkInside(credentials, isFresh: false)
+        }
         if loads { await examination.checkLoad(registers: registers) }
         examination.sort()
         return examination
@@ -196,7 +198,8 @@ public struct DeploymentExamination: Sendable {
                 usable.map { _ in !has("pkce_not_enforced", "pkce_not_supported", "s256_code_challenge_method_not_supported") }),
             point("redirects", "Answers go to registered addresses only", has("open_redirect") ? false : usable == nil ? nil : true),
             point("scopes", "Scopes are granular", resourceMetadata.map { ($0.scopesSupported?.count ?? 0) > 1 }),
-            point("errors", "Errors leak nothing", !has("error_leaks")),
+            // An open server has refused nothing.
+            point("errors", "Errors leak nothing", has("error_leaks") ? false : isOpen ? nil : true),
             point("pages", "Pages cannot be framed or cached", usable == nil ? nil : !has("page_can_be_framed", "page_can_be_cached")),
             point("isolation", "The data of users is apart", nil),
             point("audit", "Every decision is in an audit log", nil),

@@ -5,6 +5,29 @@ import OAuth
 // The look from inside: with tokens of a user, and with a grant that the examination may spend.
 
 extension DeploymentExamination {
+    /// Signs a user in. A sign-in that fails is a finding, and the examination goes on without it.
+    mutating func checkSignIn(_ session: AuthorizedSession) async -> Credentials? {
+        if let credentials = try? await session.stored() { return credentials }
+        // No user can sign in there, and the reason has been found.
+        guard isProtected, issuer?.metadata != nil, !findings.contains(where: { $0.code == "resource_not_accepted" }) else { return nil }
+        steps.append("a sign-in")
+        do throws(OAuthError) {
+            try await session.signIn()
+            return try await session.stored()
+        } catch {
+            let isDenied = error.code == .accessDenied
+            add(
+                isDenied ? .note : .error, "sign_in_failed", "the sign-in failed: \(DisplayText.clean(error.message, limit: 400))",
+                effect: isDenied ? "The view from inside was skipped." : "Users cannot sign in, at least not this one.",
+                remedy: isDenied
+                    ? "Allow the access, and run the examination again."
+                    : "The other findings may name the cause; so does the log of "
+                        + "the authorization server.",
+                clause: "RFC 6749 §4.1")
+            return nil
+        }
+    }
+
     /// The look from inside, with tokens of a user.
     /// - Parameter isFresh: Whether the tokens were issued for this examination. Others may have been revoked since.
     mutating func checkInside(_ credentials: Credentials, isFresh: Bool) async {

@@ -113,14 +113,37 @@ extension DeploymentExamination {
                     effect: "No other server can accept them.", remedy: "Nothing, as long as it is one server.")
                 continue
             }
+            if finding.code == "client_documents_not_supported" {
+                // Not a warning: registration works for every client.
+                add(
+                    .note, finding.code, finding.message, effect: "Each client leaves a registration; clients that prefer a document do too.",
+                    remedy: "An AuthorizationServer of this package reads documents when it is given a fetcher: "
+                        + "AuthorizationServer(…, fetcher: GuardedHTTPClient.shared), with the product MCPAuthHTTPClient.",
+                    clause: finding.clause)
+                continue
+            }
             let code = finding.code == "endpoint_not_https" ? "issuer_endpoint_not_https" : finding.code
             add(
                 finding.severity == .error ? .error : .warning, code, finding.message,
                 effect: finding.severity == .error
                     ? "MCP clients cannot sign in, or the server cannot verify tokens." : "Some clients or users are affected.",
-                remedy: "Change it at the authorization server \(issuer).", clause: finding.clause)
+                remedy: remedy(finding.code, issuer, isUnreachable: examination.isUnreachable), clause: finding.clause)
         }
         await checkKeySet()
+    }
+
+    /// Where to change what was found: the name of the issuer is configured at the MCP server, the rest at the
+    /// authorization server.
+    private func remedy(_ code: String, _ issuer: Issuer, isUnreachable: Bool) -> String {
+        switch code {
+        case "issuer_mismatch":
+            "Configure the issuer at the MCP server, which names \(issuer), exactly as the authorization server names itself. "
+                + "If the authorization server has a wrong name for itself, change it there."
+        case "metadata_not_found" where isUnreachable:
+            "Start the authorization server, or correct the issuer in the configuration of the MCP server."
+        case "metadata_not_found": "Correct the issuer in the configuration of the MCP server; behind a proxy, pass /.well-known/ on."
+        default: "Change it at the authorization server \(issuer)."
+        }
     }
 
     /// A key set must contain public keys only.

@@ -24,6 +24,12 @@ extension DeploymentExamination {
         checkClock(reply)
         if Self.leaks(reply.body) { addLeak("an answer without a token") }
         let status = reply.response.status.code
+        if Self.isWebPage(reply), [200..<300, 400..<401, 405..<407, 415..<416, 501..<502].contains(where: { $0.contains(status) }) {
+            add(
+                .error, "not_mcp", "an MCP request is answered with a web page (\(status)), so this does not look like an MCP server",
+                effect: "No client can connect.", remedy: "The endpoint often has the path /mcp; check host, port and path of the URL.")
+            return false
+        }
         switch status {
         case 401: isProtected = true
         case 200..<300, 400, 406:
@@ -46,10 +52,15 @@ extension DeploymentExamination {
                     "Answer 401 with WWW-Authenticate; 403 is for tokens without the scope. A firewall or a host check may answer instead of the server.",
                 clause: "RFC 6750 §3")
             return false
-        case 404, 405:
+        case 404, 405, 501:
             add(
                 .error, "endpoint_not_found", "there is no MCP endpoint at this URL (\(status))", effect: "No client can connect.",
                 remedy: "The endpoint often has the path /mcp; check the URL, and that the proxy passes it on.")
+            return false
+        case 502, 503, 504:
+            add(
+                .error, "server_error", "a proxy answers in place of the server (\(status))", effect: "No client can connect.",
+                remedy: "Start the server behind the proxy, and check the address to which the proxy sends requests.")
             return false
         case 421:
             let words = (try? JSONValue(parsing: reply.body))?["error_description"]?.string.map { DisplayText.clean($0, limit: 300) }
@@ -65,6 +76,11 @@ extension DeploymentExamination {
         }
         checkChallengeHeader(reply)
         return true
+    }
+
+    /// Whether a reply is a page for people.
+    private static func isWebPage(_ reply: HTTPReply) -> Bool {
+        reply.response.headerFields[.contentType]?.lowercased().hasPrefix("text/html") == true
     }
 
     private mutating func checkChallengeHeader(_ reply: HTTPReply) {

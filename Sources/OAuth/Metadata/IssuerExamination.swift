@@ -30,6 +30,8 @@ public struct IssuerExamination: Sendable {
         public let url: String
         /// The result.
         public let result: String
+        /// Whether a server answered, with or without a document.
+        public let isAnswered: Bool
     }
 
     /// The issuer that was examined.
@@ -42,6 +44,9 @@ public struct IssuerExamination: Sendable {
     public private(set) var findings: [Finding] = []
     /// The number of usable keys of the key set. Nil: it was not read.
     public private(set) var keyCount: Int?
+
+    /// Whether no URL was answered: the name, the address, the port or the certificate is wrong, or the server is down.
+    public var isUnreachable: Bool { !attempts.isEmpty && !attempts.contains(where: \.isAnswered) }
 
     /// Whether there is no error.
     public var isUsable: Bool { !findings.contains { $0.severity == .error } }
@@ -75,21 +80,21 @@ public struct IssuerExamination: Sendable {
             guard let url = WebURL(text) else { continue }
             let reply: HTTPReply
             do throws(OAuthError) { reply = try await fetcher.fetch(OutboundRequest(.get, url, fields: [.accept: "application/json"])) } catch {
-                attempts.append(Attempt(url: text, result: error.message))
+                attempts.append(Attempt(url: text, result: error.message, isAnswered: false))
                 continue
             }
             guard reply.response.status == .ok else {
                 let location = reply.response.headerFields[.location].map { " to \($0.prefix(200))" } ?? ""
-                attempts.append(Attempt(url: text, result: "answers \(reply.response.status.code)\(location)"))
+                attempts.append(Attempt(url: text, result: "answers \(reply.response.status.code)\(location)", isAnswered: true))
                 continue
             }
             do throws(OAuthError) {
                 let found = try AuthorizationServerMetadata(parsing: reply.body, expected: issuer)
-                attempts.append(Attempt(url: text, result: "metadata of this issuer"))
+                attempts.append(Attempt(url: text, result: "metadata of this issuer", isAnswered: true))
                 hasOAuthDocument = hasOAuthDocument || text.contains("oauth-authorization-server")
                 if metadata == nil { metadata = found }
             } catch {
-                attempts.append(Attempt(url: text, result: error.message))
+                attempts.append(Attempt(url: text, result: error.message, isAnswered: true))
                 if let stated = (try? JSONValue(parsing: reply.body))?["issuer"]?.string { otherIssuer = otherIssuer ?? stated }
             }
         }
@@ -108,7 +113,17 @@ public struct IssuerExamination: Sendable {
                 "the metadata names the issuer \(otherIssuer.prefix(200)), which is not byte for byte \(issuer); configure exactly that one, also its trailing slash",
                 "RFC 8414 §3.3")
         } else {
-            error("metadata_not_found", "no URL has a metadata document; check the issuer, and that this machine can reach it", "RFC 8414 §3")
+            var results: [String] = []
+            for attempt in attempts where !results.contains(attempt.result) { results.append(attempt.result) }
+            let reasons = results.prefix(3).joined(separator: "; ")
+            if isUnreachable {
+                error("metadata_not_found", "the authorization server \(issuer) cannot be reached: \(reasons)", "RFC 8414 §3")
+            } else {
+                error(
+                    "metadata_not_found",
+                    "none of the \(attempts.count) URLs of RFC 8414 has a metadata document of \(issuer) (\(reasons)); check the issuer, also its path",
+                    "RFC 8414 §3")
+            }
         }
     }
 

@@ -92,7 +92,7 @@ struct DoctorCommand: AsyncParsableCommand {
             fetcher = try .environment(ProcessInfo.processInfo.environment, policy: policy, explainsFailures: true)
             credentials = try await Self.credentials(for: server, tokenStore)
         } catch { throw ClientFailure.exit(error) }
-        let session = signIn ? try await Self.session(for: server, browser, fetcher) : nil
+        let session = signIn ? try Self.session(for: server, browser, fetcher) : nil
         let began = Clock.system.now
         let examination = await DeploymentExamination.examine(
             server, as: profile, credentials: credentials, spending: session, registers: !noRegistration, loads: active, with: fetcher)
@@ -115,15 +115,13 @@ struct DoctorCommand: AsyncParsableCommand {
     /// A sign-in for the examination alone. Its tokens are in memory.
     private static func session(
         for server: ResourceIdentifier, _ browser: String?, _ client: GuardedHTTPClient
-    ) async throws -> AuthorizedSession {
+    ) throws -> AuthorizedSession {
         do {
             let agent = TerminalUserAgent(
                 host: nil, port: 0, browser: browser ?? ProcessInfo.processInfo.environment["MCP_AUTH_BROWSER"], isQuiet: false)
-            let session = try AuthorizedSession(
+            return try AuthorizedSession(
                 for: server.text, configuration: ClientConfiguration(name: "mcp-auth doctor", grant: .authorizationCode(agent)),
                 store: MemoryTokenStore(), fetcher: client, exchange: client)
-            try await session.signIn()
-            return session
         } catch { throw ClientFailure.exit(error, server: server.text) }
     }
 
@@ -160,12 +158,7 @@ struct DoctorCommand: AsyncParsableCommand {
         Console.output(Console.wrapped("Looked at: \(examination.steps.map(Console.printable).joined(separator: "; "))."))
         if !signedIn { Console.output("From outside only. To look from inside too: mcp-auth doctor \(examination.server) --sign-in") }
         for finding in examination.findings {
-            Console.output("")
-            let label = finding.severity < .warning ? Console.bold(finding.severity.rawValue, on: .output) : finding.severity.rawValue
-            Console.output("\(label)  \(finding.code)\(finding.clause.map { "  (\($0))" } ?? "")")
-            for line in [finding.problem, finding.effect, finding.remedy] {
-                Console.output(Console.wrapped(Console.printable(Self.sentence(line)), indent: 2))
-            }
+            Self.show(finding.severity, finding.code, finding.clause, [finding.problem, finding.effect, finding.remedy])
         }
         if !examination.checklist.isEmpty { Console.output("\nChecklist (? cannot be seen from outside):") }
         for point in examination.checklist {
@@ -178,11 +171,7 @@ struct DoctorCommand: AsyncParsableCommand {
             Console.output("  \(mark)  \(point.title)")
         }
         Console.output("")
-        let counts = DeploymentExamination.Finding.Severity.allCases.map { severity in
-            (severity, examination.findings.count { $0.severity == severity })
-        }
-        let words = counts.filter { $0.1 > 0 }.map { "\($0.1) \($0.0.rawValue)\($0.1 == 1 || $0.0 == .critical ? "" : "s")" }
-        Console.output(words.isEmpty ? "No problems were found." : "Found: \(words.joined(separator: ", ")).")
+        Self.showCounts(examination.findings.map(\.severity))
         if !isUnreachable {
             // An operator has to be able to tell these requests from an attack.
             Console.note(
@@ -192,12 +181,29 @@ struct DoctorCommand: AsyncParsableCommand {
         }
     }
 
+    /// A finding, below an empty line.
+    private static func show(_ severity: DeploymentExamination.Finding.Severity, _ code: String, _ clause: String?, _ lines: [String]) {
+        let label = severity < .warning ? Console.bold(severity.rawValue, on: .output) : severity.rawValue
+        Console.output("\n\(label)  \(code)\(clause.map { "  (\($0))" } ?? "")")
+        for line in lines { Console.output(Console.wrapped(Console.printable(sentence(line)), indent: 2)) }
+    }
+
+    private static func showCounts(_ severities: [DeploymentExamination.Finding.Severity]) {
+        let words = DeploymentExamination.Finding.Severity.allCases.compactMap { severity -> String? in
+            let count = severities.count { $0 == severity }
+            return count == 0 ? nil : "\(count) \(severity.rawValue)\(count == 1 || severity == .critical ? "" : "s")"
+        }
+        Console.output(words.isEmpty ? "No problems were found." : "Found: \(words.joined(separator: ", ")).")
+    }
+
     /// With a capital letter, unless it begins with the name of a parameter.
     private static func sentence(_ text: String) -> String {
         text.prefix { $0 != " " }.contains("_") ? text : text.prefix(1).uppercased() + text.dropFirst()
     }
 
     // MARK: An authorization server
+
+    private typealias Severity = DeploymentExamination.Finding.Severity
 
     private func examineIssuer(_ text: String) async throws {
         let issuer: Issuer
@@ -211,7 +217,9 @@ struct DoctorCommand: AsyncParsableCommand {
         let examination = await IssuerExamination.examine(issuer, with: client)
         await client.shutdown()
         if json { report(examination) } else { show(examination) }
+        if examination.isUnreachable { throw ExitCode(69) }
         if !examination.isUsable { throw ExitCode(65) }
+        if !examination.findings.isEmpty { throw ExitCode(1) }
     }
 
     private func report(_ examination: IssuerExamination) {
@@ -232,16 +240,12 @@ struct DoctorCommand: AsyncParsableCommand {
     }
 
     private func show(_ examination: IssuerExamination) {
-        Console.output("\(Console.bold(examination.issuer.text, on: .output))\n")
+        Console.output(Console.bold(examination.issuer.text, on: .output))
         for attempt in examination.attempts { Console.output("  \(attempt.url)\n" + Console.wrapped(Console.printable(attempt.result), indent: 4)) }
         if let count = examination.keyCount { Console.output("  \(count) usable \(count == 1 ? "key" : "keys")") }
+        let findings = examination.findings.map { (severity: $0.severity == .error ? Severity.error : .warning, finding: $0) }
+        for (severity, finding) in findings { Self.show(severity, finding.code, finding.clause, [finding.message]) }
         Console.output("")
-        for finding in examination.findings {
-            let label = finding.severity == .error ? Console.bold("error  ", on: .output) : "warning"
-            Console.output("\(label)  \(finding.code)\(finding.clause.map { "  (\($0))" } ?? "")")
-            Console.output(Console.wrapped(Console.printable(finding.message), indent: 9))
-        }
-        let errors = examination.findings.count { $0.severity == .error }
-        Console.output(errors == 0 ? "Usable." : "\(errors) \(errors == 1 ? "error" : "errors").")
+        Self.showCounts(findings.map(\.severity))
     }
 }
