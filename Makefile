@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 PORT ?= 8000
-DATA ?= data/demo
+DATA ?= $(or $(MCP_AUTH_DATA),data/demo)
 # debug builds in a third of the time; release is for measuring and for deploying
 CONFIGURATION ?= debug
 

@@ -46,7 +46,10 @@ struct APIKeys: TokenVerifier {
 struct Server {
     static func main() async {
         await ServerProgram.run {
-            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
+            ServerProgram.takesNoArguments(variables: [
+                "API_KEYS": "entries KEY=USER:SCOPE,SCOPE, separated by spaces",
+                "PORT": "the port to listen on (8000)",
+            ])
             guard let keys = ProcessInfo.processInfo.environment["API_KEYS"] else {
                 throw OAuthError(.invalidConfiguration, "set API_KEYS to KEY=USER:SCOPE,SCOPE with a key of at least 32 random characters")
             }

@@ -17,7 +17,10 @@ import OAuth
 struct Server {
     static func main() async {
         await ServerProgram.run {
-            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
+            ServerProgram.takesNoArguments(variables: [
+                "AUTH_ISSUER": "the issuer, exactly as its tokens have it",
+                "PORT": "the port to listen on (8000)",
+            ])
             guard let issuer = ProcessInfo.processInfo.environment["AUTH_ISSUER"] else {
                 throw OAuthError(.invalidConfiguration, "set AUTH_ISSUER to the issuer's URL, exactly as its tokens have it")
             }

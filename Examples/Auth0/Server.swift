@@ -32,7 +32,14 @@ actor Notes {
 struct Server {
     static func main() async {
         await ServerProgram.run {
-            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
+            ServerProgram.takesNoArguments(variables: [
+                "AUTH_ISSUER": "the issuer, exactly as its tokens have it",
+                "AUTH_AUDIENCE": "the aud of its tokens for this server (MCP_URL)",
+                "MCP_URL": "the public URL of this server",
+                "PORT": "the port to listen on (8000)",
+                "HOST": "the address to listen on (127.0.0.1)",
+                "TRUSTED_PROXIES": "the number of reverse proxies in front (0)",
+            ])
             let environment = ProcessInfo.processInfo.environment
             guard let issuer = environment["AUTH_ISSUER"], let url = environment["MCP_URL"] else {
                 throw OAuthError(
@@ -52,7 +59,8 @@ struct Server {
                     await notes.add(input.text, for: call.principal.owner)
                 }
             }
-            try await server.run(.http(port: try ServerProgram.port(8000)), protectedBy: auth)
+            try await server.run(
+                ServerProgram.transport(port: 8000), protectedBy: auth, trustedProxies: Int(environment["TRUSTED_PROXIES"] ?? "") ?? 0)
         }
     }
 }

@@ -4,8 +4,7 @@
 //   AUTH_ISSUER=https://login.example.com AUTH_AUDIENCE=api://notes swift run example-environment
 //   JWT_PUBLIC_KEY="$(cat key.pem)" AUTH_ISSUER=https://login.example.com swift run example-environment
 //
-// MCP_URL is the public URL (default http://127.0.0.1:PORT/mcp), PORT the port (default 8000). See `Trust.environment`
-// for every variable.
+// --help lists every variable.
 import Foundation
 import MCPAuth
 import MCPAuthHTTPClient
@@ -17,14 +16,26 @@ import OAuth
 struct Server {
     static func main() async {
         await ServerProgram.run {
-            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
+            ServerProgram.takesNoArguments(variables: [
+                "AUTH_ISSUER": "the issuer, exactly as its tokens have it",
+                "AUTH_AUDIENCE": "the aud of its tokens for this server (MCP_URL)",
+                "AUTH_CLIENT_ID": "with a secret: also opaque tokens, by introspection",
+                "AUTH_CLIENT_SECRET": "the secret for introspection",
+                "AUTH0_DOMAIN": "instead of AUTH_ISSUER: a tenant of Auth0",
+                "AUTH0_AUDIENCE": "the identifier of the API at Auth0",
+                "JWT_PUBLIC_KEY": "with AUTH_ISSUER: its key (PEM), instead of the published ones",
+                "MCP_URL": "the public URL of this server (http://127.0.0.1:PORT/mcp)",
+                "PORT": "the port to listen on (8000)",
+                "HOST": "the address to listen on (127.0.0.1)",
+                "TRUSTED_PROXIES": "the number of reverse proxies in front (0)",
+            ])
             let environment = ProcessInfo.processInfo.environment
             guard let trust = try Trust.environment(environment) else {
                 throw OAuthError(
                     .invalidConfiguration, "set AUTH0_DOMAIN and AUTH0_AUDIENCE, or AUTH_ISSUER, so that it is known whose tokens are accepted")
             }
-            let port = try ServerProgram.port(8000)
-            let url = environment["MCP_URL"] ?? "http://127.0.0.1:\(port)/mcp"
+            let transport = try ServerProgram.transport(port: 8000)
+            let url = try environment["MCP_URL"] ?? "http://127.0.0.1:\(ServerProgram.port(8000))/mcp"
             // An issuer on this machine, for development. Elsewhere the guard refuses such addresses.
             let isLocal = environment["AUTH_ISSUER"].flatMap(WebURL.init)?.isLoopback == true
             let auth = try ResourceServer(
@@ -38,7 +49,7 @@ struct Server {
                 }
             }
             try await server.run(
-                .http(port: port), protectedBy: auth, trustedProxies: environment["TRUSTED_PROXIES"].flatMap(Int.init) ?? 0)
+                transport, protectedBy: auth, trustedProxies: environment["TRUSTED_PROXIES"].flatMap(Int.init) ?? 0)
         }
     }
 }

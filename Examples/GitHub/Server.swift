@@ -24,16 +24,21 @@ struct Repository: Codable { let name: String, isPrivate: Bool }
 struct Server {
     static func main() async {
         await ServerProgram.run {
-            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
+            ServerProgram.takesNoArguments(variables: [
+                "GITHUB_CLIENT_ID": "the client ID of your OAuth app at GitHub",
+                "GITHUB_CLIENT_SECRET": "its client secret",
+                "PORT": "the port to listen on (8000)",
+                "HOST": "the address to listen on (127.0.0.1)",
+                "ORIGIN": "the public address, such as https://mcp.example.com",
+            ])
             let environment = ProcessInfo.processInfo.environment
             guard let id = environment["GITHUB_CLIENT_ID"], let secret = environment["GITHUB_CLIENT_SECRET"] else {
                 throw OAuthError(.invalidConfiguration, "set GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET to those of your OAuth app at GitHub")
             }
-            let port = try ServerProgram.port(8000)
-            let transport = MCPServer.Transport.http(port: port)
+            let transport = try ServerProgram.transport(port: 8000)
             try transport.check()
 
-            let origin = "http://127.0.0.1:\(port)"
+            let origin = try ServerProgram.origin(of: transport)
             let resource = try ProtectedResource(origin + "/mcp", scopes: [.init("read:repositories", "See your repositories")])
             let issuer = try await AuthorizationServer(
                 origin, configuration: .init(resources: [resource]), in: DataFolder("data/github"),
@@ -54,7 +59,8 @@ struct Server {
                     return try await repositories(token)
                 }
             }
-            try await server.run(transport, protectedBy: auth, authorizationServer: issuer)
+            try await server.run(
+                transport, protectedBy: auth, authorizationServer: issuer, trustedProxies: origin.hasPrefix("https:") ? 1 : 0)
         }
     }
 

@@ -15,11 +15,19 @@ import OAuth
 struct Server {
     static func main() async {
         await ServerProgram.run {
-            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
+            ServerProgram.takesNoArguments(variables: [
+                "AUTH_ISSUER": "the issuer of the tokens",
+                "CLIENT_ID": "the client that may introspect there",
+                "CLIENT_SECRET": "its secret",
+                "MCP_URL": "the public URL of this server",
+                "PORT": "the port to listen on (8000)",
+                "HOST": "the address to listen on (127.0.0.1)",
+                "TRUSTED_PROXIES": "the number of reverse proxies in front (0)",
+            ])
             let environment = ProcessInfo.processInfo.environment
             func value(_ name: String) throws -> String {
                 guard let value = environment[name], !value.isEmpty else {
-                    throw OAuthError(.invalidConfiguration, "set \(name); the first lines of Examples/Introspection/Server.swift show all variables")
+                    throw OAuthError(.invalidConfiguration, "set \(name); --help lists every variable")
                 }
                 return value
             }
@@ -35,7 +43,7 @@ struct Server {
             }
             // Behind a reverse proxy that speaks https for MCP_URL: TRUSTED_PROXIES=1.
             try await server.run(
-                .http(port: try ServerProgram.port(8000)), protectedBy: auth, trustedProxies: Int(environment["TRUSTED_PROXIES"] ?? "0") ?? 0)
+                ServerProgram.transport(port: 8000), protectedBy: auth, trustedProxies: Int(environment["TRUSTED_PROXIES"] ?? "0") ?? 0)
         }
     }
 }

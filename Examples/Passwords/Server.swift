@@ -36,14 +36,17 @@ actor Notes {
 struct Server {
     static func main() async {
         await ServerProgram.run {
-            ServerProgram.takesNoArguments(variables: ["PORT": "the port to listen on; the first lines of the source have the others"])
-            let port = try ServerProgram.port(8000)
-            let transport = MCPServer.Transport.http(port: port)
+            ServerProgram.takesNoArguments(variables: [
+                "PORT": "the port to listen on (8000)",
+                "HOST": "the address to listen on (127.0.0.1)",
+                "ORIGIN": "the public address, such as https://mcp.example.com",
+            ])
+            let transport = try ServerProgram.transport(port: 8000)
             try transport.check()  // before any file is created
 
-            // The public URLs. On the internet: https://mcp.example.com, with a reverse proxy in front that speaks
-            // https, and trustedProxies: 1 below.
-            let origin = "http://127.0.0.1:\(port)"
+            // The public address. On the internet ORIGIN=https://mcp.example.com, with a reverse proxy in front that
+            // speaks https.
+            let origin = try ServerProgram.origin(of: transport)
             let resource = try ProtectedResource(
                 origin + "/mcp", scopes: [.init("read:notes", "See your notes"), .init("write:notes", "Write notes")])
             let issuer = try await AuthorizationServer(origin, configuration: .init(resources: [resource]), in: DataFolder("data/notes"))
@@ -67,7 +70,8 @@ struct Server {
                         scopes: caller.scopes.map(\.text), roles: caller.roles)
                 }
             }
-            try await server.run(transport, protectedBy: auth, authorizationServer: issuer)
+            try await server.run(
+                transport, protectedBy: auth, authorizationServer: issuer, trustedProxies: origin.hasPrefix("https:") ? 1 : 0)
         }
     }
 }

@@ -22,17 +22,21 @@ struct Server {
     static func main() async {
         await ServerProgram.run {
             ServerProgram.takesNoArguments(variables: [
-                "PORT": "the port to listen on (8000)", "PROVIDER": "google, entra or keycloak", "CLIENT_ID": "the client ID there",
-                "CLIENT_SECRET": "the client secret there", "COMPANY": "the domain, tenant or URL of the company there",
+                "PROVIDER": "google, entra or keycloak",
+                "CLIENT_ID": "the client ID there",
+                "CLIENT_SECRET": "the client secret there",
+                "COMPANY": "the domain (google), tenant ID (entra) or URL (keycloak) of the company",
                 "REALM": "the realm, with keycloak",
+                "PORT": "the port to listen on (8000)",
+                "HOST": "the address to listen on (127.0.0.1)",
+                "ORIGIN": "the public address, such as https://mcp.example.com",
             ])
-            let port = try ServerProgram.port(8000)
-            let transport = MCPServer.Transport.http(port: port)
+            let transport = try ServerProgram.transport(port: 8000)
             try transport.check()
 
             // Before any file is created.
             let method = try method(ProcessInfo.processInfo.environment)
-            let origin = "http://127.0.0.1:\(port)"
+            let origin = try ServerProgram.origin(of: transport)
             let resource = try ProtectedResource(origin + "/mcp", scopes: [.init("read", "See reports"), .init("write", "Write reports")])
             let issuer = try await AuthorizationServer(
                 origin, configuration: .init(resources: [resource]), in: DataFolder("data/sign-in"),
@@ -43,7 +47,8 @@ struct Server {
                     Me(name: call.principal.preferredUsername, roles: call.principal.roles, scopes: call.principal.scopes.map(\.text))
                 }
             }
-            try await server.run(transport, protectedBy: auth, authorizationServer: issuer)
+            try await server.run(
+                transport, protectedBy: auth, authorizationServer: issuer, trustedProxies: origin.hasPrefix("https:") ? 1 : 0)
         }
     }
 
@@ -53,9 +58,7 @@ struct Server {
         let missing = needed.filter { (environment[$0] ?? "").isEmpty }
         func value(_ name: String) throws -> String {
             guard missing.isEmpty, let value = environment[name] else {
-                throw OAuthError(
-                    .invalidConfiguration,
-                    "set \(missing.joined(separator: ", ")); the first lines of Examples/SignIn/Server.swift say what they mean")
+                throw OAuthError(.invalidConfiguration, "set \(missing.joined(separator: ", ")); --help says what they mean")
             }
             return value
         }
@@ -66,6 +69,10 @@ struct Server {
             return .google(clientID: id, clientSecret: secret, hostedDomain: try value("COMPANY"))
         case "entra":
             // One tenant. The application's groups claim has to be switched on there to use groups.
+            guard !["common", "organizations", "consumers"].contains(try value("COMPANY")) else {
+                throw OAuthError(
+                    .invalidConfiguration, "COMPANY is the ID of your tenant; with \(try value("COMPANY")), users of every tenant could enter")
+            }
             return .provider(.entra(tenant: try value("COMPANY")), clientID: id, clientSecret: secret, roles: { $0.groups })
         case "keycloak":
             // Editors may write; everyone else may read. Realm roles become roles here.

@@ -127,6 +127,11 @@ public final class AuthorizationServer: ServerComponent {
     package func findingsOfProviders() async -> [String] {
         var findings: [String] = []
         for client in connections.providers {
+            if case .tenantTemplate = client.signIn.issuers, client.method.admission.admitsEveryone, client.method.permissions == nil {
+                findings.append(
+                    "every account of every tenant of \(client.provider.name) may enter. Name the ID of your tenant, or pass an admission:, such as "
+                        + "Admission(tenants: [...])")
+            }
             guard let problem = await client.problem(at: clock.now) else { continue }
             findings.append(
                 "users cannot sign in with \(client.provider.name): \(problem). Check its issuer, and that this machine can reach it")

@@ -322,6 +322,10 @@ def machine():
     home.fails(78, "Nothing was sent", "call", server.url, "search-tasks", *common, "--issuer", "https://other.example.com", **secret)
     home.good("login", server.url)
     equal(len(json.loads(home.good("status", "--json"))["servers"]), 2, "a user and a machine at one server")
+    check("Forgot the tokens of robot" in home.good("logout", server.url), "a machine at logout URL")
+    equal(json.loads(home.good("status", "--json"))["servers"], [], "after logout URL")
+    home.fails(64, "there is no sign-in", "logout", server.url)
+    home.good("call", server.url, "search-tasks", *common, "--issuer", server.origin, **secret)
     home.good("logout", "--all")
     equal(json.loads(home.good("status", "--json"))["servers"], [], "after logout --all")
 

@@ -35,7 +35,7 @@ SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 def pair(*options):
     """Two processes that serve one address with the same data. Requests for the address go to either, by chance."""
     with Server("--token-lifetime", "86400", *options) as one:
-        other = Server("--token-lifetime", "86400", "--origin", one.origin, *options, data=one.data)
+        other = Server("--token-lifetime", "86400", "--origin", one.origin, "--forwarded", *options, data=one.data)
         INSTANCES[one.port] = [one.port, other.port]
         try:
             yield one, other
@@ -757,7 +757,7 @@ def _():
         with damaged("master.key", lambda path: open(path, "wb").write(os.urandom(32))):
             said = demo()
             check("another master key" in said and "--port" not in said.split("another master key")[0], said)
-        said = run("demo", "--port", str(server.port), "--origin", "http://127.0.0.1:1", "--data", data).stderr
+        said = run("demo", "--port", str(server.port), "--origin", "http://127.0.0.1:1", "--forwarded", "--data", data).stderr
         check(server.origin in said and "http://127.0.0.1:1" in said, said)
         with damaged("audit.jsonl", lambda path: os.chmod(path, 0o644)):
             check("audit.jsonl" in demo(), "an audit log that others can read")

@@ -131,8 +131,11 @@ def _():
             equal(os.listdir(folder), [], "what a failed start left")
         done = run(os.path.join(EXAMPLES, "example-passwords"), environment={"PORT": "eight"}, folder=folder)
         equal((done.returncode, done.stderr.count("\n")), (78, 1), done.stderr)
-    with Program("example-passwords", environment={"PORT": str(port)}) as program:
+        said = run(os.path.join(EXAMPLES, "example-passwords"), "--help").stdout
+        check(all(name in said for name in ("PORT", "HOST", "ORIGIN")), said)
+    with Program("example-passwords", environment={"PORT": str(port), "ORIGN": "https://mcp.example.com"}) as program:
         said = program.wait_for("is running")
+        check("Did you mean ORIGIN?" in program.said()[1], program.said()[1])
         for text in ("Created the user ada with the password", f"http://127.0.0.1:{port}/mcp", f"http://127.0.0.1:{port}/account", "data/notes", "curl -i"):
             check(text in said, f"{text} is not in {said}")
         equal(send("GET", f"http://127.0.0.1:{port}/health").status, 200, "health")
@@ -277,6 +280,25 @@ def _():
             equal((done.returncode, "need a provider" in done.stderr), (64, True), done.stderr)
     done = run(BINARY, "demo", "--origin", "http://tasks.example.com", "--data", "/nowhere/data")
     equal((done.returncode, "https://tasks.example.com" in done.stderr), (64, True), done.stderr)
+
+
+@test("--origin of this machine with another port or scheme claims no data; --forwarded and MCP_AUTH_DATA mean what they say")
+def _():
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        for origin in (f"https://localhost:{port}", "https://localhost", f"http://127.0.0.1:{free_port()}"):
+            done = run(BINARY, "demo", "--port", str(port), "--origin", origin, "--data", os.path.join(folder, "data"))
+            equal((done.returncode, "--forwarded" in done.stderr), (78, True), done.stderr)
+        check(not os.path.exists(os.path.join(folder, "data")), "a refused start wrote something")
+        variables = {"MCP_AUTH_DATA": os.path.join(folder, "named")}
+        arguments = ("demo", "--port", str(port), "--origin", "http://localhost:1234", "--forwarded")
+        with Program("mcp-auth", *arguments, environment=variables, folder=folder) as program:
+            said = program.wait_for("Try it")
+            check(f"Listens on        http://127.0.0.1:{port}" in said and variables["MCP_AUTH_DATA"] in said, said)
+            # The data that is there belongs to its first address, so another port needs another folder.
+            done = run(BINARY, "demo", "--port", str(port), "--data", variables["MCP_AUTH_DATA"])
+            check("--port 8001 --data data/other" in done.stderr, done.stderr)
+        check(os.path.exists(os.path.join(folder, "named", "auth.db")), "the folder of MCP_AUTH_DATA")
 
 
 @test("a provider that cannot be reached is a warning at the start, and one without sign-in is named before its settings")

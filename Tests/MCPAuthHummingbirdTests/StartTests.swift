@@ -149,6 +149,17 @@ struct StartTests {
         #expect(try ServerProgram.port(8000, environment: [:]) == 8000)
         #expect(try ServerProgram.port(8000, environment: ["PORT": "9000"]) == 9000)
         #expect(throws: OAuthError.self) { try ServerProgram.port(8000, environment: ["PORT": "http"]) }
+        let address = try ServerProgram.transport(port: 8000, environment: ["PORT": "9000", "HOST": "0.0.0.0"]).address
+        #expect(address == ("0.0.0.0", 9000))
+        #expect(try ServerProgram.transport(port: 8000, environment: ["HOST": ""]).address == ("127.0.0.1", 8000))
+    }
+
+    @Test("a variable that is nearly one of the program's is reported; the shell's own are not")
+    func misspelt() {
+        let known = ["PORT", "HOST", "ORIGIN", "DATA", "GITHUB_CLIENT_ID"]
+        let said = ServerProgram.misspelt(["ORIGN": "https://mcp.example.com", "PATH": "/bin", "HOME": "/", "HOSTNAME": "x", "TERM": "x"], of: known)
+        #expect(said == ["the variable ORIGN is set, but not read. Did you mean ORIGIN?"])
+        #expect(ServerProgram.misspelt(["ORIGIN": "x", "ORIGINS": "y", "PORT": "1"], of: known).isEmpty)
     }
 
     @Test("an issuer that calls itself otherwise, or is away, is a warning with the line to write")

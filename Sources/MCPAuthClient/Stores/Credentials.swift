@@ -110,9 +110,19 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
 }
 
 extension TokenStore {
-    /// Removes the tokens for every server and every identity. Nothing is revoked.
-    public func removeCredentials() async throws(OAuthError) {
-        for key in try await keys() where key.hasPrefix(Credentials.storeKey("")) { try await remove(key) }
+    /// Removes the tokens of every identity. Nothing is revoked. Records that cannot be used are removed too.
+    ///
+    /// - Parameter server: The server for which they are. Nil: all servers.
+    /// - Returns: The tokens that were there.
+    @discardableResult
+    public func removeCredentials(for server: ResourceIdentifier? = nil) async throws(OAuthError) -> [Credentials] {
+        let found = try await credentials().filter { server?.text.utf8.elementsEqual($0.server.utf8) ?? true }
+        let own = server.map { Credentials.storeKey($0.text) }
+        for key in try await keys() where key.hasPrefix(Credentials.storeKey("")) {
+            // The name of an identity follows a space, which no URL has.
+            if own == nil || key == own || key.hasPrefix("\(own ?? "") ") { try await remove(key) }
+        }
+        return found
     }
 
     /// The tokens for every server, sorted by its URL. Throws like `keys` and `read`.

@@ -31,11 +31,17 @@ public enum ServerProgram {
     }
 
     /// For programs without arguments: answers `--help` with the variables that the program reads, and ends the process
-    /// with 64 for any other argument, which would otherwise be ignored.
+    /// with 64 for any other argument, which would otherwise be ignored. A variable of nearly the same name is reported
+    /// on standard error.
     ///
     /// - Parameter variables: Each variable with its meaning.
     public static func takesNoArguments(variables: KeyValuePairs<String, String> = [:]) {
-        guard let argument = CommandLine.arguments.dropFirst().first else { return }
+        guard let argument = CommandLine.arguments.dropFirst().first else {
+            for warning in misspelt(ProcessInfo.processInfo.environment, of: variables.map(\.key)) {
+                StandardOutput.printError("\(name): \(warning)\n")
+            }
+            return
+        }
         let width = (variables.map(\.key.count).max() ?? 0) + 2
         let list = variables.map { "  \($0.key.padding(toLength: width, withPad: " ", startingAt: 0))\($0.value)\n" }.joined()
         let help = list.isEmpty ? "" : "It reads these environment variables:\n\n\(list)"
@@ -45,6 +51,23 @@ public enum ServerProgram {
         }
         StandardOutput.print("\(name) takes no arguments. \(help)")
         exit(0)
+    }
+
+    /// What is said of variables whose names are nearly those that a program reads.
+    static func misspelt(_ environment: [String: String], of known: [String]) -> [String] {
+        environment.keys.sorted().compactMap { name in
+            // Names that differ in more than one letter, or are the other variable in use, are of other programs.
+            guard !known.contains(name), let meant = NearestName.of(name, among: known, edits: 1), environment[meant] == nil else { return nil }
+            return "the variable \(HTTPReply.printable(name)) is set, but not read. Did you mean \(meant)?"
+        }
+    }
+
+    /// The transport with plain http on the address in the environment variable `HOST`, or `127.0.0.1`, and the port in
+    /// `PORT`, or the given one. Throws like `port(_:environment:)`.
+    public static func transport(
+        port standard: Int, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(OAuthError) -> MCPServer.Transport {
+        .http(host: environment["HOST"].flatMap { $0.isEmpty ? nil : $0 } ?? "127.0.0.1", port: try port(standard, environment: environment))
     }
 
     /// The port in the environment variable `PORT`, which platforms set, or the given one. Throws

@@ -157,6 +157,11 @@ public struct Admission: Sendable {
     /// All users with an account at the provider.
     public static let everyone = Admission()
 
+    /// Whether there is no rule.
+    var admitsEveryone: Bool {
+        [domains, tenants, emails, organizations, teams, groups].allSatisfy(\.isEmpty) && condition == nil
+    }
+
     var needsMembership: Bool { !organizations.isEmpty || !teams.isEmpty || condition != nil }
 
     /// The rule that a user does not meet, for the operator. Nil: the user may enter.

@@ -1,10 +1,10 @@
 /// Finds the name that a person probably meant, for error messages.
 package enum NearestName {
     /// The candidate with the fewest edits (insertions, deletions, substitutions, swapped neighbours), ignoring ASCII
-    /// case. Nil when more than a third of the characters differ.
-    package static func of(_ name: String, among candidates: [String]) -> String? {
+    /// case. Nil when more than a third of the characters differ, or more than `edits`.
+    package static func of(_ name: String, among candidates: [String], edits: Int? = nil) -> String? {
         let wanted = Array(name.utf8.prefix(64).map(URLBytes.lowercased))
-        let limit = max(1, wanted.count / 3)
+        let limit = edits ?? max(1, wanted.count / 3)
         let ranked = candidates.map { ($0, distance(wanted, Array($0.utf8.prefix(64).map(URLBytes.lowercased)))) }
         guard let best = ranked.min(by: { $0.1 < $1.1 }), best.1 <= limit else { return nil }
         return best.0

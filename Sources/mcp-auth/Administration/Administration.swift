@@ -91,12 +91,14 @@ struct Table {
     private var columns: [String]
     private var cells: [[String]]
     private let notes: [String]
+    /// Whether columns are left out that say something.
+    private var isShortened = false
 
     /// Columns that are left out first on a narrow terminal, because others say the same in shorter words, or because
     /// the command that shows one thing says it. The first column is what other commands take, and always stays.
     private static let spare = [
         "resource", "created", "type", "authentication", "subject", "client_id", "peer", "origin", "last_operation", "redirect_uris",
-        "grants", "ends", "issuer", "scope",
+        "grants", "ends", "issuer", "scope", "scopes",
     ]
     /// The width below which no column is cut.
     private static let minimum = 12
@@ -117,13 +119,11 @@ struct Table {
             guard let index = self.columns.firstIndex(of: name), index > 0, Set(cells.map { $0[index] }).count <= 1 else { continue }
             remove(index)
         }
-        var isShortened = false
         for name in Self.spare where narrowest > available {
             guard let index = self.columns.firstIndex(of: name), index > 0 else { continue }
             remove(index)
             isShortened = true
         }
-        if isShortened { Console.note("some columns are left out; a wider terminal or --json shows all") }
     }
 
     private mutating func remove(_ index: Int) {
@@ -189,6 +189,11 @@ struct Table {
             Console.output(line(row, widths))
             guard notes.indices.contains(index), !notes[index].isEmpty else { continue }
             Console.output(Console.wrapped(notes[index], width: Console.width ?? 80, indent: 4))
+        }
+        let isCut = zip(widths, self.widths).contains { $0.0 < $0.1 }
+        if isShortened || isCut {
+            let what = isShortened && isCut ? "columns and values" : isShortened ? "columns" : "values"
+            Console.note("Some \(what) are \(isShortened ? "left out" : "shortened"). A wider terminal or --json shows all.")
         }
     }
 

@@ -63,6 +63,8 @@ struct LogoutCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logout", abstract: "Revoke the tokens for a server and forget them.",
         discussion: """
+            Forgets the tokens of machines for that server too.
+
             EXAMPLES
               mcp-auth logout https://mcp.example.com/mcp
               mcp-auth logout --all
@@ -77,43 +79,41 @@ struct LogoutCommand: AsyncParsableCommand {
 
     func validate() throws { guard (url != nil) != all else { throw ValidationError("name a server, or give --all") } }
 
+    private func say(_ text: String) { if !options.json, !options.quiet { Console.output(text) } }
+
     func run() async throws {
         var servers: [String] = url.map { [$0] } ?? []
         if all {
-            do { servers = try await ClientSettings.store(options.tokenStore).credentials().map(\.server) } catch {
+            do { servers = Set(try await ClientSettings.store(options.tokenStore).credentials().map(\.server)).sorted() } catch {
                 throw ClientFailure.exit(error)
             }
         }
         var results: [JSONValue] = []
         for server in servers {
             try await ClientContext.run(server, options, asksUser: false) { context in
-                guard try await context.session.stored() != nil else {
-                    // Of another identity, such as a machine: forgotten below.
-                    if all { return }
-                    throw OAuthError(.invalidRequest, "there is no sign-in to \(server); see mcp-auth status")
-                }
-                let isRevoked = try await context.session.signOut()
-                results.append(["server": .string(server), "revoked": .bool(isRevoked)])
-                if !options.json, !options.quiet {
-                    Console.output(
+                let wasSignedIn = try await context.session.stored() != nil
+                if wasSignedIn {
+                    let isRevoked = try await context.session.signOut()
+                    results.append(["server": .string(server), "revoked": .bool(isRevoked)])
+                    say(
                         isRevoked
                             ? "Signed out of \(server)."
                             : "Forgot the tokens for \(server). Its authorization server did not confirm the revocation, so they end by themselves.")
                 }
+                // Those of other identities, such as a machine, which only its credentials could revoke.
+                let others = try await context.store.removeCredentials(for: context.server)
+                guard wasSignedIn || !others.isEmpty || all else {
+                    throw OAuthError(.invalidRequest, "there is no sign-in to \(server); see mcp-auth status")
+                }
+                for item in others {
+                    results.append(["server": .string(item.server), "revoked": false])
+                    say("Forgot the tokens of \(item.clientID.isEmpty ? "a workload" : item.clientID) for \(item.server). They end by themselves.")
+                }
             }
         }
         if all {
-            do {
-                let store = try ClientSettings.store(options.tokenStore)
-                let rest = try await store.credentials()
-                try await store.removeCredentials()
-                for item in rest {
-                    results.append(["server": .string(item.server), "revoked": false])
-                    if !options.json, !options.quiet {
-                        Console.output("Forgot the tokens of \(item.clientID.isEmpty ? "a workload" : item.clientID) for \(item.server).")
-                    }
-                }
-            } catch { throw ClientFailure.exit(error) }
+            // Records that cannot be used are of no server.
+            do { try await ClientSettings.store(options.tokenStore).removeCredentials() } catch { throw ClientFailure.exit(error) }
         }
         if options.json { Console.output(JSONValue.array(results).text) }
     }
@@ -159,11 +159,11 @@ struct StatusCommand: AsyncParsableCommand {
         } else {
             let now = Clock.system.now
             Table(
-                ["server", "issuer", "scopes", "access_token", "renewable"],
+                ["server", "access_token", "renewable", "client_id", "issuer", "scopes"],
                 found.map { item in
                     [
-                        .string(item.server), .string(item.issuer.text), .string(item.scopes.text), .string(Self.age(item, now)),
-                        .bool(item.refreshToken != nil),
+                        .string(item.server), .string(Self.age(item, now)), .bool(item.refreshToken != nil), .string(item.clientID),
+                        .string(item.issuer.text), .string(item.scopes.text),
                     ]
                 }
             ).print()

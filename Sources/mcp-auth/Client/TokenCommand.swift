@@ -36,6 +36,15 @@ struct TokenCommand: AsyncParsableCommand {
         @OptionGroup var options: ClientOptions
 
         func run() async throws {
+            // A word that is no URL was meant as a subcommand, of which this is the default.
+            if url.allSatisfy({ $0.isLetter || $0 == "-" }), url != "localhost" {
+                let known = ["print", "mint", "inspect", "verify"]
+                throw ClientFailure.exit(
+                    OAuthError(
+                        .invalidRequest,
+                        "token has no subcommand \(url)\(NearestName.hint(url, among: known)). It has \(known.joined(separator: ", ")), or takes a URL"
+                    ))
+            }
             try await ClientContext.run(url, options, asksUser: ClientTerminal.canAsk(options)) { context in
                 let credentials = try await context.session.credentials()
                 guard options.json else { return Console.output(credentials.accessToken) }

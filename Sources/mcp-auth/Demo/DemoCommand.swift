@@ -51,6 +51,9 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The URL that clients use, without a path. Default: http://127.0.0.1:PORT.", valueName: "url"))
     var origin: String?
 
+    @Flag(help: "A port mapping or a tunnel leads from --origin, on this machine, to this server.")
+    var forwarded = false
+
     @Option(parsing: .unconditional, help: "Reverse proxies in front that append to X-Forwarded-For.")
     var trustedProxies = 0
 
@@ -60,8 +63,8 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Private key of the certificate (PEM).", valueName: "file"))
     var tlsKey: String?
 
-    @Option(help: ArgumentHelp("The folder for the data.", valueName: "folder"))
-    var data = "data/demo"
+    @Option(help: ArgumentHelp("The folder for the data. Also MCP_AUTH_DATA.", valueName: "folder"), completion: .directory)
+    var data = DataOption.standard
 
     @Option(parsing: .unconditional, help: ArgumentHelp("Lifetime of access tokens in seconds.", valueName: "seconds"))
     var tokenLifetime: Int64 = 900
@@ -156,7 +159,11 @@ struct DemoCommand: AsyncParsableCommand {
     /// How this program was started, so that advice can be followed as it stands.
     private enum Started {
         static let byMake = ProcessInfo.processInfo.environment["MCP_AUTH_MAKE"] != nil
-        static let otherPort = byMake ? "make run PORT=8001" : "--port 8001"
+        /// - Parameter hasData: Whether there is data already, which belongs to the port of its first start.
+        static func otherPort(hasData: Bool) -> String {
+            let data = hasData ? (byMake ? " DATA=data/other" : " --data data/other") : ""
+            return (byMake ? "make run PORT=8001" : "--port 8001") + data
+        }
         static func otherData(_ port: Int) -> String {
             byMake ? "make run PORT=\(port) DATA=data/other" : "--data data/other), or begin with an empty store in this one (--new-store"
         }
@@ -166,7 +173,10 @@ struct DemoCommand: AsyncParsableCommand {
         let transport: MCPServer.Transport = certificate.map { .https(port: port, certificate: $0) } ?? .http(port: port)
         do throws(OAuthError) { try transport.check() } catch {
             guard error.code == .temporarilyUnavailable else { throw error }
-            throw OAuthError(error.code, "port \(port) is already in use. Stop the other process, or choose another port: \(Started.otherPort)")
+            let hasData = FileManager.default.fileExists(atPath: URL(fileURLWithPath: data).appendingPathComponent("auth.db").path)
+            throw OAuthError(
+                error.code,
+                "port \(port) is already in use. Stop the other process, or choose another port: \(Started.otherPort(hasData: hasData))")
         }
         return transport
     }
@@ -183,6 +193,20 @@ struct DemoCommand: AsyncParsableCommand {
             let end = ". If nothing is in it that you need, delete the folder"
             throw OAuthError(error.code, error.message.replacing(end, with: "") + " (\(Started.otherData(port)))")
         }
+    }
+
+    /// Compares --origin with the address to listen on, before the data becomes that of a mistyped address.
+    private func checkAddress(_ own: String) throws(OAuthError) {
+        guard trustedProxies == 0, !forwarded, let url = origin.flatMap(WebURL.init), let own = WebURL(own) else { return }
+        guard url.isSecure != own.isSecure || url.effectivePort != own.effectivePort else { return }
+        let difference = "--origin is \(url.origin), but this server listens with \(own.isSecure ? "https" : "http") on port \(own.effectivePort)"
+        if url.isLoopback {
+            throw OAuthError(
+                .invalidConfiguration,
+                "\(difference). Leave --origin out, or say --forwarded if a port mapping or a tunnel leads there, or --trusted-proxies 1 if a proxy "
+                    + "does. Nothing was written")
+        }
+        if own.isSecure { Console.note("\(difference). That is right only if a port mapping leads there") }
     }
 
     /// Everything that can be wrong is checked before the first file is written.
@@ -209,13 +233,7 @@ struct DemoCommand: AsyncParsableCommand {
             Console.note(
                 "\(origin) needs a reverse proxy that speaks https. Behind one, say --trusted-proxies 1; otherwise all clients share one rate limit")
         }
-        if let url = self.origin.flatMap(WebURL.init), url.isLoopback, trustedProxies == 0,
-            url.isSecure != (certificate != nil) || url.effectivePort != port
-        {
-            Console.note(
-                "Clients are told to use \(origin), but this server listens with \(certificate == nil ? "http" : "https") on port \(port). "
-                    + "That is right only if a port mapping or a proxy leads there")
-        }
+        try checkAddress(own)
         let folder = try DataFolder(data, insecureAllowReadableKey: insecureAllowReadableKey)
         let audit = try folder.auditLog()
         if newStore {
@@ -239,7 +257,7 @@ struct DemoCommand: AsyncParsableCommand {
             allowedOrigins: Set(allowOrigin), audit: audit)
         let application = try MCPApplication.make(
             tasks, transport, protectedBy: auth, authorizationServer: issuer, trustedProxies: trustedProxies, frontPage: TaskServer.frontPage,
-            isForwarded: self.origin != nil
+            isForwarded: forwarded
         ) { router in
             router.get("metrics") { request, _ in
                 // As everything else here, for this machine's own names only: a page elsewhere could rebind its name to
@@ -257,7 +275,7 @@ struct DemoCommand: AsyncParsableCommand {
                 }
             }
         } onRunning: { [data] _ in
-            DemoWelcome.print(origin: origin, data: data, passwords: passwords, signIn: signIn)
+            DemoWelcome.print(origin: origin, listening: own, data: data, passwords: passwords, signIn: signIn)
             DemoUsers.haveBeenShown(folder)
         }
         try await MCPApplication.run(application)

@@ -1,23 +1,25 @@
 import Foundation
 import MCPAuthHummingbird
+import OAuth
 
 /// What the demo says once it listens.
 enum DemoWelcome {
     private static var program: String { CommandLine.arguments[0] }
 
-    static func print(origin: String, data: String, passwords: [(name: String, password: String)], signIn: DemoSignIn) {
+    static func print(origin: String, listening: String, data: String, passwords: [(name: String, password: String)], signIn: DemoSignIn) {
         var text = """
 
             \(Console.bold("Tasks, protected.", on: .output))  Stop with Ctrl-C.
 
               MCP server        \(origin)/mcp
-              Account page      \(origin)/account
+              Account page      \(origin)/account\(WebURL(listening)?.origin == origin ? "" : "\n  Listens on        " + listening)
               Health, metrics   \(origin)/health  \(origin)/ready  \(origin)/metrics
               Data              \(URL(fileURLWithPath: data).path)  (audit.jsonl records every decision)
 
             """
         if !signIn.providers.isEmpty {
-            text += "\n\(Console.bold("Users sign in with", on: .output)) \(signIn.providers.map(\.name).joined(separator: ", ")).\n"
+            let methods = signIn.providers.map(\.name) + (signIn.hasPasswords ? ["a password"] : [])
+            text += "\n\(Console.bold("Users sign in with", on: .output)) \(methods.joined(separator: " or ")).\n"
             for provider in signIn.providers where provider.id != DemoSignIn.simulatedID {
                 text += "  Register this redirect URI at \(provider.name): \(origin)/sign-in/callback/\(provider.id)\n"
             }

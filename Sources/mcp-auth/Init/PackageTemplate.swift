@@ -129,14 +129,12 @@ struct PackageTemplate {
                 ServerProgram.takesNoArguments(variables: [
             \(variableList)
                 ])
-                let environment = ProcessInfo.processInfo.environment
-                let port = try ServerProgram.port(8000)
-                let transport = MCPServer.Transport.http(host: environment["HOST"] ?? "127.0.0.1", port: port)
+                let transport = try ServerProgram.transport(port: 8000)
                 // The port and the address are checked before any file is created.
                 try transport.check()
                 // The address that clients use. On the internet ORIGIN=https://mcp.example.com, with a reverse proxy in front.
                 let origin = try ServerProgram.origin(of: transport)
-                let data = environment["DATA"] ?? "data"
+                let data = ProcessInfo.processInfo.environment["DATA"] ?? "data"
                 let resource = try ProtectedResource(
                     origin + "/mcp", scopes: [.init("read:notes", "See your notes"), .init("write:notes", "Write notes")])
                 var configuration = AuthorizationServerConfiguration(resources: [resource])
@@ -297,9 +295,7 @@ struct PackageTemplate {
                 ServerProgram.takesNoArguments(variables: [
             \(variableList)
                 ])
-                let environment = ProcessInfo.processInfo.environment
-                let port = try ServerProgram.port(8000)
-                let transport = MCPServer.Transport.http(host: environment["HOST"] ?? "127.0.0.1", port: port)
+                let transport = try ServerProgram.transport(port: 8000)
                 // The address that clients use. On the internet ORIGIN=https://mcp.example.com, with a reverse proxy in front.
                 let origin = try ServerProgram.origin(of: transport)
                 let url = origin + "/mcp"
