@@ -195,7 +195,11 @@ public final class MCPClient: Sendable {
             "initialize",
             ["protocolVersion": .string(requested), "capabilities": capabilities, "clientInfo": implementation], nil)
         guard let version = result["protocolVersion"]?.string, Self.handshakeVersions.contains(version) || version == "2024-11-05" else {
-            throw MCPError(code: MCPError.notMCP, message: "the server chose a revision that this client does not speak")
+            throw MCPError(
+                code: MCPError.notMCP,
+                message:
+                    "the server answers with the revision \(DisplayText.clean(result["protocolVersion"]?.string ?? "none", limit: 40)); this client speaks "
+                    + ([Self.modernVersion] + Self.handshakeVersions).joined(separator: ", "))
         }
         let reply = try await session.send(request(["jsonrpc": "2.0", "method": "notifications/initialized"], fields(version)))
         reply.body.cancel()

@@ -322,12 +322,12 @@ def _():
         upstream.remove()
 
 
-@test("what is missing for a provider is one line with the variables and the steps; nothing is left behind")
+@test("what is missing for a provider is one line with the variables and where they come from; nothing is left behind")
 def _():
     folder = tempfile.mkdtemp(prefix="mcp-auth-test-")
     for arguments, words in (
-        (["--sign-in", "github"], ["GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET", "/sign-in/callback/github"]),
-        (["--sign-in", "auth0"], ["AUTH0_DOMAIN", "acme.eu.auth0.com"]),
+        (["--sign-in", "github"], ["GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET", "/sign-in/callback/github", "mcp-auth providers github"]),
+        (["--sign-in", "auth0"], ["AUTH0_DOMAIN", "acme.eu.auth0.com", "mcp-auth providers auth0"]),
         (["--sign-in", "githb"], ["did you mean github?"]),
         (["--sign-in", "simulated", "--origin", "https://tasks.example.com"], ["every visitor could sign in as any account"]),
     ):

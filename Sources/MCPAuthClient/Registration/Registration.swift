@@ -203,8 +203,14 @@ struct Registrar: Sendable {
                 body: JSONValue.object(metadata).serialized, timeout: TokenEndpointClient.timeout))
         guard reply.response.status == .created || reply.response.status == .ok else {
             let error = TokenEndpointClient.failure(reply, of: endpoint)
-            throw error.code == .invalidResponse
-                ? OAuthError(.unauthorizedClient, "\(issuer) did not register the client: \(error.message)") : error
+            guard error.code == .invalidResponse else { throw error }
+            guard server.revision != .defaultEndpoints else {
+                throw OAuthError(
+                    .unauthorizedClient,
+                    "\(server.server) asks for a token, but neither it nor \(issuer) has metadata that says where to sign in, and the endpoints of older "
+                        + "servers are not there either: \(error.message). Ask its operator; mcp-auth doctor \(server.server) says what is missing")
+            }
+            throw OAuthError(.unauthorizedClient, "\(issuer) did not register the client: \(error.message)")
         }
         var registration = try Self.registration(reply.body, issuer: issuer, requested: redirectURIs)
         registration.insteadOf = replaced?.clientID

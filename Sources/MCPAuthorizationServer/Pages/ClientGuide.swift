@@ -39,7 +39,9 @@ struct ClientGuide: Sendable {
             ClientGuide(
                 client: "Claude", steps: [.link("https://claude.ai/settings/connectors"), .menu("Settings → Connectors → Add custom connector")],
                 needsPublicAddress: true),
-            ClientGuide(client: "Claude Code", steps: [.command("claude mcp add --transport http \(name) \(url)"), .command("claude /mcp")]),
+            ClientGuide(
+                client: "Claude Code",
+                steps: [.command("claude mcp add --transport http \(name) \(url)"), .command("claude"), .menu("/mcp → \(name) → Authenticate")]),
             ClientGuide(
                 client: "ChatGPT",
                 steps: [

@@ -82,7 +82,13 @@ enum DataOption {
         return OAuthError(
             .invalidConfiguration,
             (exists ? "there is no \(file) in the folder \(folder)" : "the folder \(folder) does not exist")
-                + "; name the data folder of your server with --data or MCP_AUTH_DATA")
+                + "; name the data folder of your server with --data or MCP_AUTH_DATA" + hint(folder))
+    }
+
+    /// The folder of a program of `mcp-auth init`, if this is where such a program runs.
+    private static func hint(_ folder: String) -> String {
+        let common = URL(fileURLWithPath: "data").path
+        return folder != common && FileManager.default.fileExists(atPath: common + "/auth.db") ? ", such as --data data" : ""
     }
 }
 

@@ -91,9 +91,10 @@ struct DemoSignIn: Sendable {
         if value(idName) == nil { missing.append(idName) }
         if value(secretName) == nil { missing.append(secretName) }
         guard missing.isEmpty, let id = value(idName), let secret = value(secretName) else {
-            let steps = entry.steps.enumerated().map { " (\($0 + 1)) \($1)" }.joined()
-                .replacing("{callback}", with: "\(origin)/sign-in/callback/\(entry.id)")
-            throw OAuthError(.invalidConfiguration, "--sign-in \(entry.id): set \(missing.joined(separator: ", ")). At \(entry.name):\(steps)")
+            throw OAuthError(
+                .invalidConfiguration,
+                "--sign-in \(entry.id): set \(missing.joined(separator: ", ")). Where they come from: mcp-auth providers \(entry.id). The callback URL to "
+                    + "register is \(origin)/sign-in/callback/\(entry.id)")
         }
         return (try entry.provider(settings), id, secret)
     }

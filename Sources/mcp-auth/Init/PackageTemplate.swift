@@ -48,7 +48,9 @@ struct PackageTemplate {
 
         let package = Package(
             name: "\(name)", platforms: [.macOS(.v15)],
-            dependencies: [\(dependency)],
+            dependencies: [
+        \(dependency.contains("path:") ? "        // On another machine: .package(url: \"GIT URL\", branch: \"main\")\n" : "")        \(dependency)
+            ],
             targets: [
                 // The tools, which the tests use too.
                 .target(name: "\(module)", dependencies: [library("MCPServer"), library("MCPAuth")]),
@@ -408,7 +410,7 @@ struct PackageTemplate {
         let place = signIn == .github ? "GitHub" : "Google"
         guard !admitsEveryone else {
             return
-                "Everyone with an account at \(place). To restrict that, add \(signIn == .github ? "`organizations: [\"NAME\"]`" : "`hostedDomain: \"example.com\"`") to `SignInMethod.\(signIn.rawValue)` in\n`Sources/\(name)/main.swift`."
+                "Everyone with an account at \(place). To restrict that, add \(signIn == .github ? "`organizations: [\"NAME\"]`" : "`hostedDomain: \"example.com\"`") to `SignInMethod.\(signIn.rawValue)` in\n`Sources/\(name)/main.swift`. For a list of e-mail addresses, write the package again with `--admit-email ada@example.com`."
         }
         var rules: [String] = []
         if !admission.organizations.isEmpty { rules.append("who are members of \(admission.organizations.joined(separator: " or "))") }

@@ -21,7 +21,13 @@ struct ManCommand: ParsableCommand {
     func run() throws {
         do throws(OAuthError) {
             let pages = try ManualPage.all()
-            guard let directory else { return Console.output(pages.first?.text ?? "") }
+            guard let directory else {
+                guard isatty(1) == 0 else {
+                    throw OAuthError(
+                        .invalidRequest, "the page is in the language of man: mcp-auth man | man -l -, or mcp-auth man --directory FOLDER")
+                }
+                return Console.output(pages.first?.text ?? "")
+            }
             do { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) } catch {
                 throw OAuthError(.invalidConfiguration, "the folder \(directory) cannot be created; choose one that you may write to")
             }
