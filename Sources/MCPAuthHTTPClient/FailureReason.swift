@@ -26,7 +26,7 @@ enum FailureReason {
         case let error as TooLarge: return "the response is longer than \(error.limit) bytes"
         case is TooLate: return "no answer within \(timeout.components.seconds) seconds"
         case let error as NIOSSLError: return text(error, url)
-        case is NIOSSLExtraError: return "its certificate is for another name"
+        case is NIOSSLExtraError: return "its certificate is for another name; use the name that it was issued for"
         case let error as NIOConnectionError:
             return error.connectionErrors.compactMap { text($0.error, url, within: timeout) }.first ?? refused(url)
         case let error as IOError:
@@ -59,7 +59,7 @@ enum FailureReason {
                 return "what answers there does not speak TLS\(otherScheme(url, "http"))"
             }
             return "the TLS handshake failed"
-        case .unableToValidateCertificate: return "its certificate is for another name"
+        case .unableToValidateCertificate: return "its certificate is for another name; use the name that it was issued for"
         case .uncleanShutdown: return ended(url)
         default: return "the TLS handshake failed"
         }

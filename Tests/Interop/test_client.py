@@ -40,6 +40,19 @@ class Bare(Silent):
     do_POST = do_GET
 
 
+class Open(Silent):
+    """An MCP server without protection."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b'{"jsonrpc":"2.0","id":0,"result":{}}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
 def lab():
     """One server of our own for all tests."""
     if not hasattr(lab, "server"):
@@ -479,6 +492,17 @@ def told_apart():
     verdicts = {point["code"]: point["verdict"] for point in report["checklist"]}
     for code in ("validation", "asymmetric", "pkce", "redirects", "pages"):
         equal(verdicts[code], "not_visible", code)
+    # No issuer is named, so nothing is said of one.
+    codes = [finding["code"] for finding in report["findings"]]
+    check("resource_metadata_missing" in codes and "metadata_not_found" not in codes, codes)
+    bare = f"http://127.0.0.1:{listener.server_port}/mcp"
+    home.fails(77, "neither it nor", "login", bare)
+    check("were not tried" in home.run("discover", bare).stderr, "guessed endpoints are said to be guesses")
+    listener.shutdown()
+    # A server without protection: there is nothing to sign in to.
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Open)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    home.fails(76, "so there is nothing to sign in to", "login", f"http://127.0.0.1:{listener.server_port}/mcp")
     listener.shutdown()
     home.fails(69, f"Most servers have it at {server.origin}/mcp", "tools", server.origin)
     report = json.loads(home.run("doctor", server.url.replace("127.0.0.1", "localhost"), "--json").stdout)

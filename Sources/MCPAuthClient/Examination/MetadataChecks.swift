@@ -113,6 +113,8 @@ extension DeploymentExamination {
                     effect: "No other server can accept them.", remedy: "Nothing, as long as it is one server.")
                 continue
             }
+            // Where no issuer is named, that is a finding already, and this one is a guess.
+            if finding.code == "metadata_not_found", resourceMetadata == nil { continue }
             if finding.code == "client_documents_not_supported" {
                 // Not a warning: registration works for every client.
                 add(

@@ -18,7 +18,7 @@ extension DeploymentExamination {
         do throws(OAuthError) { reply = try await fetcher.fetch(ping()) } catch {
             add(
                 .error, "server_unreachable", error.message, effect: "No client can connect.",
-                remedy: "Check the URL, the name's address, the port and the certificate; a proxy must accept POST.")
+                remedy: "Mend that, and examine the server again: nothing else could be seen.")
             return false
         }
         checkClock(reply)

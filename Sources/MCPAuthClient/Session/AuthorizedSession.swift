@@ -153,8 +153,9 @@ public final class AuthorizedSession: Sendable {
     /// old tokens stay until the new ones are kept.
     @discardableResult
     public func signIn(scopes: ScopeSet = []) async throws(OAuthError) -> Credentials {
-        try await renew(
-            Renewal(rejected: nil, challenge: try await probe(), additional: scopes, mustSignIn: true))
+        let (challenge, status) = try await answerWithoutToken()
+        if status != 401 { _ = try await discovered(challenge, status) }
+        return try await renew(Renewal(rejected: nil, challenge: challenge, additional: scopes, mustSignIn: true))
     }
 
     /// The stored tokens. Nil when there are none. Nothing is sent.
@@ -182,14 +183,23 @@ public final class AuthorizedSession: Sendable {
     /// `invalid_response` for a server that neither asks for a token nor has metadata.
     public func discover() async throws(OAuthError) -> DiscoveredServer {
         let (challenge, status) = try await answerWithoutToken()
+        return try await discovered(challenge, status)
+    }
+
+    /// - Parameter status: The answer to a request without a token. Unless it is 401, only metadata can say that there
+    ///   is something to sign in to.
+    private func discovered(_ challenge: AuthenticationChallenge?, _ status: Int) async throws(OAuthError) -> DiscoveredServer {
         let found = try await obtaining.discover(challenge: challenge)
-        guard found.revision != .defaultEndpoints || status == 401 else {
-            throw OAuthError(
-                .invalidResponse,
-                "\(server) does not look like a protected MCP server: it answers \(status) to a request without a token, and has no metadata. "
-                    + "Is it the URL of an MCP endpoint, such as \(server.url.origin)/mcp?")
-        }
-        return found
+        guard found.revision == .defaultEndpoints, status != 401 else { return found }
+        let common = server.url.origin + "/mcp"
+        let example = server.text == common ? "" : ", such as \(common)"
+        throw OAuthError(
+            .invalidResponse,
+            (200..<300).contains(status)
+                ? "\(server) answers without a token (\(status)) and has no metadata, so there is nothing to sign in to. If it should be protected, "
+                    + "put the token check in front of it; otherwise call it without signing in"
+                : "\(server) does not look like a protected MCP server: it answers \(status) to a request without a token, and has no metadata. "
+                    + "Is it the URL of an MCP endpoint\(example)?")
     }
 
     // MARK: For other HTTP clients
@@ -386,9 +396,7 @@ public final class AuthorizedSession: Sendable {
         return usable.first { $0["resource_metadata"] != nil } ?? usable.first
     }
 
-    /// The challenge of a request without a token. Nil when the server has none.
-    private func probe() async throws(OAuthError) -> AuthenticationChallenge? { try await answerWithoutToken().challenge }
-
+    /// The challenge and the status of a request without a token. Nil when the server has no challenge.
     private func answerWithoutToken() async throws(OAuthError) -> (challenge: AuthenticationChallenge?, status: Int) {
         let reply = try await exchange.send(
             OutboundRequest(

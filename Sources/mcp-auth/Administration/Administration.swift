@@ -124,6 +124,7 @@ struct Table {
         for name in Self.spare where narrowest > available {
             guard let index = self.columns.firstIndex(of: name), index > 0, Set(cells.map { $0[index] }).count <= 1 else { continue }
             remove(index)
+            isShortened = true
         }
         for name in Self.spare where narrowest > available {
             guard let index = self.columns.firstIndex(of: name), index > 0 else { continue }

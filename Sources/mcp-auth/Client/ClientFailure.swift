@@ -16,8 +16,9 @@ enum ClientFailure {
     static func exit(_ error: any Error, server: String? = nil) -> ExitCode {
         if let error = error as? ExitCode { return error }
         if let error = error as? MCPError {
-            Console.problem(error.message + (error.data.flatMap { $0.string }.map { ": \($0)" } ?? ""))
             let isRefusal = error.code == MCPError.httpStatus && [401, 403].contains(error.data?["status"]?.int)
+            let next = isRefusal ? server.map { ". mcp-auth doctor \($0) examines why" } ?? "" : ""
+            Console.problem(error.message + (error.data.flatMap { $0.string }.map { ": \($0)" } ?? "") + next)
             return ExitCode(error.code == MCPError.notMCP ? 76 : isRefusal ? 77 : error.code == MCPError.httpStatus ? 69 : 1)
         }
         guard let error = error as? OAuthError else { return Console.failure(error) }

@@ -57,6 +57,9 @@ struct DiscoverCommand: AsyncParsableCommand {
             for name in ["authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint", "jwks_uri"] {
                 line(String(name.prefix { $0 != "_" }), document[name]?.string)
             }
+            if found.revision == .defaultEndpoints {
+                Console.note("The server has no metadata: the endpoints are those that servers of 2025-03-26 have by convention, and were not tried.")
+            }
         }
     }
 

@@ -45,7 +45,7 @@ struct DemoCommand: AsyncParsableCommand {
               simulated needs no account: a provider on this machine, to see the flow.
             """)
 
-    @Option(parsing: .unconditional, help: "The port to listen on.")
+    @Option(parsing: .unconditional, help: "The port to listen on, 1 to 65535.")
     var port = 8000
 
     @Option(help: ArgumentHelp("The URL that clients use, without a path. Default: http://127.0.0.1:PORT.", valueName: "url"))

@@ -101,7 +101,9 @@ struct DoctorCommand: AsyncParsableCommand {
         if json {
             report(examination)
         } else {
-            show(examination, signedIn: credentials != nil || signIn || isUnreachable, since: began, isUnreachable: isUnreachable)
+            show(
+                examination, isComplete: credentials != nil || signIn || examination.issuer?.metadata == nil, since: began,
+                isUnreachable: isUnreachable)
         }
         if isUnreachable { throw ExitCode(69) }
         switch examination.findings.first?.severity {
@@ -153,10 +155,10 @@ struct DoctorCommand: AsyncParsableCommand {
         Console.output(JSONValue.object(object).text)
     }
 
-    private func show(_ examination: DeploymentExamination, signedIn: Bool, since began: NumericDate, isUnreachable: Bool) {
+    private func show(_ examination: DeploymentExamination, isComplete: Bool, since began: NumericDate, isUnreachable: Bool) {
         Console.output(Console.bold(examination.server.text, on: .output))
         Console.output(Console.wrapped("Looked at: \(examination.steps.map(Console.printable).joined(separator: "; "))."))
-        if !signedIn { Console.output("From outside only. To look from inside too: mcp-auth doctor \(examination.server) --sign-in") }
+        if !isComplete { Console.output("From outside only. To look from inside too: mcp-auth doctor \(examination.server) --sign-in") }
         for finding in examination.findings {
             Self.show(finding.severity, finding.code, finding.clause, [finding.problem, finding.effect, finding.remedy])
         }
@@ -196,9 +198,10 @@ struct DoctorCommand: AsyncParsableCommand {
         Console.output(words.isEmpty ? "No problems were found." : "Found: \(words.joined(separator: ", ")).")
     }
 
-    /// With a capital letter, unless it begins with the name of a parameter.
+    /// With a full stop, and with a capital letter unless it begins with the name of a parameter.
     private static func sentence(_ text: String) -> String {
-        text.prefix { $0 != " " }.contains("_") ? text : text.prefix(1).uppercased() + text.dropFirst()
+        let text = text.last.map { ".?!".contains($0) } ?? true ? text : text + "."
+        return text.prefix { $0 != " " }.contains("_") ? text : text.prefix(1).uppercased() + text.dropFirst()
     }
 
     // MARK: An authorization server

@@ -73,12 +73,15 @@ struct InitCommand: ParsableCommand {
                 throw ValidationError(
                     "\(provider) issues no tokens for your server. Let users sign in with it at your own server: --sign-in \(provider)")
             }
-            throw ValidationError("--provider is one of \(names.joined(separator: ", "))\(NearestName.hint(provider, among: names))")
+            let method = NearestName.of(provider, among: SignIn.allCases.map(\.rawValue)).map { " (did you mean --sign-in \($0)?)" }
+            throw ValidationError("--provider is one of \(names.joined(separator: ", "))\(method ?? NearestName.hint(provider, among: names))")
         }
         let method = signIn.flatMap(SignIn.init)
         if let signIn, method == nil {
             let names = SignIn.allCases.map(\.rawValue)
-            let hint = NearestName.hint(signIn, among: names)
+            let hint =
+                Provider(rawValue: signIn) == nil
+                ? NearestName.hint(signIn, among: names) : ". To trust the tokens of \(signIn) instead: --provider \(signIn)"
             throw ValidationError(
                 "--sign-in is one of \(names.joined(separator: ", "))\(hint)\(hint.isEmpty ? ". Others: see docs/guides/sign-in-providers.md" : "")")
         }

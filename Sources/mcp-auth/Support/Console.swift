@@ -153,6 +153,10 @@ enum Console {
         {
             message = message.replacing(found.0, with: "Unknown option '\(found.1)'. Did you mean '\(name)'?\n", maxReplacements: 1)
         }
+        // The library's messages begin with a capital letter, ours do not. Names keep theirs.
+        if message.prefix(while: { $0 != " " }).dropFirst().allSatisfy(\.isLowercase) {
+            message = message.prefix(1).lowercased() + message.dropFirst()
+        }
         message = wrappingUsage(message)
         if let unknown = UnknownCommand.find(in: words, of: root) { message = unknown }
         note("\(bold("mcp-auth:", on: .error)) \(printable(message.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)))")
