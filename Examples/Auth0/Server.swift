@@ -60,7 +60,7 @@ struct Server {
                 }
             }
             try await server.run(
-                ServerProgram.transport(port: 8000), protectedBy: auth, trustedProxies: Int(environment["TRUSTED_PROXIES"] ?? "") ?? 0)
+                ServerProgram.transport(port: 8000), protectedBy: auth, trustedProxies: ServerProgram.trustedProxies())
         }
     }
 }

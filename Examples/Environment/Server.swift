@@ -48,8 +48,7 @@ struct Server {
                     "\(call.principal.name ?? call.principal.subject), by \(call.principal.issuer)"
                 }
             }
-            try await server.run(
-                transport, protectedBy: auth, trustedProxies: environment["TRUSTED_PROXIES"].flatMap(Int.init) ?? 0)
+            try await server.run(transport, protectedBy: auth, trustedProxies: ServerProgram.trustedProxies())
         }
     }
 }

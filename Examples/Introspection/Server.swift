@@ -43,7 +43,7 @@ struct Server {
             }
             // Behind a reverse proxy that speaks https for MCP_URL: TRUSTED_PROXIES=1.
             try await server.run(
-                ServerProgram.transport(port: 8000), protectedBy: auth, trustedProxies: Int(environment["TRUSTED_PROXIES"] ?? "0") ?? 0)
+                ServerProgram.transport(port: 8000), protectedBy: auth, trustedProxies: ServerProgram.trustedProxies())
         }
     }
 }

@@ -58,7 +58,7 @@ public struct IdentityProvider: Sendable {
                     || byte == UInt8(ascii: "-")
             }
         guard isID else { throw fail("its id has 1 to 40 of a-z, 0-9 and -") }
-        guard let url = WebURL(issuer) else { throw fail("its issuer \(issuer.prefix(200)) is not a URL") }
+        guard let url = WebURL(issuer) else { throw fail("its issuer \(issuer.prefix(200)) is not a URL, which begins with https://") }
         guard url.isSecure || url.isLoopback else { throw fail("its issuer \(issuer.prefix(200)) is not https") }
         let fixed: FixedEndpoints =
             switch endpoints {

@@ -151,6 +151,10 @@ struct StartTests {
         #expect(throws: OAuthError.self) { try ServerProgram.port(8000, environment: ["PORT": "http"]) }
         let address = try ServerProgram.transport(port: 8000, environment: ["PORT": "9000", "HOST": "0.0.0.0"]).address
         #expect(address == ("0.0.0.0", 9000))
+        #expect(try ServerProgram.trustedProxies(environment: [:]) == 0 && ServerProgram.trustedProxies(environment: ["TRUSTED_PROXIES": "2"]) == 2)
+        for text in ["x", "-1", "17"] {
+            #expect(throws: OAuthError.self) { try ServerProgram.trustedProxies(environment: ["TRUSTED_PROXIES": text]) }
+        }
         #expect(try ServerProgram.transport(port: 8000, environment: ["HOST": ""]).address == ("127.0.0.1", 8000))
     }
 
@@ -170,7 +174,7 @@ struct StartTests {
         }
         let auth = try ResourceServer("https://rs.example/mcp", trusting: .issuer("https://login.example"), fetcher: fetcher)
         let findings = await auth.findingsOfIssuers()
-        #expect(findings.count == 1 && findings[0].contains(#"write: trusting: .issuer("https://login.example/")"#))
+        #expect(findings.count == 1 && findings[0].contains(#"write https://login.example/, in code trusting: .issuer("https://login.example/")"#))
         let away = try ResourceServer("https://rs.example/mcp", trusting: .issuer("https://away.example"), fetcher: fetcher)
         #expect(await away.findingsOfIssuers().first?.contains("cannot be used") == true)
         let mint = try TokenMint()

@@ -37,6 +37,17 @@ struct IdentifierTests {
         ])
     func issuers(_ text: String, _ isValid: Bool) { #expect(((try? Issuer(text)) != nil) == isValid) }
 
+    @Test(
+        "the URL of a metadata document is no issuer; the error names the one that was meant",
+        arguments: [
+            ("https://id.example/.well-known/oauth-authorization-server", "https://id.example"),
+            ("https://id.example/.well-known/openid-configuration/acme", "https://id.example/acme"),
+            ("https://id.example/acme/.well-known/openid-configuration", "https://id.example/acme"),
+        ])
+    func metadataURL(_ text: String, _ meant: String) {
+        #expect { try Issuer(text) } throws: { ($0 as? OAuthError)?.message.hasSuffix("probably \(meant)") == true }
+    }
+
     @Test("R19: where an issuer's metadata may be, in order")
     func metadataURLs() throws {
         #expect(

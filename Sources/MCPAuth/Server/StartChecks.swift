@@ -66,11 +66,12 @@ extension ResourceServer {
             } catch {
                 if let other = await otherName(of: issuer, fetcher) {
                     findings.append(
-                        "the issuer \(issuer) calls itself \(other). The two must be equal byte for byte; write: trusting: .issuer(\"\(other)\")")
+                        "the issuer \(issuer) calls itself \(other). The two must be equal byte for byte: write \(other), in code trusting: .issuer(\"\(other)\")"
+                    )
                 } else {
                     findings.append(
-                        "the issuer \(issuer) cannot be used: \(error.message)\(error.message.hasSuffix("?") ? "" : ".") Until it can be, its tokens are answered with 503. Check the URL; "
-                            + "for a provider on this machine or on your own network see OutboundPolicy")
+                        "the issuer \(issuer) cannot be used: \(error.message)\(error.message.hasSuffix("?") ? "" : ".") Until it can be, its tokens are "
+                            + "answered with 503")
                 }
             }
         }

@@ -80,6 +80,17 @@ public enum ServerProgram {
         return port
     }
 
+    /// The number of reverse proxies in front of the server, in the environment variable `TRUSTED_PROXIES`, or 0.
+    /// Throws `invalid_configuration` for a value that is not a number from 0 to 16.
+    public static func trustedProxies(environment: [String: String] = ProcessInfo.processInfo.environment) throws(OAuthError) -> Int {
+        guard let text = environment["TRUSTED_PROXIES"], !text.isEmpty else { return 0 }
+        guard let count = Int(text), (0...16).contains(count) else {
+            throw OAuthError(
+                .invalidConfiguration, "TRUSTED_PROXIES is \(HTTPReply.printable(text)); set it to the number of reverse proxies in front, 0 to 16")
+        }
+        return count
+    }
+
     /// The origin of the server: that of the environment variable `ORIGIN`, such as `https://mcp.example.com`, or the
     /// loopback URL of the transport.
     ///

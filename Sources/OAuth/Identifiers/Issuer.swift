@@ -13,7 +13,20 @@ public struct Issuer: Sendable, Hashable, CustomStringConvertible {
         guard url.isSecure || url.isLoopback || insecureAllowHTTP else {
             throw OAuthError(.invalidIdentifier, "the issuer \(text.prefix(200)) must use https; http is for localhost and 127.0.0.1 only")
         }
+        if let issuer = Self.issuer(ofMetadataAt: url) {
+            throw OAuthError(
+                .invalidIdentifier, "\(text.prefix(200)) is the URL of a metadata document; the issuer is its value of issuer, probably \(issuer)")
+        }
         self.url = url
+    }
+
+    /// The issuer whose metadata is at this URL, if it is one of the well-known ones.
+    private static func issuer(ofMetadataAt url: WebURL) -> String? {
+        for name in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
+            guard let range = url.path.firstRange(of: name) else { continue }
+            return url.origin + url.path[..<range.lowerBound] + url.path[range.upperBound...]
+        }
+        return nil
     }
 
     /// The identifier exactly as it was given.
