@@ -109,7 +109,7 @@ public struct RedirectURI: Sendable, Hashable, CustomStringConvertible {
         let form =
             "a redirect URI is https://host/path, http://127.0.0.1/path, or a private-use scheme such as com.example.app:/callback or editor://callback"
         guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), isSchemeName(bytes[..<colon]), URLBytes.hasValidPercentEncoding(bytes[...]) else {
-            throw fail(form)
+            throw fail("\(DisplayText.clean(String(decoding: bytes, as: UTF8.self), limit: 100)) is none: \(form)")
         }
         let scheme = scheme(of: bytes)
         guard !isReserved(scheme) else {

@@ -44,7 +44,7 @@ struct AuditCommand: AsyncParsableCommand {
                   mcp-auth audit show --user ada --since 7d --until 1d
                   mcp-auth audit show --follow
                 """)
-        @Option(parsing: .unconditional, help: "How many events at most.")
+        @Option(name: [.customShort("n"), .long], parsing: .unconditional, help: "How many events at most.")
         var count = 50
         @Option(help: ArgumentHelp("Only this action, such as sign_in.", valueName: "action"))
         var action: String?
@@ -108,7 +108,7 @@ struct AuditCommand: AsyncParsableCommand {
                 if options.json { rows.forEach(Self.line) } else { show(rows, empty: "Waiting for events.") }
                 try await follow(from: files.last?.bytes.count ?? 0, filter, names)
             } else {
-                show(rows, empty: "There are no such events.")
+                show(rows, empty: "There are no such events.\(refused ? " First requests, which have no token yet, are left out." : "")")
             }
         }
 

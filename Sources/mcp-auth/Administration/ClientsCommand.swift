@@ -243,7 +243,7 @@ struct ClientsCommand: AsyncParsableCommand {
             try await options.attempt { server in
                 let secret = try await server.rotateSecret(ofClient: try identified.clientID, overlap: overlap)
                 let old = overlap == 0 ? "The old secret is no longer valid" : "The old secret stays valid for \(Console.duration(overlap))"
-                if !options.json { Console.note("the new secret of \(identified.id), shown only now. \(old)") }
+                if !options.json { Console.note("The new secret of \(identified.id) is shown this once. \(old).") }
                 options.report(secret, ["client_id": .string(identified.id), "client_secret": .string(secret)])
             }
         }

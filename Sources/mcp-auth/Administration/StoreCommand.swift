@@ -41,7 +41,7 @@ struct StoreCommand: AsyncParsableCommand {
                 }
                 let names = try await data.backUp(to: folder)
                 options.report(
-                    "Copied \(names.joined(separator: ", ")) to \(folder). The copy holds the master key: keep it secret.",
+                    "Copied \(names.joined(separator: ", ")) to \(folder). The copy holds the master key: keep it secret. It has no data of your tools.",
                     ["folder": .string(folder), "files": .strings(names)])
             } catch { throw Console.failure(error) }
         }
