@@ -426,6 +426,11 @@ def doctor():
     equal([finding["code"] for finding in report["findings"]], ["used_refresh_token_accepted"], "findings from inside")
     check("mcp-auth doctor" not in home.good("clients", "list", "--data", server.data), "registrations of the doctor")
     check("mcp-auth doctor" not in home.good("grants", "list", "--data", server.data), "grants of the doctor")
+    # A sign-in that the user denies is a note, and leaves nothing either.
+    denied = home.run("doctor", server.url, "--sign-in", "--json", "--token-store", tempfile.mkdtemp(), MCP_AUTH_BROWSER=BROWSER + " --decision deny")
+    codes = {finding["code"]: finding["severity"] for finding in json.loads(denied.stdout)["findings"]}
+    equal((denied.returncode, codes.get("sign_in_failed")), (0, "note"), denied.stdout)
+    check("mcp-auth doctor" not in home.good("clients", "list", "--data", server.data), "the registration of a sign-in that failed")
     for name in ("claude", "claude-code", "chatgpt", "cursor", "vscode", "windsurf"):
         equal(home.run("doctor", server.url, "--client", name, "--json").returncode, 0, name)
     home.fails(64, "did you mean cursor", "doctor", server.url, "--client", "curser")

@@ -21,9 +21,9 @@ extension DeploymentExamination {
                 effect: isDenied ? "The view from inside was skipped." : "Users cannot sign in, at least not this one.",
                 remedy: isDenied
                     ? "Allow the access, and run the examination again."
-                    : "The other findings may name the cause; so does the log of "
-                        + "the authorization server.",
+                    : "The other findings may name the cause; so does the log of the authorization server.",
                 clause: "RFC 6749 §4.1")
+            await forget(session)
             return nil
         }
     }

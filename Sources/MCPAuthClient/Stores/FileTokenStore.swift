@@ -55,7 +55,7 @@ public final class FileTokenStore: TokenStore {
         }
     }
 
-    /// Whether this store seals what it writes. Values of before stay as they are until they are written again; see
+    /// Whether this store seals what it writes. Earlier values stay as they are until they are written again; see
     /// `unsealedCount`.
     public var isSealed: Bool { key != nil }
 
