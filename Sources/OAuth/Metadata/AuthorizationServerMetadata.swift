@@ -72,6 +72,7 @@ public struct AuthorizationServerMetadata: Sendable {
     ) async throws(OAuthError) -> AuthorizationServerMetadata {
         try location.check()
         var findings: [String] = []
+        var messages: Set<String> = []
         var isWrong = false
         let urls: [String]
         switch location.place {
@@ -92,7 +93,7 @@ public struct AuthorizationServerMetadata: Sendable {
                 return try AuthorizationServerMetadata(parsing: corrected(reply.body, location), expected: issuer)
             } catch {
                 if error.code == .invalidMetadata { isWrong = true }
-                findings.append("\(text): \(error.message)")
+                findings.append("\(text): \(messages.insert(error.message).inserted ? error.message : "the same")")
             }
         }
         throw OAuthError(

@@ -32,6 +32,9 @@ enum ClientFailure {
         default: code = 77
         }
         if error.code == .loginRequired, let server { message += ". Sign in: mcp-auth login \(server)" }
+        if error.code == .invalidTarget, let server {
+            message += ". The authorization server has to be configured for \(server); ask its operator"
+        }
         if error.code == .insufficientScope, let server {
             let scopes = message.firstMatch(of: /demands the scopes ([^,]+),/).map { "\"\($0.1)\"" } ?? "SCOPES"
             message += ". To ask for them: mcp-auth login \(server) --add-scope \(scopes)"
