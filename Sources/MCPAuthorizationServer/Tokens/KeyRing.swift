@@ -54,7 +54,7 @@ final class KeyRing: KeySource {
         OAuthError(
             .invalidConfiguration,
             "the data belongs to the server \(known), but this one is \(issuer). Start it with the address \(known), or use another data folder for "
-                + "\(issuer), such as DATA=data/other where the program reads it. If nothing is in it that you need, delete the folder"
+                + "\(issuer). If nothing is in it that you need, delete the folder"
         )
     }
 

@@ -190,9 +190,8 @@ struct DemoCommand: AsyncParsableCommand {
                 origin, configuration: configuration, in: folder, signIn: signIn.methods, fetcher: signIn.fetcher, audit: audit)
         } catch {
             guard error.code == .invalidConfiguration, error.message.hasPrefix("the data belongs to") else { throw error }
-            let (end, variable) = (". If nothing is in it that you need, delete the folder", ", such as DATA=data/other where the program reads it")
-            let message = error.message.replacing(end, with: "").replacing(variable, with: "")
-            throw OAuthError(error.code, message + " (\(Started.otherData(port)))")
+            let end = ". If nothing is in it that you need, delete the folder"
+            throw OAuthError(error.code, error.message.replacing(end, with: "") + " (\(Started.otherData(port)))")
         }
     }
 
